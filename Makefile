@@ -1,0 +1,40 @@
+# `make demo` and `make test` need Python 3.11+ and nothing else: they make the environment first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# torch is pinned in constraints.txt: an open range pulls gigabytes of CUDA on some machines.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint mnist bench clean
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable '.[test]'
+	touch $(VENV)/demo.stamp $@
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/softkd teach --data digits --arch cnn --out .demo/teacher.pt --force
+	$(BIN)/softkd distill --teacher .demo/teacher.pt --student soft_tree --out .demo/tree.student --force
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+mnist: $(VENV)/demo.stamp
+	$(BIN)/softkd teach --data mnist --arch cnn --out softkd-mnist/teacher.pt
+	$(BIN)/softkd distill --teacher softkd-mnist/teacher.pt --student soft_tree --data mnist --out softkd-mnist/tree.student
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python benchmarks/speed/soft_tree_training.py
+
+clean:
+	rm -rf $(VENV) .demo softkd-mnist build *.egg-info

@@ -1,0 +1,13 @@
+"""What is learnt on: bundled digits, MNIST and Fashion-MNIST, tables of your own."""
+
+from soft_students.datasets.dataset import Dataset, DatasetNotFoundError
+from soft_students.datasets.registry import available_datasets, load_dataset
+from soft_students.datasets.splitting import validation_split
+
+__all__ = [
+    "Dataset",
+    "DatasetNotFoundError",
+    "available_datasets",
+    "load_dataset",
+    "validation_split",
+]

@@ -1,0 +1,68 @@
+"""What a data set is, whichever file or service it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Task = Literal["classification", "regression"]
+
+
+class DatasetNotFoundError(OSError):
+    """A named data set is nowhere on this machine and could not be fetched.
+
+    Attributes
+    ----------
+    attempts : list of (str, str)
+        Each place that was tried, and why it did not do.
+    """
+
+    def __init__(self, name: str, attempts: Sequence[tuple[str, str]], advice: str) -> None:
+        self.attempts = list(attempts)
+        tried = "\n".join(f"  - {place}: {reason}" for place, reason in attempts)
+        super().__init__(f"The data set {name!r} was not found. Tried:\n{tried}\n{advice}")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Training and test data that belong together.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"mnist"``, or the name of a table's file.
+    X_train, X_test : ndarray of shape (n, n_features), float32
+        C-contiguous. The rows of an image data set are flattened images in [0, 1].
+    y_train, y_test : ndarray of shape (n,)
+        Labels, or float64 values if `task` is ``"regression"``.
+    classes : ndarray of shape (n_classes,) or None
+        All labels, sorted; None for regression.
+    feature_names : list of str or None
+        The columns of a table.
+    image_shape : tuple of int or None
+        (height, width) if each row is an image.
+    source : str
+        Where the data came from.
+    task : {"classification", "regression"}, default="classification"
+    """
+
+    name: str
+    X_train: np.ndarray
+    y_train: np.ndarray
+    X_test: np.ndarray
+    y_test: np.ndarray
+    classes: np.ndarray | None
+    feature_names: list[str] | None
+    image_shape: tuple[int, ...] | None
+    source: str
+    task: Task = "classification"
+
+    def __repr__(self) -> str:
+        kind = "regression" if self.classes is None else f"{len(self.classes)} classes"
+        return (
+            f"<Dataset {self.name!r}: {len(self.X_train)} training and {len(self.X_test)} test "
+            f"rows, {self.X_train.shape[1]} features, {kind}; from {self.source}>"
+        )

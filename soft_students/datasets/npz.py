@@ -1,0 +1,96 @@
+"""NPZ files with the arrays of a data set; nothing in them is ever unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+from soft_students.datasets.dataset import Dataset, Task
+from soft_students.datasets.tabular import as_float32, build_dataset, listed
+
+
+def load_npz(
+    path: Path,
+    *,
+    target: str | None,
+    task: Task | None,
+    test_size: float | None,
+    random_state: int | None,
+) -> Dataset:
+    """Load ``X`` and ``y``, or an official split: ``X_train``, ``y_train``, ``X_test``, ``y_test``.
+
+    ``X`` and ``y`` together with ``X_test`` and ``y_test`` are an official split, too. `target`
+    replaces ``y`` in all these names.
+    """
+    name = "y" if target is None else target
+    # numpy.load takes a plain array or a pickle under this name, too.
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"'{path}' is not an NPZ file. Write one with numpy.savez.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            train_names, test_names = _array_names(path, archive.files, name)
+            train = _pair(path, archive, *train_names)
+            test = None if test_names is None else _pair(path, archive, *test_names)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, MemoryError) as error:
+        raise ValueError(f"'{path}' cannot be read as an NPZ file: {error}") from error
+    return build_dataset(
+        path,
+        train,
+        test,
+        target=train_names[1],
+        feature_names=None,
+        task=task,
+        test_size=test_size,
+        random_state=random_state,
+    )
+
+
+_Names = tuple[str, str]
+
+
+def _array_names(path: Path, present: list[str], target: str) -> tuple[_Names, _Names | None]:
+    train = ("X_train", f"{target}_train")
+    plain = ("X", target)
+    test = ("X_test", f"{target}_test")
+    found = set(present)
+    if found.issuperset(test):
+        for names in (train, plain):
+            if found.issuperset(names):
+                return names, test
+    elif found.issuperset(plain) and found.isdisjoint(test):
+        return plain, None
+    raise ValueError(
+        f"'{path}' must hold the arrays 'X' and {target!r}, or the official split {train[0]!r}, "
+        f"{train[1]!r}, {test[0]!r} and {test[1]!r} (another target: target=, on the command line "
+        f"--target). It holds: {listed(present) or 'nothing'}."
+    )
+
+
+def _pair(path: Path, archive: NpzFile, X_name: str, y_name: str) -> tuple[np.ndarray, np.ndarray]:
+    X, y = _array(path, archive, X_name), _array(path, archive, y_name)
+    if X.dtype.kind not in "biuf" or X.ndim != 2 or 0 in X.shape:
+        raise ValueError(
+            f"The array {X_name!r} of '{path}' must hold real numbers in the shape (rows, "
+            f"features), at least one of each. Got {X.dtype} in the shape {X.shape}. Flatten "
+            "images with X.reshape(len(X), -1)."
+        )
+    if y.dtype.kind not in "biufUS" or y.shape != X.shape[:1]:
+        raise ValueError(
+            f"The array {y_name!r} of '{path}' must hold one number or text for each row of "
+            f"{X_name!r}, the shape {X.shape[:1]}. Got {y.dtype} in the shape {y.shape}."
+        )
+    return np.ascontiguousarray(as_float32(X, f"The array {X_name!r} of '{path}'")), y
+
+
+def _array(path: Path, archive: NpzFile, name: str) -> np.ndarray:
+    try:
+        return archive[name]
+    except ValueError as error:
+        raise ValueError(
+            f"The array {name!r} of '{path}' cannot be read: {error} Arrays of Python objects are "
+            "refused, because reading them can run code: save numbers, or text as y.astype(str)."
+        ) from error

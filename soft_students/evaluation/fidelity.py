@@ -1,0 +1,186 @@
+"""How closely a student follows its teacher: pure functions of their outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import rel_entr
+from sklearn.metrics import accuracy_score
+
+from soft_students.targets import check_probabilities
+
+# The logarithm of a student's zero is taken here, as in sklearn.metrics.log_loss: one impossible
+# class that happens costs 36 nats and not infinity.
+_LEAST_PROBABILITY = np.finfo(np.float64).eps
+
+
+def agreement(student: ArrayLike, teacher: ArrayLike) -> float:
+    """Return the fraction of rows on which student and teacher choose the same class.
+
+    Parameters
+    ----------
+    student : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Predicted labels, or probabilities, whose largest column is then the choice.
+    teacher : array-like of the same shape
+        The teacher's labels or probabilities. Columns are in the order of the student's.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or there are no rows.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import agreement
+    >>> agreement(["cat", "dog", "dog", "dog"], ["cat", "dog", "cat", "dog"])
+    0.75
+    >>> agreement([[0.6, 0.4], [0.1, 0.9]], [[0.9, 0.1], [0.8, 0.2]])
+    0.5
+    """
+    student, teacher = np.asarray(student), np.asarray(teacher)
+    _check_same_shape(student, teacher)
+    if student.ndim == 1:
+        return float(accuracy_score(teacher, student))
+    student, teacher = _check_pair(student, teacher)
+    return float(np.mean(student.argmax(axis=1) == teacher.argmax(axis=1)))
+
+
+def kl_to_teacher(student_proba: ArrayLike, teacher_proba: ArrayLike) -> float:
+    r"""Return the mean over rows of :math:`KL(t \| s) = \sum_k t_k \log (t_k / s_k)`, in nats.
+
+    This is what a student pays for believing s where the teacher says t; zero if, and only if, they
+    are equal in every row.
+
+    Parameters
+    ----------
+    student_proba : array-like of shape (n_samples, n_classes)
+        The student's probabilities s. Entries below 2.2e-16 count as 2.2e-16.
+    teacher_proba : array-like of shape (n_samples, n_classes)
+        The teacher's probabilities t, columns in the same order. A zero adds nothing.
+
+    Returns
+    -------
+    float
+        Not negative and finite.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, there are no rows, or rows are not probabilities.
+
+    References
+    ----------
+    Kullback and Leibler (1951), "On information and sufficiency", equation 2.4.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import kl_to_teacher
+    >>> round(kl_to_teacher([[0.5, 0.5]], [[1.0, 0.0]]), 4)  # log 2
+    0.6931
+    """
+    student, teacher = _check_pair(student_proba, teacher_proba)
+    divergences = rel_entr(teacher, np.maximum(student, _LEAST_PROBABILITY)).sum(axis=1)
+    # Rounding, and the least probability, may leave a little less than nothing.
+    return max(0.0, float(divergences.mean()))
+
+
+def soft_cross_entropy(student_proba: ArrayLike, teacher_proba: ArrayLike) -> float:
+    r"""Return the mean over rows of :math:`-\sum_k t_k \log s_k`, in nats.
+
+    The loss that distillation at temperature one minimises: the divergence `kl_to_teacher` plus the
+    teacher's own entropy. With one-hot t it is the log-loss.
+
+    Parameters
+    ----------
+    student_proba : array-like of shape (n_samples, n_classes)
+        The student's probabilities s. Entries below 2.2e-16 count as 2.2e-16.
+    teacher_proba : array-like of shape (n_samples, n_classes)
+        The teacher's probabilities t, columns in the same order.
+
+    Returns
+    -------
+    float
+        Not negative and finite.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, there are no rows, or rows are not probabilities.
+
+    References
+    ----------
+    Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network",
+    arXiv:1503.02531, section 2.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import soft_cross_entropy
+    >>> round(soft_cross_entropy([[0.5, 0.5]], [[0.9, 0.1]]), 4)  # log 2
+    0.6931
+    """
+    student, teacher = _check_pair(student_proba, teacher_proba)
+    logs = np.log(np.maximum(student, _LEAST_PROBABILITY))
+    return float(-(teacher * logs).sum(axis=1).mean())
+
+
+def align_classes(proba: ArrayLike, classes: ArrayLike, to: ArrayLike) -> np.ndarray:
+    """Return probabilities with one column for each label of `to`.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_samples, n_classes)
+    classes : array-like of shape (n_classes,)
+        Label of each column of `proba`.
+    to : array-like of shape (n_labels,)
+        Labels wanted, holding all of `classes`. The column of any other is zero.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_labels)
+
+    Raises
+    ------
+    ValueError
+        If `classes` does not label the columns, or holds a label that `to` lacks.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import align_classes
+    >>> align_classes([[0.3, 0.7]], ["cat", "dog"], to=["bird", "dog", "cat"])
+    array([[0. , 0.7, 0.3]])
+    """
+    proba, classes, to = np.asarray(proba), np.asarray(classes), np.asarray(to)
+    if proba.ndim != 2 or classes.shape != proba.shape[1:]:
+        raise ValueError(
+            f"There must be one class for each column of probabilities. Got {classes.size} classes "
+            f"for an array of shape {proba.shape}."
+        )
+    column = {label: k for k, label in enumerate(to.tolist())}
+    missing = [label for label in classes.tolist() if label not in column]
+    if missing:
+        raise ValueError(f"The classes to align to lack {missing[0]!r}. Got {to.tolist()}.")
+    aligned = np.zeros((len(proba), len(to)), dtype=proba.dtype)
+    aligned[:, [column[label] for label in classes.tolist()]] = proba
+    return aligned
+
+
+def _check_pair(student: ArrayLike, teacher: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    student, teacher = np.asarray(student), np.asarray(teacher)
+    _check_same_shape(student, teacher)
+    n_samples = len(student)
+    return check_probabilities(student, n_samples), check_probabilities(teacher, n_samples)
+
+
+def _check_same_shape(student: np.ndarray, teacher: np.ndarray) -> None:
+    if student.shape != teacher.shape or student.ndim not in (1, 2):
+        raise ValueError(
+            "The outputs of student and teacher must have the same shape, (n_samples,) for labels "
+            f"or (n_samples, n_classes) for probabilities. Got {student.shape} and {teacher.shape}."
+        )
+    if not student.size:
+        raise ValueError("There are no outputs to compare: the arrays are empty.")

@@ -1,0 +1,145 @@
+"""The row of a result table: what a student or a teacher can do, and what it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.metrics import accuracy_score, mean_squared_error, r2_score
+
+from soft_students.evaluation.cost import bundle_bytes, latency_us, parameter_bytes
+from soft_students.evaluation.fidelity import agreement, align_classes, kl_to_teacher
+from soft_students.teachers import Teacher, as_teacher
+
+
+def evaluate_student(
+    student: BaseEstimator, X: Any, y: ArrayLike, teacher: Any = None
+) -> dict[str, float | int | None]:
+    """Measure a student on labelled rows.
+
+    Parameters
+    ----------
+    student : estimator
+        A fitted classifier or regressor.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows that neither the student nor the teacher has seen.
+    y : array-like of shape (n_samples,)
+        True labels or values.
+    teacher : teacher, default=None
+        Anything that `soft_students.as_teacher` takes, asked on `X`; an array of its outputs for
+        these rows saves asking it again for every student.
+
+    Returns
+    -------
+    dict
+        With these keys, in this order, for a classifier:
+
+        ``accuracy`` : float
+            Fraction of rows whose label is predicted.
+        ``agreement`` : float or None
+            Fraction of rows on which student and teacher predict the same label.
+        ``kl_to_teacher`` : float or None
+            Mean over rows of KL(teacher || student), in nats, at temperature one. None as well if
+            the student has no `predict_proba`.
+        ``bytes`` : int or None
+            Size of the student's bundle; None if it cannot be saved as one (a Pipeline, say).
+        ``latency_us`` : float
+            Microseconds for one `predict` on one row (`soft_students.evaluation.latency_us`).
+
+        For a regressor the first three are ``r2``, ``r2_to_teacher`` (with the teacher's values in
+        the place of the true ones) and ``mse_to_teacher``.
+
+    Raises
+    ------
+    ValueError
+        If `X`, `y` and the teacher's outputs differ in their number of rows, or the teacher and
+        the student have no class in common.
+    """
+    if not is_classifier(student):
+        return _evaluate_regressor(student, X, y, teacher)
+    predicted = student.predict(X)
+    chosen_alike = divergence = None
+    if teacher is not None:
+        teacher_proba, teacher_classes = _ask(as_teacher(teacher), X, student.classes_)
+        chosen_alike = agreement(predicted, teacher_classes[teacher_proba.argmax(axis=1)])
+        if hasattr(student, "predict_proba"):
+            labels = np.union1d(student.classes_, teacher_classes)
+            divergence = kl_to_teacher(
+                align_classes(student.predict_proba(X), student.classes_, labels),
+                align_classes(teacher_proba, teacher_classes, labels),
+            )
+    return {
+        "accuracy": float(accuracy_score(y, predicted)),
+        "agreement": chosen_alike,
+        "kl_to_teacher": divergence,
+        "bytes": _bytes(student),
+        "latency_us": latency_us(student, X),
+    }
+
+
+def evaluate_teacher(teacher: Any, X: Any, y: ArrayLike) -> dict[str, float | int | None]:
+    """Measure a teacher on labelled rows, for a row above its students'.
+
+    Parameters
+    ----------
+    teacher : teacher
+        Anything that `soft_students.as_teacher` takes and that can be asked about any row.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+        True labels or values.
+
+    Returns
+    -------
+    dict
+        With the keys of `evaluate_student`. Its agreement with itself is one and its divergence
+        from itself zero; ``bytes`` are those of its parameters in memory, None if unknown.
+    """
+    teacher = as_teacher(teacher)
+    quality: dict[str, float | int | None]
+    if teacher.task == "classification":
+        accuracy = float(accuracy_score(y, teacher.predict(X)))
+        quality = {"accuracy": accuracy, "agreement": 1.0, "kl_to_teacher": 0.0}
+    else:
+        r2 = float(r2_score(y, teacher.predict(X)))
+        quality = {"r2": r2, "r2_to_teacher": 1.0, "mse_to_teacher": 0.0}
+    return quality | {"bytes": parameter_bytes(teacher), "latency_us": latency_us(teacher, X)}
+
+
+def _evaluate_regressor(
+    student: BaseEstimator, X: Any, y: ArrayLike, teacher: Any
+) -> dict[str, float | int | None]:
+    predicted = student.predict(X)
+    taught = None if teacher is None else as_teacher(teacher).predict(X)
+    return {
+        "r2": float(r2_score(y, predicted)),
+        "r2_to_teacher": None if taught is None else float(r2_score(taught, predicted)),
+        "mse_to_teacher": None if taught is None else float(mean_squared_error(taught, predicted)),
+        "bytes": _bytes(student),
+        "latency_us": latency_us(student, X),
+    }
+
+
+def _ask(teacher: Teacher, X: Any, student_classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the teacher's probabilities and the label of each column."""
+    proba = teacher.predict_proba(X)
+    classes = teacher.classes_
+    if classes is None:
+        # Nobody has named the columns: they are the student's if their number is.
+        n_classes = proba.shape[1]
+        classes = student_classes if len(student_classes) == n_classes else np.arange(n_classes)
+    if not set(classes.tolist()) & set(student_classes.tolist()):
+        raise ValueError(
+            "The student and the teacher have no class in common. Got "
+            f"{student_classes.tolist()!r:.80} and {classes.tolist()!r:.80}. Name the teacher's "
+            "columns: as_teacher(teacher, classes=...)."
+        )
+    return proba, classes
+
+
+def _bytes(student: BaseEstimator) -> int | None:
+    try:
+        return bundle_bytes(student)
+    except TypeError:
+        return None  # what bundles refuse: not a student of the registry, or an odd parameter

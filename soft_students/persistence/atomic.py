@@ -1,0 +1,168 @@
+"""Files that are either whole or not there: the one way anything is written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from soft_students.persistence.errors import reason, with_sentence
+
+#: What the operating system answers when a file has outgrown its room: disk, quota, size limit.
+_OUT_OF_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[BinaryIO]:
+    """Open a binary file that appears under its name only once it is complete.
+
+    The bytes go to a temporary file in the same folder. When the block ends without an exception
+    the file is flushed to the disk and renamed onto `path`, which the operating system does in
+    one step: a reader sees the old file or the new one, never a part. On any exception, Ctrl-C
+    included, the temporary file is removed and an old file stays as it was. Two processes may
+    write the same path; the last one wins, whole.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where the file shall be. Its folder must exist. A symbolic link is followed. An existing
+        file keeps its permissions.
+    overwrite : bool, default=True
+        Whether an existing file may be replaced. With False this is checked at the start *and*
+        at the end, so of two processes that race only one succeeds.
+
+    Yields
+    ------
+    file : binary file object
+        Writable, readable and seekable.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    OSError
+        If the folder is missing or cannot be written to, or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from soft_students.persistence import atomic_write
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = Path(folder.name) / "notes.txt"
+    >>> with atomic_write(path) as file:
+    ...     _ = file.write(b"complete")
+    >>> path.read_bytes()
+    b'complete'
+    >>> folder.cleanup()
+    """
+    target = Path(os.path.realpath(path))
+    old_mode = _check_target(target, overwrite=overwrite)
+    # Part of the name tells whose file it is if a kill -9 leaves it behind; only part, because a
+    # name that is as long as the file system allows must still fit.
+    temporary = target.with_name(f".{target.name[:32]}.{secrets.token_hex(8)}.tmp")
+    file: BinaryIO | None = None
+    try:
+        file = _create(temporary, target)
+        yield file
+        file.flush()
+        if old_mode is not None:
+            os.chmod(temporary, old_mode)
+        os.fsync(file.fileno())
+        file.close()
+        if overwrite:
+            os.replace(temporary, target)
+        else:
+            _rename_without_replacing(temporary, target)
+    except BaseException as error:
+        if file is not None:
+            # Closing flushes, which fails a second time on a full disk.
+            with contextlib.suppress(OSError):
+                file.close()
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.errno in _OUT_OF_ROOM:
+            kept = "nothing was written" if old_mode is None else "the old file is intact"
+            raise with_sentence(
+                error,
+                f"Cannot write '{target}': {reason(error)}; {kept}. Free some space or choose "
+                "another path.",
+            ) from error
+        raise
+    _sync_folder(target.parent)
+
+
+def _check_target(target: Path, *, overwrite: bool) -> int | None:
+    """Return the permissions of the file to be replaced; None if there is no such file yet."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise with_sentence(
+            error, f"Cannot write '{target}': {reason(error)}. Choose another path."
+        ) from error
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(
+            f"Cannot write '{target}': it is a folder. Give the path of a file in it."
+        )
+    if not stat.S_ISREG(mode):
+        raise OSError(
+            f"Cannot write '{target}': it is a device or a pipe. Give the path of an ordinary file."
+        )
+    if not overwrite:
+        raise _already_exists(target)
+    return stat.S_IMODE(mode)
+
+
+def _create(temporary: Path, target: Path) -> BinaryIO:
+    # Not the tempfile module: its files are readable by their owner only, whatever the umask.
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(temporary, flags, 0o666)
+    except OSError as error:
+        folder = target.parent
+        if not folder.exists():
+            message = f"the folder '{folder}' does not exist. Create it or choose another path."
+        elif not folder.is_dir():
+            message = f"'{folder}' is not a folder. Choose another path."
+        else:
+            message = f"no file can be made in '{folder}' ({reason(error)}). Choose another path."
+        raise with_sentence(error, f"Cannot write '{target}': {message}") from error
+    return os.fdopen(descriptor, "w+b")
+
+
+def _rename_without_replacing(temporary: Path, target: Path) -> None:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise _already_exists(target) from None
+    except OSError:
+        # A file system without hard links: the check and the rename are then two steps.
+        if target.exists():
+            raise _already_exists(target) from None
+        os.replace(temporary, target)
+    else:
+        temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    # Makes the new name survive a power cut. Windows cannot open a folder and does not need to.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _already_exists(target: Path) -> OSError:
+    error = FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    return with_sentence(
+        error, f"'{target}' exists already. Allow overwriting it or choose another path."
+    )

@@ -1,0 +1,174 @@
+"""Parameters and small fitted values as JSON, and back.
+
+JSON's own types stay themselves. What JSON lacks becomes an object with one key that starts with
+two underscores:
+
+=====================================================  ============================================
+``{"__tuple__": [...]}``                               a tuple
+``{"__float__": "nan" | "inf" | "-inf"}``              a float that JSON cannot hold
+``{"__array__": {"dtype": ..., "values": [...]}}``     a one-dimensional array, of labels or names
+``{"__object__": name, "params": {...}}``              an object of `soft_students.transfer`
+``{"__dropped__": type name}``                         a random generator; it comes back as None
+=====================================================  ============================================
+
+Decoding builds nothing but these: no name in a file is ever imported.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from soft_students.persistence.errors import BundleError
+
+_MAX_DEPTH = 20  # of nested lists; far beyond any parameter, far below Python's recursion limit
+_MAX_LABEL_CHARACTERS = 2**24  # count times longest: what numpy's fixed-width strings would take
+
+#: Types of array that may stand in the metadata, and the JSON types of their values.
+_ARRAY_TYPES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    **{f"{sign}int{bits}": (int,) for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": (float,) for bits in (16, 32, 64)},
+    "str": (str,),
+    "object": (str,),
+}
+
+
+def encode(value: Any, where: str, _depth: int = 0) -> Any:
+    """Return `value` in terms of JSON.
+
+    Parameters
+    ----------
+    value : object
+        None, bool, int, float, str, list, tuple, dict with str keys, numpy scalar,
+        one-dimensional array of these, random generator, or object of `soft_students.transfer`.
+    where : str
+        What the value is, to begin an error message with.
+
+    Returns
+    -------
+    object
+        Made of None, bool, int, finite float, str, list and dict alone.
+
+    Raises
+    ------
+    TypeError
+        If the value is of another type.
+    """
+    if _depth > _MAX_DEPTH:
+        raise TypeError(f"{where} is nested more than {_MAX_DEPTH} levels deep; make it flatter.")
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"__float__": str(value)}
+    # A subclass, an enumeration say, would come back as its base.
+    if value is None or type(value) in (bool, int, str):
+        return value
+    if type(value) is list:
+        return [encode(item, where, _depth + 1) for item in value]
+    if type(value) is tuple:
+        return {"__tuple__": [encode(item, where, _depth + 1) for item in value]}
+    if type(value) is dict and all(type(key) is str and key[:2] != "__" for key in value):
+        return {key: encode(item, where, _depth + 1) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return {"__array__": _encode_array(value, where)}
+    if isinstance(value, np.random.RandomState | np.random.Generator):
+        return {"__dropped__": type(value).__name__}
+    if isinstance(value, BaseEstimator):
+        name = type(value).__name__
+        if _transfers().get(name) is type(value):
+            params = value.get_params(deep=False)
+            return {"__object__": name, "params": encode(params, where, _depth + 1)}
+    raise TypeError(
+        f"{where} must be made of None, bool, int, float, str, list, tuple or dict, or be an "
+        f"object of soft_students.transfer, to be kept in a bundle. Got {value!r:.80} of type "
+        f"{type(value).__name__} instead. joblib.dump(student, path) keeps any object; loading "
+        "such a file runs code from it."
+    )
+
+
+def decode(value: Any, _depth: int = 0) -> Any:
+    """Return what `encode` was given.
+
+    Parameters
+    ----------
+    value : object
+        As read by `json`. Nothing is taken for granted about it.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    BundleError
+        If `encode` could not have made it.
+    """
+    if _depth > _MAX_DEPTH:
+        raise BundleError("its metadata are nested too deeply")
+    if isinstance(value, list):
+        return [decode(item, _depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"__tuple__": list(items), **rest} if not rest:
+            return tuple(decode(item, _depth + 1) for item in items)
+        case {"__float__": "nan" | "inf" | "-inf" as number, **rest} if not rest:
+            return float(number)
+        case {"__array__": {"dtype": str(dtype), "values": list(values)}, **rest} if not rest:
+            return _decode_array(dtype, [decode(item, _depth + 1) for item in values])
+        case {"__object__": str(name), "params": dict(params), **rest} if not rest:
+            transfer = _transfers().get(name)
+            if transfer is None:
+                raise BundleError(f"it holds an object of an unknown kind, {name!r:.80}")
+            return build(transfer, decode(params, _depth + 1))
+        case {"__dropped__": str(), **rest} if not rest:
+            return None
+    if any(key.startswith("__") for key in value):
+        raise BundleError(f"its metadata hold an unknown kind of value, {sorted(value)!r:.80}")
+    return {key: decode(item, _depth + 1) for key, item in value.items()}
+
+
+def build(cls: type[BaseEstimator], params: dict[str, Any]) -> BaseEstimator:
+    """Return an instance of `cls`; parameters that `params` lacks keep their defaults."""
+    unknown = sorted(set(params) - set(cls().get_params(deep=False)))
+    if unknown:
+        raise BundleError(
+            f"{cls.__name__} has no parameter {unknown[0]!r:.80}. It may come from a newer "
+            "soft-students; upgrade to read it"
+        )
+    return cls(**params)
+
+
+def _encode_array(array: np.ndarray, where: str) -> dict[str, Any]:
+    dtype = "str" if array.dtype.kind == "U" else array.dtype.name
+    values = array.tolist() if array.ndim == 1 else []
+    allowed = _ARRAY_TYPES.get(dtype, ())
+    if array.ndim != 1 or not all(type(value) in allowed for value in values):
+        raise TypeError(
+            f"{where} must be a one-dimensional array of bool, numbers or str to be kept in a "
+            f"bundle. Got an array of shape {array.shape} and dtype {array.dtype} instead."
+        )
+    return {"dtype": dtype, "values": [encode(value, where) for value in values]}
+
+
+def _decode_array(dtype: str, values: list[Any]) -> np.ndarray:
+    allowed = _ARRAY_TYPES.get(dtype)
+    if allowed is None or not all(type(value) in allowed for value in values):
+        raise BundleError(f"its metadata hold an array that is not one of {dtype!r:.80}")
+    if dtype == "str" and len(values) * max(map(len, values), default=0) > _MAX_LABEL_CHARACTERS:
+        raise BundleError("its metadata hold labels that are too long")
+    try:
+        return np.array(values, dtype=dtype)
+    except OverflowError as error:
+        raise BundleError(f"its metadata hold a number that is no {dtype}") from error
+
+
+def _transfers() -> dict[str, Any]:
+    # Here and not above: they need torch, which most bundles do not.
+    from soft_students.transfer import TRANSFERS
+
+    return dict(TRANSFERS)

@@ -1,0 +1,68 @@
+"""Every student by name: the one place that bundles, the command line and the docs look in."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from sklearn.base import BaseEstimator
+
+from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
+
+
+@dataclass(frozen=True)
+class StudentEntry:
+    """One student of the catalogue.
+
+    Parameters
+    ----------
+    name : str
+        What the command line and bundles call it.
+    classifier, regressor : type
+        The two estimator classes.
+    summary : str
+        What it is good for, in one line.
+    """
+
+    name: str
+    classifier: type[BaseEstimator]
+    regressor: type[BaseEstimator]
+    summary: str
+
+
+_ENTRIES = [
+    StudentEntry(
+        "soft_tree",
+        SoftDecisionTreeClassifier,
+        SoftDecisionTreeRegressor,
+        "One tree of linear gates: accurate, drawn as a picture, a few dot products a row.",
+    ),
+]
+
+
+def available() -> dict[str, StudentEntry]:
+    """Return every student by name.
+
+    Examples
+    --------
+    >>> from soft_students.students import available
+    >>> available()["soft_tree"].classifier.__name__
+    'SoftDecisionTreeClassifier'
+    """
+    return {entry.name: entry for entry in _ENTRIES}
+
+
+def get_student(name: str) -> StudentEntry:
+    """Return one student by name.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; the message holds the nearest ones.
+    """
+    entries = available()
+    if name in entries:
+        return entries[name]
+    near = difflib.get_close_matches(str(name), entries, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"There is no student {name!r}. Available: {', '.join(entries)}.{hint}")

@@ -1,0 +1,574 @@
+"""What the soft tree classifier and regressor share."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import effective_n_jobs
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from soft_students.students.soft_tree import routing
+from soft_students.students.soft_tree.kernel import LeafLoss, TreeParameters
+from soft_students.students.soft_tree.training import (
+    Trainer,
+    TrainingHistory,
+    TrainingRows,
+    TrainingSettings,
+    torch_threads,
+    train,
+)
+from soft_students.transfer import Transfer
+
+_AUTO_STEPS = 1500  # epochs="auto" trains for at least this many steps,
+_AUTO_EPOCHS = 40  # and at least this many epochs
+
+
+class BaseSoftDecisionTree(BaseEstimator):
+    """A complete binary tree of linear gates, trained by gradient descent.
+
+    Subclasses say what leaves hold, what the targets are and how outputs are read.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "depth": [Interval(Integral, 1, 16, closed="both")],
+        "hard_weight": [Interval(Real, 0, 1, closed="both")],
+        "mixture_weight": [Interval(Real, 0, 1, closed="both")],
+        "penalty": [Interval(Real, 0, None, closed="left")],
+        "beta": [Interval(Real, 0, None, closed="neither")],
+        "beta_schedule": [StrOptions({"fixed", "learned", "annealed"})],
+        "beta_final": [Interval(Real, 0, None, closed="neither")],
+        "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_averaging": [Interval(Real, 0, 1, closed="left")],
+        "standardize": ["boolean"],
+        "prediction": [StrOptions({"expectation", "greatest_path", "greedy"})],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "transfer": [Transfer, None],
+        "transfer_copies": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "device": [str],
+        "verbose": ["verbose"],
+    }
+
+    # -- what a subclass defines ------------------------------------------------------------------
+
+    @abstractmethod
+    def _leaf_loss(self) -> LeafLoss: ...
+
+    @abstractmethod
+    def _initial_leaves(
+        self, n_leaves: int, targets: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray: ...
+
+    @abstractmethod
+    def _leaf_values(self) -> np.ndarray:
+        """Return what each leaf predicts, of shape (n_leaves, n_outputs)."""
+
+    # -- training ---------------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        sample_weight: np.ndarray | None,
+        ask: Callable[[np.ndarray], np.ndarray] | None,
+        stratify: np.ndarray | None,
+    ) -> None:
+        """Train on validated rows and targets.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features), float32 or float64
+        targets : ndarray of shape (n, n_outputs)
+        sample_weight : ndarray of shape (n,) or None
+        ask : callable or None
+            Gives the targets of new rows. None repeats the target of the row they were made from.
+        stratify : ndarray of shape (n,) or None
+            Classes, for the validation split.
+        """
+        random_state = check_random_state(self.random_state)
+        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        if not weights.any():
+            raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+        if not weights.all():
+            kept = weights > 0
+            X, targets, weights = X[kept], targets[kept], weights[kept]
+            stratify = None if stratify is None else stratify[kept]
+        validation = None
+        if self.early_stopping:
+            X, targets, weights, validation = self._split_validation(
+                X, targets, weights, stratify, random_state
+            )
+        with torch_threads(None if self.n_jobs is None else effective_n_jobs(self.n_jobs)):
+            trainer = self._make_trainer(X, targets, weights, random_state)
+            rows = self._training_rows(X, targets, weights, ask, random_state)
+            epochs = self._n_epochs(len(X))
+            validation_loss = None
+            if validation is not None:
+                validation_loss = self._validation_loss(*validation)
+            with self._progress(epochs) as on_epoch:
+                parameters, history = train(
+                    trainer,
+                    rows,
+                    epochs=epochs,
+                    batch_size=self.batch_size,
+                    random_state=random_state,
+                    validation_loss=validation_loss,
+                    patience=self.n_iter_no_change,
+                    on_epoch=on_epoch,
+                    device=self.device,
+                )
+        self._store(parameters)
+        self.loss_curve_ = history.loss
+        self.validation_curve_ = history.validation_loss
+        self.n_iter_ = len(history.loss)
+        self.best_iter_ = history.best_epoch
+        self.__dict__.pop("_trainer", None)
+
+    def _partial_fit(
+        self, X: np.ndarray, targets: np.ndarray, sample_weight: np.ndarray | None
+    ) -> None:
+        """Take one pass over the rows at a constant learning rate.
+
+        The optimiser's state lasts from call to call, but not through pickling.
+        """
+        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        if not weights.any():
+            return
+        random_state = check_random_state(self.random_state)
+        with torch_threads(None if self.n_jobs is None else effective_n_jobs(self.n_jobs)):
+            trainer = self.__dict__.get("_trainer")
+            if trainer is None:
+                trainer = self._make_trainer(
+                    X, targets, weights, random_state, resume=hasattr(self, "gate_weights_")
+                )
+            rows = TrainingRows(
+                torch.from_numpy(self._shifted(X)),
+                torch.from_numpy(targets.astype(X.dtype, copy=False)),
+                torch.from_numpy(weights / weights.mean()),
+            )
+            for batch in rows.batches(self.batch_size, random_state, self.device):
+                trainer.step(*batch)
+        self._store(trainer.result())
+        self.n_iter_ = getattr(self, "n_iter_", 0) + 1
+        self._trainer = trainer
+
+    def _make_trainer(
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        random_state: np.random.RandomState,
+        resume: bool = False,
+    ) -> Trainer:
+        resume = resume or (self.warm_start and hasattr(self, "gate_weights_"))
+        if resume:
+            self._check_can_resume(X, targets)
+        else:
+            self._scale_features(X, weights)
+        n_inner, n_features = 2**self.depth - 1, X.shape[1]
+        if resume:
+            gate_weights, gate_biases = self.gate_weights_ * self._feature_scale, self.gate_biases_
+            betas, leaves = self.gate_betas_, self._trained_leaves()
+        else:
+            # Gates start near one half on centred rows: every leaf sees every sample.
+            gate_weights = random_state.normal(scale=n_features**-0.5, size=(n_inner, n_features))
+            gate_biases = np.zeros(n_inner)
+            if self._offset is None:
+                gate_biases = -gate_weights @ np.average(X, axis=0, weights=weights)
+            betas = np.full(n_inner, float(self.beta))
+            leaves = self._initial_leaves(n_inner + 1, targets, random_state)
+
+        def tensor(values: np.ndarray) -> torch.Tensor:
+            return torch.tensor(np.asarray(values, dtype=X.dtype), device=self.device)
+
+        plain = self.beta_schedule == "fixed" and bool((betas == 1).all())
+        parameters = TreeParameters(
+            gate_weights=tensor(gate_weights),
+            gate_biases=tensor(gate_biases),
+            log_betas=None if plain else tensor(np.log(betas)),
+            leaves=tensor(leaves),
+        )
+        settings = TrainingSettings(
+            depth=self.depth,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            penalty=self.penalty,
+            beta=self.beta,
+            beta_schedule=self.beta_schedule,
+            beta_final=self.beta_final,
+            weight_averaging=self.weight_averaging,
+            device=self.device,
+        )
+        return Trainer(parameters, self._leaf_loss(), settings)
+
+    def _scale_features(self, X: np.ndarray, weights: np.ndarray) -> None:
+        """Choose the unit in which gates are trained; a fitted tree takes rows as they come."""
+        self._offset: np.ndarray | None = None
+        self._feature_scale = np.ones(X.shape[1], dtype=X.dtype)
+        if self.standardize:
+            mean = np.average(X, axis=0, weights=weights)
+            deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weights))
+            # A feature that is constant up to rounding keeps its unit: its gates learn nothing.
+            floor = 10 * np.finfo(X.dtype).eps * np.abs(mean)
+            self._offset = mean.astype(X.dtype)
+            self._feature_scale = np.where(deviation > floor, deviation, 1).astype(X.dtype)
+
+    def _shifted(self, X: np.ndarray) -> np.ndarray:
+        return X if self._offset is None else (X - self._offset) / self._feature_scale
+
+    def _training_rows(
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        ask: Callable[[np.ndarray], np.ndarray] | None,
+        random_state: np.random.RandomState,
+    ) -> TrainingRows:
+        """Gather the rows of all epochs, distorted copies and their targets included."""
+        sample_weights = torch.from_numpy(weights / weights.mean())
+        if self.transfer is None:
+            return TrainingRows(
+                torch.from_numpy(self._shifted(X)),
+                torch.from_numpy(targets.astype(X.dtype)),
+                sample_weights,
+            )
+        n, banks = len(X), 1 + self.transfer_copies
+        low = float(X.min())
+        step = (float(X.max()) - low) / 255 or 1.0
+        # Distorted images in eight bits a value take a quarter of the memory of float32.
+        coded = self.transfer.eight_bit and not self.standardize
+        bank = np.empty((banks * n, X.shape[1]), dtype=np.uint8 if coded else X.dtype)
+        bank_targets = np.empty((banks * n, targets.shape[1]), dtype=X.dtype)
+        for copy in range(banks):
+            made = X if copy == 0 else self.transfer.sample(X, random_state)
+            place = slice(copy * n, (copy + 1) * n)
+            bank_targets[place] = targets if copy == 0 or ask is None else ask(made)
+            bank[place] = np.rint((made - low) / step).clip(0, 255) if coded else self._shifted(made)
+        return TrainingRows(
+            torch.from_numpy(bank), torch.from_numpy(bank_targets), sample_weights, low, step
+        )
+
+    def _n_epochs(self, n: int) -> int:
+        if self.epochs != "auto":
+            return int(self.epochs)
+        return max(_AUTO_EPOCHS, math.ceil(_AUTO_STEPS / math.ceil(n / self.batch_size)))
+
+    def _split_validation(
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        stratify: np.ndarray | None,
+        random_state: np.random.RandomState,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        if stratify is not None and np.unique(stratify, return_counts=True)[1].min() < 2:
+            stratify = None
+        try:
+            X, X_val, targets, targets_val, weights, weights_val = train_test_split(
+                X,
+                targets,
+                weights,
+                test_size=self.validation_fraction,
+                random_state=random_state,
+                stratify=stratify,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping=True cannot hold out validation_fraction="
+                f"{self.validation_fraction} of {len(X)} samples: {error} Give more samples, or "
+                "set early_stopping=False."
+            ) from error
+        return X, targets, weights, (X_val, targets_val, weights_val)
+
+    def _validation_loss(
+        self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> Callable[[TreeParameters], float]:
+        """Return the loss of the tree's mean prediction on held-out rows."""
+        shifted = self._shifted(X)
+        loss = type(self._leaf_loss())(mixture_weight=1.0)
+        columns = torch.from_numpy(np.ascontiguousarray(targets.T, dtype=X.dtype))
+        shares = torch.from_numpy(weights / weights.sum())
+
+        def evaluate(parameters: TreeParameters) -> float:
+            betas = 1.0 if parameters.log_betas is None else parameters.log_betas.exp().cpu().numpy()
+            activations = routing.gate_activations(
+                shifted,
+                parameters.gate_weights.cpu().numpy(),
+                parameters.gate_biases.cpu().numpy(),
+                betas,
+                None,
+            )
+            paths = routing.path_probabilities(activations)[:, activations.shape[1] :]
+            leaf_paths = torch.from_numpy(np.ascontiguousarray(paths.T))
+            return float(loss(leaf_paths, parameters.leaves.cpu(), columns, shares)[0])
+
+        return evaluate
+
+    def _check_can_resume(self, X: np.ndarray, targets: np.ndarray) -> None:
+        if len(self.gate_biases_) != 2**self.depth - 1:
+            raise ValueError(
+                f"warm_start cannot continue a tree of {len(self.gate_biases_)} gates with "
+                f"depth={self.depth}. Restore depth, or set warm_start=False."
+            )
+        if targets.shape[1] != self._leaf_values().shape[1]:
+            raise ValueError(
+                f"warm_start cannot continue a tree of {self._leaf_values().shape[1]} outputs on "
+                f"targets with {targets.shape[1]}. Set warm_start=False."
+            )
+        # A bundle or pickle holds gates in the unit of the rows: train on in that unit.
+        if not hasattr(self, "_offset"):
+            self._offset = self.feature_offset_
+            self._feature_scale = np.ones(X.shape[1], dtype=X.dtype)
+
+    @abstractmethod
+    def _trained_leaves(self) -> np.ndarray:
+        """Return the fitted leaves in the unit in which they are trained."""
+
+    @abstractmethod
+    def _store_leaves(self, leaves: np.ndarray) -> None:
+        """Keep trained leaves as fitted attributes."""
+
+    def _store(self, parameters: TreeParameters) -> None:
+        def array(tensor: torch.Tensor) -> np.ndarray:
+            return np.ascontiguousarray(tensor.cpu().numpy())
+
+        self.gate_weights_ = array(parameters.gate_weights) / self._feature_scale
+        self.gate_biases_ = array(parameters.gate_biases)
+        self.gate_betas_ = (
+            np.ones_like(self.gate_biases_)
+            if parameters.log_betas is None
+            else np.exp(array(parameters.log_betas))
+        )
+        self.feature_offset_ = self._offset
+        self._store_leaves(array(parameters.leaves))
+
+    @contextmanager
+    def _progress(self, epochs: int) -> Iterator[Callable[[int, TrainingHistory], None]]:
+        """Show a bar on stderr while training, on a terminal, if verbose."""
+        console = Console(stderr=True)
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("epoch {task.completed}/{task.total}  loss {task.fields[loss]:.4f}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not (self.verbose and console.is_terminal),
+            transient=True,
+        ) as progress:
+            task = progress.add_task(type(self).__name__, total=epochs, loss=math.nan)
+
+            def on_epoch(epoch: int, history: TrainingHistory) -> None:
+                progress.update(task, completed=epoch + 1, loss=history.loss[-1])
+
+            yield on_epoch
+
+    # -- prediction -------------------------------------------------------------------------------
+
+    def _checked(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+
+    def _activations(self, X: np.ndarray) -> np.ndarray:
+        return routing.gate_activations(
+            X, self.gate_weights_, self.gate_biases_, self.gate_betas_, self.feature_offset_
+        )
+
+    def _leaves(self, activations: np.ndarray) -> np.ndarray:
+        if self.prediction == "greedy":
+            return routing.greedy_leaves(activations)
+        return routing.greatest_path_leaves(routing.path_probabilities(activations))
+
+    def _outputs(self, X: np.ndarray) -> np.ndarray:
+        """Return what the leaves say of each row, of shape (n, n_outputs)."""
+        values = self._leaf_values().astype(X.dtype, copy=False)
+        n_inner = len(self.gate_biases_)
+        outputs = np.empty((len(X), values.shape[1]), dtype=X.dtype)
+        done = 0
+        for batch in routing.row_batches(X):
+            activations = self._activations(batch)
+            if self.prediction == "expectation":
+                made = routing.path_probabilities(activations)[:, n_inner:] @ values
+            else:
+                made = values[self._leaves(activations) - n_inner]
+            outputs[done : done + len(batch)] = made
+            done += len(batch)
+        return outputs
+
+    def path_probabilities(self, X: Any) -> np.ndarray:
+        """Return the probability that each row reaches each node.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_nodes)
+            Node 0 is the root; node ``i`` has the children ``2i + 1`` (left) and ``2i + 2``
+            (right). Each level of the tree sums to one.
+        """
+        X = self._checked(X)
+        return np.concatenate(
+            [routing.path_probabilities(self._activations(batch)) for batch in routing.row_batches(X)]
+        )
+
+    def apply(self, X: Any) -> np.ndarray:
+        """Return the leaf that each row is given to.
+
+        With ``prediction="greedy"`` it is where the likelier child leads from the root; otherwise
+        it is the leaf of greatest path probability. The two may differ.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of int, shape (n_samples,)
+            Node numbers.
+        """
+        X = self._checked(X)
+        return np.concatenate(
+            [self._leaves(self._activations(batch)) for batch in routing.row_batches(X)]
+        )
+
+    def decision_path(self, X: Any) -> csr_matrix:
+        """Return the nodes between the root and the leaf of `apply`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        csr_matrix of shape (n_samples, n_nodes)
+            One where a row passes through the node.
+        """
+        leaves = self.apply(X)
+        depth = int(math.log2(len(self.gate_biases_) + 1))
+        nodes = routing.ancestors(leaves, depth)
+        starts = np.arange(0, nodes.size + 1, depth + 1)
+        return csr_matrix(
+            (np.ones(nodes.size, dtype=np.int8), nodes.ravel(), starts),
+            shape=(len(nodes), 2 * len(self.gate_biases_) + 1),
+        )
+
+    def node_statistics(self, X: Any) -> dict[str, np.ndarray]:
+        """Describe every node by how the rows of `X` use it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        dict of ndarray, each with one entry a node (a table: ``pandas.DataFrame(...)`` takes it)
+            ``node`` and ``level``; ``reach``, the mean path probability; ``right``, the share of
+            it that goes right (NaN at a leaf); ``decided``, the mean of ``|2p - 1|`` weighted by
+            path probability, 1 for a hard gate and 0 for an even one (NaN at a leaf).
+        """
+        X = self._checked(X)
+        n_inner = len(self.gate_biases_)
+        reach, decided = np.zeros(2 * n_inner + 1), np.zeros(n_inner)
+        for batch in routing.row_batches(X):
+            activations = self._activations(batch)
+            paths = routing.path_probabilities(activations)
+            reach += paths.sum(axis=0)
+            decided += (paths[:, :n_inner] * np.abs(np.tanh(activations / 2))).sum(axis=0)
+        nowhere = np.full(n_inner + 1, np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            right = reach[2::2] / reach[:n_inner]
+            decided = decided / reach[:n_inner]
+        nodes = np.arange(2 * n_inner + 1)
+        return {
+            "node": nodes,
+            "level": np.floor(np.log2(nodes + 1)).astype(int),
+            "reach": reach / len(X),
+            "right": np.concatenate([right, nowhere]),
+            "decided": np.concatenate([decided, nowhere]),
+        }
+
+    # -- pickling and bundles ---------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        for name in ("_trainer", "_offset", "_feature_scale"):
+            state.pop(name, None)
+        return state
+
+    def _gates_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return the part of a bundle that both trees share."""
+        metadata: dict[str, Any] = {"n_features": self.n_features_in_, "n_iter": self.n_iter_}
+        if hasattr(self, "feature_names_in_"):
+            metadata["feature_names"] = self.feature_names_in_
+        arrays = {
+            "gate_weights": self.gate_weights_,
+            "gate_biases": self.gate_biases_,
+            "gate_betas": self.gate_betas_,
+        }
+        if self.feature_offset_ is not None:
+            arrays["feature_offset"] = self.feature_offset_
+        return metadata, arrays
+
+    def _restore_gates(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> int:
+        """Take back what `_gates_state` returned, checked; return the number of leaves."""
+        n_features, n_iter = metadata["n_features"], metadata["n_iter"]
+        if type(n_features) is not int or type(n_iter) is not int or n_features < 1:
+            raise ValueError("n_features and n_iter must be positive integers")
+        n_gates = 2**self.depth - 1
+        shapes = {
+            "gate_weights": (n_gates, n_features),
+            "gate_biases": (n_gates,),
+            "gate_betas": (n_gates,),
+        }
+        if "feature_offset" in arrays:
+            shapes["feature_offset"] = (n_features,)
+        for name, shape in shapes.items():
+            take_floats(arrays, name, shape)
+        names = metadata.get("feature_names")
+        if names is not None:
+            if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
+                raise ValueError(f"feature_names must be an array of {n_features} strings")
+            self.feature_names_in_ = names
+        self.n_features_in_ = n_features
+        self.n_iter_ = n_iter
+        self.gate_weights_ = arrays["gate_weights"]
+        self.gate_biases_ = arrays["gate_biases"]
+        self.gate_betas_ = arrays["gate_betas"]
+        self.feature_offset_ = arrays.get("feature_offset")
+        return n_gates + 1
+
+
+def take_floats(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return one array of a bundle, or refuse it if type or shape are not what they must be."""
+    array = arrays.get(name)
+    if array is None:
+        raise ValueError(f"the array {name!r} is missing")
+    if array.dtype not in (np.float32, np.float64) or array.shape != shape:
+        raise ValueError(
+            f"the array {name!r} must be floating, of shape {shape}; it is {array.dtype} of shape "
+            f"{array.shape}"
+        )
+    return array

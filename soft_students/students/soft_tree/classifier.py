@@ -1,0 +1,382 @@
+"""The soft decision tree classifier."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
+from scipy.special import log_softmax, softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
+from soft_students.students.soft_tree.kernel import CrossEntropyLeaves, LeafLoss
+from soft_students.students.supervision import class_supervision
+from soft_students.targets import one_hot, sharpen
+from soft_students.transfer import Transfer
+
+
+class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
+    r"""A soft decision tree, taught by a neural network or by labels.
+
+    Every inner node i sends a row x to the right with probability
+    :math:`p_i(x) = \sigma(\beta_i (w_i \cdot x + b_i))`; every leaf l holds one distribution
+    :math:`Q^l = softmax(\phi^l)` over the classes. The tree is complete: it has
+    :math:`2^{depth} - 1` gates and :math:`2^{depth}` leaves.
+
+    Parameters
+    ----------
+    depth : int, default=8
+        From 1 to 16.
+    temperature : float, default=1.0
+        T of the teacher's soft targets. `predict_proba` undoes it, so that the student's
+        probabilities compare with the teacher's own. Ignored when trained on labels alone.
+    hard_weight : float, default=0.0
+        Weight of the true labels beside the teacher, in [0, 1].
+    mixture_weight : float, default=0.9
+        Weight of the loss of the mean prediction :math:`\sum_l P^l Q^l`; the rest is the mean of
+        the leaves' losses, which the paper uses alone. The former is more accurate, the latter
+        brings single leaves closer to the mean.
+    penalty : float, default=0.1
+        λ at the root, of the penalty on gates that send everything one way; it halves with each
+        level.
+    beta : float, default=1.0
+        Inverse temperature of the gates.
+    beta_schedule : {"fixed", "learned", "annealed"}, default="fixed"
+        "learned" trains one β a gate, as in the paper; "annealed" raises it geometrically to
+        `beta_final` in the second half of training, which makes gates decide.
+    beta_final : float, default=4.0
+        For ``beta_schedule="annealed"``.
+    epochs : int or "auto", default="auto"
+        Passes over the rows. "auto" makes at least 40 of them and at least 1,500 steps.
+    batch_size : int, default=256
+    learning_rate : float, default=0.02
+        Peak of the one-cycle schedule of AdamW; in `partial_fit`, the constant rate.
+    weight_decay : float, default=0.0
+        Decoupled weight decay of the gates' weights.
+    weight_averaging : float, default=0.0
+        Decay of an exponential moving average of the weights, which is what is kept; 0 is off.
+    standardize : bool, default=True
+        Train on features of mean zero and deviation one. The fitted gates take rows as they are.
+        Turn it off where features share a unit, as pixels do.
+    prediction : {"expectation", "greatest_path", "greedy"}, default="expectation"
+        The mean of the leaves weighted by path probability; the leaf of greatest path probability
+        (the paper's); or the leaf found by following the likelier child, which is the fastest and
+        need not be the same leaf. It may be changed on a fitted tree.
+    early_stopping : bool, default=False
+        Hold out `validation_fraction` of the rows, keep the weights of the epoch with the least
+        loss on them, stop after `n_iter_no_change` epochs without a better one.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=10
+    transfer : Transfer or None, default=None
+        Makes further rows from the training rows, which the teacher labels, e.g.
+        :class:`~soft_students.transfer.ImageDistortion`. Without a teacher they keep the label of
+        the row they come from.
+    transfer_copies : int, default=4
+        Rows made from each training row, once, before training. An epoch still visits each
+        training row once: as itself or as one of its copies.
+    warm_start : bool, default=False
+        Start from the fitted weights.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        Threads of training. None leaves torch's setting alone, -1 is all.
+    device : str, default="cpu"
+        torch device of training.
+    verbose : int, default=0
+        1 shows progress on stderr, on a terminal.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    gate_weights_ : ndarray of shape (n_gates, n_features)
+        In the unit of the rows.
+    gate_biases_, gate_betas_ : ndarray of shape (n_gates,)
+    feature_offset_ : ndarray of shape (n_features,) or None
+        Subtracted from a row before it meets the gates.
+    leaf_logits_ : ndarray of shape (n_leaves, n_classes)
+        φ, at temperature `temperature_`.
+    temperature_ : float
+        Temperature of the targets it was trained on; 1 for labels.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X had string column names.
+    n_iter_, best_iter_ : int
+        Epochs run, and the one kept by early stopping (from 0; None without).
+    loss_curve_, validation_curve_ : list of float
+        Loss of each epoch.
+
+    Notes
+    -----
+    X of dtype float32 is trained in float32, twice as fast as float64.
+
+    References
+    ----------
+    Frosst and Hinton (2017), "Distilling a neural network into a soft decision tree",
+    arXiv:1711.09784.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> from soft_students import SoftDecisionTreeClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = MLPClassifier(max_iter=2000, random_state=0).fit(X, y)
+    >>> student = SoftDecisionTreeClassifier(depth=3, random_state=0).fit(X, teacher)
+    >>> float(student.score(X, y)) > 0.95
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseSoftDecisionTree._parameter_constraints,
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        depth: int = 8,
+        *,
+        temperature: float = 1.0,
+        hard_weight: float = 0.0,
+        mixture_weight: float = 0.9,
+        penalty: float = 0.1,
+        beta: float = 1.0,
+        beta_schedule: str = "fixed",
+        beta_final: float = 4.0,
+        epochs: int | str = "auto",
+        batch_size: int = 256,
+        learning_rate: float = 0.02,
+        weight_decay: float = 0.0,
+        weight_averaging: float = 0.0,
+        standardize: bool = True,
+        prediction: str = "expectation",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        transfer: Transfer | None = None,
+        transfer_copies: int = 4,
+        warm_start: bool = False,
+        random_state: int | RandomState | None = None,
+        n_jobs: int | None = None,
+        device: str = "cpu",
+        verbose: int = 0,
+    ) -> None:
+        self.depth = depth
+        self.temperature = temperature
+        self.hard_weight = hard_weight
+        self.mixture_weight = mixture_weight
+        self.penalty = penalty
+        self.beta = beta
+        self.beta_schedule = beta_schedule
+        self.beta_final = beta_final
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.weight_averaging = weight_averaging
+        self.standardize = standardize
+        self.prediction = prediction
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.transfer = transfer
+        self.transfer_copies = transfer_copies
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.device = device
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        labels: ArrayLike | None = None,
+        teacher: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train the tree.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : teacher, array-like of shape (n_samples, n_classes) or array-like of shape (n_samples,)
+            A teacher (anything that :func:`~soft_students.teachers.as_teacher` takes), its
+            probabilities for the rows of `X`, or labels.
+        labels : array-like of shape (n_samples,), default=None
+            True labels beside the teacher, for `hard_weight`.
+        teacher : object, default=None
+            The teacher by name; `y` may then hold the true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit each other; the message says how.
+        FloatingPointError
+            If the loss stops being finite.
+        """
+        raw = X
+        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        asked = raw if hasattr(raw, "columns") else X
+        lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
+        if self.warm_start and hasattr(self, "classes_"):
+            self._check_classes(lesson.classes)
+        temperature = self.temperature if lesson.logits is not None else 1.0
+        targets = lesson.targets(temperature, self.hard_weight)
+        self.classes_ = lesson.classes
+        self._fit(
+            X,
+            targets,
+            sample_weight,
+            lesson.asker(temperature, self.hard_weight),
+            targets.argmax(axis=1),
+        )
+        self.temperature_ = temperature
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        classes: ArrayLike | None = None,
+        *,
+        labels: ArrayLike | None = None,
+        teacher: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Take one pass over some rows, at a constant learning rate.
+
+        Features are scaled by the rows of the first call. `early_stopping` and `transfer` are not
+        used.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y, labels, teacher, sample_weight
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes; needed at the first call where the rows come with labels only.
+
+        Returns
+        -------
+        self
+        """
+        first = not hasattr(self, "gate_weights_")
+        raw = X
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+        asked = raw if hasattr(raw, "columns") else X
+        lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
+        known = self.classes_ if not first else classes
+        if known is None and lesson.logits is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        temperature = self.temperature if lesson.logits is not None else 1.0
+        if lesson.logits is None:
+            known = np.unique(np.asarray(known))
+            unknown = np.setdiff1d(lesson.classes, known)
+            if unknown.size:
+                raise ValueError(
+                    f"y holds {unknown.tolist()[:5]}, which are not among the classes "
+                    f"{known.tolist()[:20]} of the first call to partial_fit."
+                )
+            columns = np.searchsorted(known, lesson.classes)[lesson.labels]
+            targets = one_hot(columns, len(known))
+        else:
+            if not first:
+                self._check_classes(lesson.classes)
+            known = lesson.classes
+            targets = lesson.targets(temperature, self.hard_weight)
+        self.classes_ = known
+        self._partial_fit(X, targets, sample_weight)
+        self.temperature_ = temperature
+        return self
+
+    def _check_classes(self, classes: np.ndarray) -> None:
+        if not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"This tree was fitted on the classes {self.classes_.tolist()[:20]} and cannot "
+                f"continue on {np.asarray(classes).tolist()[:20]}."
+            )
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the probability of each class, at temperature one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Rows sum to one; columns in the order of `classes_`; of the dtype of `X`.
+        """
+        return sharpen(self._outputs(self._checked(X)), self.temperature_)
+
+    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the logarithm of `predict_proba`; it may be minus infinity."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the likeliest class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    @property
+    def leaf_probabilities_(self) -> np.ndarray:
+        """What each leaf predicts alone, at temperature one, (n_leaves, n_classes)."""
+        check_is_fitted(self)
+        return softmax(self.temperature_ * log_softmax(self.leaf_logits_, axis=1), axis=1)
+
+    def _leaf_loss(self) -> LeafLoss:
+        return CrossEntropyLeaves(self.mixture_weight)
+
+    def _initial_leaves(
+        self, n_leaves: int, targets: np.ndarray, random_state: RandomState
+    ) -> np.ndarray:
+        return random_state.normal(scale=0.1, size=(n_leaves, targets.shape[1]))
+
+    def _leaf_values(self) -> np.ndarray:
+        return softmax(self.leaf_logits_, axis=1)
+
+    def _trained_leaves(self) -> np.ndarray:
+        return self.leaf_logits_
+
+    def _store_leaves(self, leaves: np.ndarray) -> None:
+        self.leaf_logits_ = leaves
+
+    def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        metadata, arrays = self._gates_state()
+        metadata |= {"classes": self.classes_, "temperature": float(self.temperature_)}
+        return metadata, arrays | {"leaf_logits": self.leaf_logits_}
+
+    def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        n_leaves = self._restore_gates(metadata, arrays)
+        classes, temperature = metadata["classes"], metadata["temperature"]
+        if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
+            raise ValueError("classes must be an array of labels")
+        if not (isinstance(temperature, float) and temperature > 0):
+            raise ValueError(f"temperature must be a number > 0, not {temperature!r}")
+        self.leaf_logits_ = take_floats(arrays, "leaf_logits", (n_leaves, len(classes)))
+        self.classes_ = classes
+        self.temperature_ = temperature

@@ -1,0 +1,333 @@
+"""Forward and hand-written backward pass of a soft decision tree, in torch.
+
+Nodes are numbered level by level: node ``i`` has the children ``2i + 1`` (left) and ``2i + 2``
+(right), inner nodes come first. Everything held for each node and sample has the layout
+``(node, sample)``, so that a level of the tree is one contiguous block.
+
+One matrix product evaluates all gates, a sweep from the root multiplies path probabilities, and a
+sweep back from the leaves carries the derivatives of loss and penalty together; a second matrix
+product turns them into the gradient of the gates. Autograd, which would record some forty
+operations a step, is not used; the tests compare with it in float64.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Keeps log α and 1/α of a gate that sends everything one way finite: at most 1e4 λ 2^-d is pulled.
+_ALPHA_MIN = 1e-4
+
+
+@dataclass
+class TreeParameters:
+    """What is learned, as torch tensors of one dtype on one device.
+
+    Parameters
+    ----------
+    gate_weights : Tensor of shape (n_inner, n_features)
+    gate_biases : Tensor of shape (n_inner,)
+    log_betas : Tensor of shape (n_inner,) or None
+        Logarithm of the inverse temperature β of each gate. None stands for β = 1 everywhere,
+        which saves two passes over the gates.
+    leaves : Tensor of shape (n_leaves, n_outputs)
+        Logits of each leaf's distribution, or each leaf's value in regression.
+    """
+
+    gate_weights: Tensor
+    gate_biases: Tensor
+    log_betas: Tensor | None
+    leaves: Tensor
+
+    def copy(self) -> TreeParameters:
+        """Return an independent copy."""
+        return TreeParameters(
+            self.gate_weights.clone(),
+            self.gate_biases.clone(),
+            None if self.log_betas is None else self.log_betas.clone(),
+            self.leaves.clone(),
+        )
+
+
+class Workspace:
+    """Buffers for one batch size, with a view of each level: made once, used at every step.
+
+    Parameters
+    ----------
+    depth : int
+    n : int
+        Samples in a batch.
+    like : Tensor
+        Gives dtype and device.
+    """
+
+    def __init__(self, depth: int, n: int, like: Tensor) -> None:
+        n_inner = 2**depth - 1
+        self.n = n
+        self.gates = like.new_empty(n_inner, n)
+        self.gates_gradient = like.new_empty(n_inner, n)
+        self.paths = like.new_empty(2 * n_inner + 1, n)
+        self.paths[0] = 1
+        self.leaf_paths = self.paths[n_inner:]
+        levels = [slice(2**level - 1, 2 ** (level + 1) - 1) for level in range(depth + 1)]
+        self.level_slices = levels[:-1]
+        self.level_gates = [self.gates[level] for level in levels[:-1]]
+        self.level_gradients = [self.gates_gradient[level] for level in levels[:-1]]
+        self.level_paths = [self.paths[level] for level in levels[:-1]]
+        self.level_children = [
+            self.paths[level].view(-1, 2, n).unbind(1) for level in levels[1:]
+        ]
+
+    def follow_paths(self) -> None:
+        """Multiply gate probabilities down the tree: fill ``paths`` from ``gates``."""
+        for here, gates, (left, right) in zip(
+            self.level_paths, self.level_gates, self.level_children, strict=True
+        ):
+            torch.mul(here, gates, out=right)
+            torch.sub(here, right, out=left)
+
+
+class LeafLoss(ABC):
+    """How leaves turn path probabilities into a loss.
+
+    The loss is ``mixture_weight`` times the loss of the tree's mean prediction plus
+    ``1 - mixture_weight`` times the mean, over leaves, of each leaf's own loss.
+
+    Parameters
+    ----------
+    mixture_weight : float
+        In [0, 1].
+    """
+
+    def __init__(self, mixture_weight: float) -> None:
+        self.mixture_weight = mixture_weight
+
+    @abstractmethod
+    def __call__(
+        self, paths: Tensor, leaves: Tensor, targets: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Evaluate the loss and its derivatives.
+
+        Parameters
+        ----------
+        paths : Tensor of shape (n_leaves, n)
+        leaves : Tensor of shape (n_leaves, n_outputs)
+        targets : Tensor of shape (n_outputs, n)
+        weights : Tensor of shape (n,)
+            Weight of each sample, summing to one.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+        paths_gradient : Tensor of shape (n_leaves, n)
+            For each sample as if its weight were one.
+        leaves_gradient : Tensor of shape (n_leaves, n_outputs)
+        """
+
+
+class CrossEntropyLeaves(LeafLoss):
+    r"""Cross-entropy with soft targets.
+
+    With path probabilities :math:`P^l`, leaf distributions :math:`Q^l = softmax(\phi^l)` and target
+    distribution T, the leaf loss :math:`-\sum_l P^l \sum_k T_k \log Q^l_k` is the usable form of
+    the paper's equation 3, and the mixture loss is
+    :math:`-\sum_k T_k \log \sum_l P^l Q^l_k`.
+
+    References
+    ----------
+    Frosst and Hinton (2017), "Distilling a neural network into a soft decision tree",
+    arXiv:1711.09784, section 2.
+    """
+
+    def __call__(
+        self, paths: Tensor, leaves: Tensor, targets: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Evaluate the loss and its derivatives."""
+        log_q = F.log_softmax(leaves, dim=1)
+        q = log_q.exp()
+        weighted = targets * weights
+        share = 1 - self.mixture_weight
+        # ∂loss/∂P is a sum of products (leaf, class) x (class, sample), made as one.
+        by_leaf, by_sample = [], []
+        loss = paths.new_zeros(())
+        logits_gradient = torch.zeros_like(q)
+        if self.mixture_weight > 0:
+            # The floor matters only where a leaf distribution underflows, and keeps 1/M finite.
+            mixture = (q.t() @ paths).clamp_(min=torch.finfo(paths.dtype).tiny ** 0.5)
+            loss = loss - self.mixture_weight * (weighted * mixture.log()).sum()
+            by_leaf.append(q * -self.mixture_weight)
+            by_sample.append(targets / mixture)
+            logits_gradient += by_leaf[-1] * (paths @ (weighted / mixture).t())
+        if share > 0:
+            per_leaf = paths @ weighted.t()
+            loss = loss - share * (per_leaf * log_q).sum()
+            by_leaf.append(log_q * -share)
+            by_sample.append(targets)
+            logits_gradient -= share * per_leaf
+        paths_gradient = torch.cat(by_leaf, 1) @ torch.cat(by_sample)
+        logits_gradient -= q * logits_gradient.sum(1, keepdim=True)
+        return loss, paths_gradient, logits_gradient
+
+
+class SquaredErrorLeaves(LeafLoss):
+    r"""Half the squared error, for regression.
+
+    With leaf values :math:`\mu^l`, the leaf loss is :math:`\frac12\sum_l P^l \|y - \mu^l\|^2` and
+    the mixture loss :math:`\frac12\|y - \sum_l P^l \mu^l\|^2`.
+    """
+
+    def __call__(
+        self, paths: Tensor, leaves: Tensor, targets: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Evaluate the loss and its derivatives."""
+        share = 1 - self.mixture_weight
+        mean = leaves.t() @ paths
+        residual = mean - targets
+        # ½Σ_l P^l‖y − μ^l‖² = ½‖y − μ̄‖² + ½Σ_l P^l‖μ^l − μ̄‖²: both losses share the residual's
+        # part, and the spread of the leaves is what the leaf loss adds.
+        loss = 0.5 * (residual.square().sum(0) @ weights)
+        paths_gradient = leaves @ (residual - share * mean)
+        leaves_gradient = paths @ ((residual - share * mean) * weights).t()
+        if share > 0:
+            half_squares = 0.5 * leaves.square().sum(1)
+            spread = half_squares @ paths - 0.5 * mean.square().sum(0)
+            loss = loss + share * (spread @ weights)
+            paths_gradient += share * half_squares[:, None]
+            leaves_gradient += share * leaves * (paths @ weights)[:, None]
+        return loss, paths_gradient, leaves_gradient
+
+
+class SplitBalance:
+    r"""The penalty that keeps both subtrees of a node in use, with its running averages.
+
+    :math:`C = -\lambda \sum_i 2^{-d_i}\,\frac12(\log\alpha_i + \log(1-\alpha_i))`, where
+    :math:`\alpha_i = \sum_x P^i(x) p_i(x) / \sum_x P^i(x)` and :math:`d_i` is the node's depth.
+    Numerator and denominator are exponentially decaying averages over about :math:`2^{d_i}`
+    batches, since a deep node sees few samples of one batch. The gradient is the one through
+    the current batch, with the averages held fixed.
+
+    Parameters
+    ----------
+    depth : int
+        Depth of the tree.
+    strength : float
+        λ, the strength at the root.
+    like : Tensor
+        Gives dtype and device.
+
+    References
+    ----------
+    Frosst and Hinton (2017), equations 4 and 5, and the end of section 3.
+    """
+
+    def __init__(self, depth: int, strength: float, like: Tensor) -> None:
+        levels = torch.repeat_interleave(torch.arange(depth), 2 ** torch.arange(depth))
+        scale = (0.5 ** levels.to(like.dtype)).to(like.device)
+        self._strength = strength * scale
+        self._rate = scale  # of the average: a window of 2^d batches
+        self._through: Tensor | None = None
+        self._right: Tensor | None = None
+
+    def __call__(self, paths: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Take one batch into the averages.
+
+        Parameters
+        ----------
+        paths : Tensor of shape (n_nodes, n)
+        weights : Tensor of shape (n,)
+
+        Returns
+        -------
+        penalty : Tensor of shape ()
+        slope : Tensor of shape (n_inner,)
+            The derivative by a node's gate is ``slope * P`` for a sample of weight one.
+        alpha : Tensor of shape (n_inner,)
+            The derivative by a node's path probability is ``slope * (p - alpha)``, likewise.
+        """
+        reached = paths @ weights
+        through, right = reached[: len(self._rate)], reached[2::2]
+        if self._through is None or self._right is None:
+            self._through, self._right = through.clone(), right.clone()
+        else:
+            self._through += self._rate * (through - self._through)
+            self._right += self._rate * (right - self._right)
+        mass = self._through.clamp(min=torch.finfo(paths.dtype).tiny ** 0.5)
+        alpha = (self._right / mass).clamp_(_ALPHA_MIN, 1 - _ALPHA_MIN)
+        penalty = -0.5 * (self._strength * (alpha.log() + torch.log1p(-alpha))).sum()
+        slope = -0.5 * self._strength * (1 / alpha - 1 / (1 - alpha)) / mass
+        return penalty, slope, alpha
+
+
+def loss_and_gradients(
+    parameters: TreeParameters,
+    X: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    leaf_loss: LeafLoss,
+    balance: SplitBalance | None,
+    workspace: Workspace,
+) -> tuple[Tensor, Tensor, TreeParameters]:
+    """Evaluate loss and penalty of one batch, and the gradient of their sum.
+
+    Parameters
+    ----------
+    parameters : TreeParameters
+    X : Tensor of shape (n, n_features)
+    targets : Tensor of shape (n, n_outputs)
+    weights : Tensor of shape (n,)
+        Sample weights that sum to one.
+    leaf_loss : LeafLoss
+    balance : SplitBalance or None
+        None leaves the penalty out.
+    workspace : Workspace
+        For n samples.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+    penalty : Tensor of shape ()
+    gradient : TreeParameters
+    """
+    gates, gates_gradient = workspace.gates, workspace.gates_gradient
+    linear = torch.addmm(parameters.gate_biases[:, None], parameters.gate_weights, X.t())
+    if parameters.log_betas is None:
+        torch.sigmoid(linear, out=gates)
+    else:
+        betas = parameters.log_betas.exp()[:, None]
+        torch.sigmoid(linear * betas, out=gates)
+    workspace.follow_paths()
+    loss, values, leaves_gradient = leaf_loss(
+        workspace.leaf_paths, parameters.leaves, targets.t(), weights
+    )
+    penalty = loss.new_zeros(())
+    slope = shift = None
+    if balance is not None:
+        penalty, slope, alpha = balance(workspace.paths, weights)
+        slope, shift = slope[:, None], (slope * alpha)[:, None]
+
+    for level in reversed(range(len(workspace.level_gates))):
+        left, right = values.view(-1, 2, workspace.n).unbind(1)
+        difference = right - left
+        if slope is not None and shift is not None:
+            difference += slope[workspace.level_slices[level]]
+            left = left - shift[workspace.level_slices[level]]
+        torch.mul(workspace.level_paths[level], difference, out=workspace.level_gradients[level])
+        values = torch.addcmul(left, workspace.level_gates[level], difference)
+
+    gates_gradient *= weights
+    linear_gradient = torch.ops.aten.sigmoid_backward(gates_gradient, gates)
+    log_betas_gradient = None
+    if parameters.log_betas is not None:
+        linear_gradient *= betas
+        log_betas_gradient = (linear_gradient * linear).sum(1)
+    gradient = TreeParameters(
+        gate_weights=linear_gradient @ X,
+        gate_biases=linear_gradient.sum(1),
+        log_betas=log_betas_gradient,
+        leaves=leaves_gradient,
+    )
+    return loss, penalty, gradient

@@ -1,0 +1,265 @@
+"""The soft decision tree regressor."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils.validation import validate_data
+
+from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
+from soft_students.students.soft_tree.kernel import LeafLoss, SquaredErrorLeaves
+from soft_students.students.supervision import value_supervision
+from soft_students.transfer import Transfer
+
+
+class SoftDecisionTreeRegressor(RegressorMixin, BaseSoftDecisionTree):
+    r"""A soft decision tree whose leaves hold values, taught by a regressor or by values.
+
+    The gates are those of :class:`SoftDecisionTreeClassifier`; leaf l holds the vector
+    :math:`\mu^l`, and the loss is half the squared error, on targets scaled to deviation one.
+
+    Parameters
+    ----------
+    depth : int, default=8
+        From 1 to 16.
+    hard_weight : float, default=0.0
+        Weight of the true values beside the teacher's, in [0, 1].
+    mixture_weight, penalty, beta, beta_schedule, beta_final, epochs, batch_size, learning_rate, \
+weight_decay, weight_averaging, standardize, prediction, early_stopping, validation_fraction, \
+n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, device, verbose
+        As in :class:`SoftDecisionTreeClassifier`.
+
+    Attributes
+    ----------
+    gate_weights_ : ndarray of shape (n_gates, n_features)
+    gate_biases_, gate_betas_ : ndarray of shape (n_gates,)
+    feature_offset_ : ndarray of shape (n_features,) or None
+    leaf_values_ : ndarray of shape (n_leaves, n_outputs)
+    n_outputs_ : int
+    n_features_in_, feature_names_in_, n_iter_, best_iter_, loss_curve_, validation_curve_
+        As in :class:`SoftDecisionTreeClassifier`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from soft_students import SoftDecisionTreeRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> student = SoftDecisionTreeRegressor(depth=3, epochs=200, random_state=0).fit(X, y)
+    >>> float(student.score(X, y)) > 0.5
+    True
+    """
+
+    def __init__(
+        self,
+        depth: int = 8,
+        *,
+        hard_weight: float = 0.0,
+        mixture_weight: float = 0.9,
+        penalty: float = 0.1,
+        beta: float = 1.0,
+        beta_schedule: str = "fixed",
+        beta_final: float = 4.0,
+        epochs: int | str = "auto",
+        batch_size: int = 256,
+        learning_rate: float = 0.02,
+        weight_decay: float = 0.0,
+        weight_averaging: float = 0.0,
+        standardize: bool = True,
+        prediction: str = "expectation",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        transfer: Transfer | None = None,
+        transfer_copies: int = 4,
+        warm_start: bool = False,
+        random_state: int | RandomState | None = None,
+        n_jobs: int | None = None,
+        device: str = "cpu",
+        verbose: int = 0,
+    ) -> None:
+        self.depth = depth
+        self.hard_weight = hard_weight
+        self.mixture_weight = mixture_weight
+        self.penalty = penalty
+        self.beta = beta
+        self.beta_schedule = beta_schedule
+        self.beta_final = beta_final
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.weight_averaging = weight_averaging
+        self.standardize = standardize
+        self.prediction = prediction
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.transfer = transfer
+        self.transfer_copies = transfer_copies
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.device = device
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        labels: ArrayLike | None = None,
+        teacher: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train the tree.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : teacher or array-like of shape (n_samples,) or (n_samples, n_outputs)
+            A fitted regressor or callable, or values.
+        labels : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            True values beside the teacher, for `hard_weight`.
+        teacher : object, default=None
+            The teacher by name; `y` may then hold the true values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+
+        Returns
+        -------
+        self
+        """
+        raw = X
+        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        asked = raw if hasattr(raw, "columns") else X
+        targets, ask = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+        if not (self.warm_start and hasattr(self, "gate_weights_")):
+            self._scale_targets(targets, sample_weight)
+        self._fit(
+            X,
+            self._scaled(targets),
+            sample_weight,
+            None if ask is None else lambda rows: self._scaled(ask(rows)),
+            None,
+        )
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        labels: ArrayLike | None = None,
+        teacher: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Take one pass over some rows, at a constant learning rate.
+
+        Features and targets are scaled by the rows of the first call. `early_stopping` and
+        `transfer` are not used.
+
+        Parameters
+        ----------
+        X, y, labels, teacher, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self
+        """
+        first = not hasattr(self, "gate_weights_")
+        raw = X
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+        asked = raw if hasattr(raw, "columns") else X
+        targets, _ = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+        if first:
+            self._scale_targets(targets, sample_weight)
+        self._partial_fit(X, self._scaled(targets), sample_weight)
+        return self
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the value of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            As the targets were.
+        """
+        values = self._outputs(self._checked(X))
+        return values[:, 0] if self._flat else values
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _scale_targets(self, targets: np.ndarray, sample_weight: ArrayLike | None) -> None:
+        """Choose the unit in which leaves are trained; fitted leaves hold the targets' own."""
+        self._flat = targets.ndim == 1
+        columns = targets[:, None] if self._flat else targets
+        weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        if weights is not None and not (weights.shape == (len(columns),) and weights.sum() > 0):
+            weights = None  # the training itself refuses them, with a message
+        self._target_mean = np.average(columns, axis=0, weights=weights)
+        variance = np.average((columns - self._target_mean) ** 2, axis=0, weights=weights)
+        self._target_deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
+        self.n_outputs_ = columns.shape[1]
+
+    def _scaled(self, targets: np.ndarray) -> np.ndarray:
+        columns = targets[:, None] if targets.ndim == 1 else targets
+        if columns.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"The targets have {columns.shape[1]} outputs; this tree has {self.n_outputs_}."
+            )
+        return (columns - self._target_mean) / self._target_deviation
+
+    def _leaf_loss(self) -> LeafLoss:
+        return SquaredErrorLeaves(self.mixture_weight)
+
+    def _initial_leaves(
+        self, n_leaves: int, targets: np.ndarray, random_state: RandomState
+    ) -> np.ndarray:
+        return random_state.normal(scale=0.1, size=(n_leaves, targets.shape[1]))
+
+    def _leaf_values(self) -> np.ndarray:
+        return self.leaf_values_
+
+    def _trained_leaves(self) -> np.ndarray:
+        return (self.leaf_values_ - self._target_mean) / self._target_deviation
+
+    def _store_leaves(self, leaves: np.ndarray) -> None:
+        values = leaves * self._target_deviation + self._target_mean
+        self.leaf_values_ = values.astype(leaves.dtype)
+
+    def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        metadata, arrays = self._gates_state()
+        metadata |= {"n_outputs": self.n_outputs_, "flat": self._flat}
+        return metadata, arrays | {
+            "leaf_values": self.leaf_values_,
+            "target_mean": self._target_mean,
+            "target_deviation": self._target_deviation,
+        }
+
+    def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        n_leaves = self._restore_gates(metadata, arrays)
+        n_outputs, flat = metadata["n_outputs"], metadata["flat"]
+        if type(n_outputs) is not int or n_outputs < 1 or type(flat) is not bool:
+            raise ValueError("n_outputs must be a positive integer and flat true or false")
+        if flat and n_outputs != 1:
+            raise ValueError(f"a flat target has one output, not {n_outputs}")
+        self.leaf_values_ = take_floats(arrays, "leaf_values", (n_leaves, n_outputs))
+        self._target_mean = take_floats(arrays, "target_mean", (n_outputs,))
+        self._target_deviation = take_floats(arrays, "target_deviation", (n_outputs,))
+        self.n_outputs_ = n_outputs
+        self._flat = flat

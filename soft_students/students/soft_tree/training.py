@@ -1,0 +1,245 @@
+"""The training loop of soft trees: batches, optimiser, schedule, early stopping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soft_students.students.soft_tree.kernel import (
+    LeafLoss,
+    SplitBalance,
+    TreeParameters,
+    Workspace,
+    loss_and_gradients,
+)
+
+_WARM_UP = 0.25  # share of the steps in which the one-cycle schedule rises
+_ANNEALING = 0.5  # share of the steps, at the end, in which β rises to its final value
+
+
+@dataclass
+class TrainingSettings:
+    """How a tree is trained; the names are those of the estimators' parameters."""
+
+    depth: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    penalty: float
+    beta: float
+    beta_schedule: str
+    beta_final: float
+    weight_averaging: float
+    device: str
+
+
+@dataclass
+class TrainingRows:
+    """Training rows, their distorted copies below them, and what the teacher says of each.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_banks * n, n_features)
+        Floating, or uint8 codes of ``low + code * step``.
+    targets : Tensor of shape (n_banks * n, n_outputs)
+    weights : Tensor of shape (n,)
+        Sample weights with mean one; a copy weighs what its original does.
+    low, step : float
+    """
+
+    X: Tensor
+    targets: Tensor
+    weights: Tensor
+    low: float = 0.0
+    step: float = 1.0
+
+    @property
+    def n(self) -> int:
+        """Rows of an epoch."""
+        return len(self.weights)
+
+    def batches(
+        self, batch_size: int, random_state: np.random.RandomState, device: str
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield one epoch: each row once, as itself or as one of its copies, in random order."""
+        order = random_state.permutation(self.n)
+        bank = len(self.X) // self.n
+        rows = order + self.n * random_state.randint(bank, size=self.n) if bank > 1 else order
+        dtype = self.targets.dtype
+        for start in range(0, self.n, batch_size):
+            index = torch.from_numpy(rows[start : start + batch_size])
+            X = self.X.index_select(0, index).to(device, dtype)
+            if self.X.dtype == torch.uint8:
+                X.mul_(self.step).add_(self.low)
+            weights = self.weights[torch.from_numpy(order[start : start + batch_size])]
+            yield (
+                X,
+                self.targets.index_select(0, index).to(device),
+                (weights / len(index)).to(device),
+            )
+
+
+class Trainer:
+    """Parameters, optimiser state and running averages of one tree in training.
+
+    Parameters
+    ----------
+    parameters : TreeParameters
+        Where to start; owned by the trainer from here on.
+    leaf_loss : LeafLoss
+    settings : TrainingSettings
+    """
+
+    def __init__(
+        self, parameters: TreeParameters, leaf_loss: LeafLoss, settings: TrainingSettings
+    ) -> None:
+        self.parameters = parameters
+        self._leaf_loss = leaf_loss
+        self._settings = settings
+        weights = parameters.gate_weights
+        self._balance = (
+            SplitBalance(settings.depth, settings.penalty, weights)
+            if settings.penalty > 0
+            else None
+        )
+        undecayed = [parameters.gate_biases, parameters.leaves]
+        if settings.beta_schedule == "learned" and parameters.log_betas is not None:
+            undecayed.append(parameters.log_betas)
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": [weights], "weight_decay": settings.weight_decay},
+                {"params": undecayed, "weight_decay": 0.0},
+            ],
+            lr=settings.learning_rate,
+            fused=True,
+        )
+        self._workspace: Workspace | None = None
+        self._average = parameters.copy() if settings.weight_averaging > 0 else None
+        self._steps = 0
+
+    def schedule(self, progress: float) -> None:
+        """Set learning rate and β for a share of the training done, from 0 to 1."""
+        settings = self._settings
+        if progress < _WARM_UP:
+            factor = 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / _WARM_UP))
+        else:
+            factor = 0.5 * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP)))
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.learning_rate * max(factor, 1e-4)
+        if settings.beta_schedule == "annealed" and self.parameters.log_betas is not None:
+            done = max(0.0, 1 - (1 - progress) / _ANNEALING)
+            log_beta = math.log(settings.beta) * (1 - done) + math.log(settings.beta_final) * done
+            self.parameters.log_betas.fill_(log_beta)
+
+    @torch.no_grad()
+    def step(self, X: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """Take one optimiser step; return the loss, penalty included, as a tensor."""
+        if self._workspace is None or self._workspace.n != len(X):
+            self._workspace = Workspace(self._settings.depth, len(X), X)
+        parameters = self.parameters
+        loss, penalty, gradient = loss_and_gradients(
+            parameters, X, targets, weights, self._leaf_loss, self._balance, self._workspace
+        )
+        parameters.gate_weights.grad = gradient.gate_weights
+        parameters.gate_biases.grad = gradient.gate_biases
+        parameters.leaves.grad = gradient.leaves
+        if parameters.log_betas is not None:
+            parameters.log_betas.grad = gradient.log_betas
+        self._optimizer.step()
+        self._steps += 1
+        if self._average is not None:
+            # Early on the average is short, so that it does not remember the initialisation.
+            decay = min(self._settings.weight_averaging, self._steps / (self._steps + 10))
+            for mean, tensor in (
+                (self._average.gate_weights, parameters.gate_weights),
+                (self._average.gate_biases, parameters.gate_biases),
+                (self._average.leaves, parameters.leaves),
+            ):
+                mean.lerp_(tensor, 1 - decay)
+            if self._average.log_betas is not None and parameters.log_betas is not None:
+                self._average.log_betas.copy_(parameters.log_betas)
+        return loss + penalty
+
+    def result(self) -> TreeParameters:
+        """Return a copy of the parameters as they now stand, averaged where that is asked for."""
+        return (self._average or self.parameters).copy()
+
+
+@dataclass
+class TrainingHistory:
+    """What happened, epoch by epoch."""
+
+    loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    best_epoch: int | None = None
+
+
+def train(
+    trainer: Trainer,
+    rows: TrainingRows,
+    *,
+    epochs: int,
+    batch_size: int,
+    random_state: np.random.RandomState,
+    validation_loss: Callable[[TreeParameters], float] | None,
+    patience: int,
+    on_epoch: Callable[[int, TrainingHistory], None],
+    device: str,
+) -> tuple[TreeParameters, TrainingHistory]:
+    """Train for `epochs` passes; with a validation loss, return the best epoch's parameters.
+
+    Returns
+    -------
+    parameters : TreeParameters
+    history : TrainingHistory
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is not finite.
+    """
+    history = TrainingHistory()
+    n_steps = epochs * math.ceil(rows.n / batch_size)
+    best: TreeParameters | None = None
+    done = 0
+    for epoch in range(epochs):
+        total = torch.zeros((), dtype=torch.float64)
+        for X, targets, weights in rows.batches(batch_size, random_state, device):
+            trainer.schedule(done / n_steps)
+            total += trainer.step(X, targets, weights).cpu() * len(X)
+            done += 1
+        mean = float(total) / rows.n
+        if not math.isfinite(mean):
+            raise FloatingPointError(
+                f"The training loss is {mean} in epoch {epoch + 1}. Lower learning_rate, or check "
+                "X for extreme values."
+            )
+        history.loss.append(mean)
+        if validation_loss is not None:
+            history.validation_loss.append(validation_loss(trainer.result()))
+            if history.validation_loss[-1] <= min(history.validation_loss):
+                best, history.best_epoch = trainer.result(), epoch
+        on_epoch(epoch, history)
+        if history.best_epoch is not None and epoch - history.best_epoch >= patience:
+            break
+    return best or trainer.result(), history
+
+
+@contextmanager
+def torch_threads(n_jobs: int | None) -> Iterator[None]:
+    """Give torch `n_jobs` threads for a while; None leaves its setting alone."""
+    if n_jobs is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_jobs)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

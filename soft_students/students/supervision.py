@@ -1,0 +1,257 @@
+"""Who teaches, and what: reads the `y`, `labels` and `teacher` arguments of every student's fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, column_or_1d
+
+from soft_students.targets import check_logits, check_probabilities, mix_labels, one_hot, soften
+from soft_students.teachers import Teacher, as_teacher
+
+
+@dataclass(frozen=True)
+class ClassSupervision:
+    """What a classifier learns from, aligned with the rows of X.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The order of all columns.
+    logits : ndarray of shape (n_samples, n_classes) or None
+        The teacher's; None without a teacher.
+    labels : ndarray of int, shape (n_samples,), or None
+        Column of the true class.
+    teacher : Teacher or None
+    """
+
+    classes: np.ndarray
+    logits: np.ndarray | None
+    labels: np.ndarray | None
+    teacher: Teacher | None
+
+    def targets(self, temperature: float, hard_weight: float) -> np.ndarray:
+        """Return soft targets of shape (n_samples, n_classes); one-hot without a teacher."""
+        if self.logits is None:
+            if self.labels is None:
+                raise ValueError("Neither a teacher nor labels were given.")
+            return one_hot(self.labels, len(self.classes))
+        if self.labels is None:
+            return soften(self.logits, temperature)
+        return soften(mix_labels(self.logits, self.labels, hard_weight), temperature)
+
+    def asker(
+        self, temperature: float, hard_weight: float
+    ) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Return a function that gives the soft targets of distorted copies of all rows of X.
+
+        A copy has the label of its original. None if there is no teacher to be asked.
+        """
+        teacher = self.teacher
+        if teacher is None:
+            return None
+
+        def ask(X: np.ndarray) -> np.ndarray:
+            logits = check_logits(teacher.logits(X), len(X), len(self.classes))
+            labels = None if self.labels is None else self.labels[: len(X)]
+            return ClassSupervision(self.classes, logits, labels, None).targets(
+                temperature, hard_weight
+            )
+
+        return ask
+
+
+def class_supervision(
+    student: BaseEstimator,
+    X: Any,
+    y: Any,
+    labels: ArrayLike | None,
+    teacher: Any,
+    hard_weight: float,
+) -> ClassSupervision:
+    """Read the arguments of a classifier's fit.
+
+    Parameters
+    ----------
+    student : BaseEstimator
+        For messages.
+    X : array-like of shape (n_samples, n_features)
+        Rows as the teacher shall see them.
+    y : object
+        A teacher, soft targets of shape (n_samples, n_classes), or labels.
+    labels : array-like of shape (n_samples,) or None
+        True labels, beside a teacher in `y`.
+    teacher : object or None
+        A teacher or soft targets; `y` then holds labels, or None.
+    hard_weight : float
+        What the true labels weigh, for the check that they are there.
+
+    Returns
+    -------
+    ClassSupervision
+
+    Raises
+    ------
+    ValueError
+        If the arguments contradict each other or do not fit `X`.
+    """
+    name = type(student).__name__
+    if teacher is None and _teaches(y):
+        teacher, y = y, None
+    if y is not None and labels is not None:
+        raise ValueError(
+            f"{name}.fit got true labels twice, as y and as labels. Pass fit(X, teacher, "
+            "labels=y) or fit(X, y, teacher=teacher)."
+        )
+    labels = y if labels is None else labels
+    codes = None
+    present: np.ndarray | None = None
+    if labels is not None:
+        labels = column_or_1d(labels, warn=True)
+        check_consistent_length(X, labels)
+        check_classification_targets(labels)
+        present, codes = np.unique(labels, return_inverse=True)
+    if teacher is None:
+        if present is None:
+            raise ValueError(
+                f"{name} requires y to be passed, but the target y is None. Pass a teacher, soft "
+                "targets of shape (n_samples, n_classes), or labels."
+            )
+        return ClassSupervision(present, None, codes, None)
+    if codes is None and hard_weight > 0:
+        raise ValueError(
+            f"hard_weight={hard_weight} mixes in true labels, but {name}.fit got none: pass "
+            "fit(X, teacher, labels=y), or set hard_weight=0."
+        )
+    n_samples = _num_samples(X)
+    if _is_matrix(teacher):
+        teacher = as_teacher(check_probabilities(teacher, n_samples), kind="probabilities")
+    else:
+        teacher = as_teacher(teacher)
+    if teacher.task != "classification":
+        raise ValueError(
+            f"{name} needs a teacher of classes, but {teacher!r} predicts values. Use the "
+            "regressor of this student."
+        )
+    logits = check_logits(teacher.logits(X), n_samples)
+    classes = _class_order(teacher, logits.shape[1], present)
+    if present is not None:
+        order = {label: column for column, label in enumerate(classes.tolist())}
+        unknown = [label for label in present.tolist() if label not in order]
+        if unknown:
+            raise ValueError(
+                f"The labels hold {unknown[:5]}, which the teacher does not know. Its classes are "
+                f"{classes.tolist()[:20]}."
+            )
+        codes = np.array([order[label] for label in present.tolist()], dtype=np.intp)[codes]
+    return ClassSupervision(classes, logits, codes, teacher)
+
+
+def value_supervision(
+    student: BaseEstimator,
+    X: Any,
+    y: Any,
+    labels: ArrayLike | None,
+    teacher: Any,
+    hard_weight: float,
+) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray] | None]:
+    """Read the arguments of a regressor's fit.
+
+    Parameters
+    ----------
+    student, X, y, labels, teacher, hard_weight
+        As in `class_supervision`; targets are values of shape (n_samples,) or
+        (n_samples, n_outputs), and a teacher is a regressor.
+
+    Returns
+    -------
+    targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        The teacher's values, mixed with the true ones.
+    ask : callable or None
+        Gives the teacher's values for copies of all rows of X, mixed with the true values.
+    """
+    name = type(student).__name__
+    if teacher is None and _teaches(y) and not _is_matrix(y):
+        teacher, y = y, None
+    if y is not None and labels is not None:
+        raise ValueError(
+            f"{name}.fit got true values twice, as y and as labels. Pass fit(X, teacher, labels=y) "
+            "or fit(X, y, teacher=teacher)."
+        )
+    true = y if labels is None else labels
+    if true is not None:
+        true = check_array(true, ensure_2d=False, dtype=np.float64, input_name="y")
+        if true.ndim == 2 and true.shape[1] == 1:
+            true = column_or_1d(true, warn=True)
+        check_consistent_length(X, true)
+    if teacher is None:
+        if true is None:
+            raise ValueError(
+                f"{name} requires y to be passed, but the target y is None. Pass a teacher or "
+                "values."
+            )
+        return true, None
+    if true is None and hard_weight > 0:
+        raise ValueError(
+            f"hard_weight={hard_weight} mixes in true values, but {name}.fit got none: pass "
+            "fit(X, teacher, labels=y), or set hard_weight=0."
+        )
+    teacher = as_teacher(teacher, task="regression")
+    if teacher.task != "regression":
+        raise ValueError(
+            f"{name} needs a teacher of values, but {teacher!r} predicts classes. Use the "
+            "classifier of this student, or pass its logits as y."
+        )
+
+    def ask(rows: Any) -> np.ndarray:
+        values = np.asarray(teacher.predict(rows), dtype=np.float64)
+        if len(values) != _num_samples(rows) or not np.isfinite(values).all():
+            raise ValueError(
+                f"The teacher {teacher!r} must give one finite value a row; got an array of shape "
+                f"{values.shape} with {np.count_nonzero(~np.isfinite(values))} non-finite values."
+            )
+        if true is None or hard_weight == 0:
+            return values
+        if true.shape != values.shape:
+            raise ValueError(
+                f"The true values have the shape {true.shape}, the teacher's {values.shape}."
+            )
+        return hard_weight * true + (1 - hard_weight) * values
+
+    return ask(X), ask
+
+
+def _is_matrix(y: Any) -> bool:
+    """Whether `y` is an array of more than one column."""
+    shape = getattr(y, "shape", None)
+    return shape is not None and len(shape) == 2 and shape[1] > 1
+
+
+def _teaches(y: Any) -> bool:
+    """Whether `y` is a teacher or soft targets rather than labels."""
+    if isinstance(y, Teacher) or hasattr(y, "predict_proba") or callable(y) or _is_matrix(y):
+        return True
+    if hasattr(y, "predict") and hasattr(y, "fit"):
+        return True
+    return isinstance(y, (list, tuple)) and any(_teaches(member) for member in y)
+
+
+def _class_order(teacher: Teacher, n_classes: int, present: np.ndarray | None) -> np.ndarray:
+    if teacher.classes_ is not None:
+        return np.asarray(teacher.classes_)
+    if present is not None and len(present) == n_classes:
+        return present
+    if present is not None and not (
+        np.issubdtype(present.dtype, np.integer) and 0 <= present[0] and present[-1] < n_classes
+    ):
+        raise ValueError(
+            f"The teacher has {n_classes} outputs and does not say which class each stands for; "
+            f"the labels hold {len(present)} classes. Name them: as_teacher(teacher, classes=[...])."
+        )
+    return np.arange(n_classes)

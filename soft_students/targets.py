@@ -1,0 +1,213 @@
+"""What is taught: soft targets, their validation, and their mixture with true labels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import log_softmax, softmax
+
+# Rows of probabilities may miss one by the rounding of float16, no more.
+_ROW_SUM_TOLERANCE = 1e-3
+
+
+def soften(logits: ArrayLike, temperature: float = 1.0) -> np.ndarray:
+    r"""Return :math:`softmax(z / T)`, row by row.
+
+    Parameters
+    ----------
+    logits : array-like of shape (n_samples, n_classes)
+        Logits, or any logarithms of probabilities up to a constant a row.
+    temperature : float, default=1.0
+        T > 0. Above one the targets are softer than the teacher, below one harder.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float64
+        Rows sum to one.
+
+    Raises
+    ------
+    ValueError
+        If the temperature is not a positive finite number.
+
+    References
+    ----------
+    Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network",
+    arXiv:1503.02531, equation 1.
+
+    Examples
+    --------
+    >>> from soft_students.targets import soften
+    >>> soften([[0.0, 2.0]], temperature=2.0).round(3)
+    array([[0.269, 0.731]])
+    """
+    check_temperature(temperature)
+    return softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1)
+
+
+def sharpen(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Undo `soften`: return ``p**temperature``, normalised row by row.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_samples, n_classes)
+    temperature : float
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+
+    Examples
+    --------
+    >>> from soft_students.targets import sharpen, soften
+    >>> sharpen(soften([[0.0, 2.0]], temperature=3.0), temperature=3.0).round(3)
+    array([[0.119, 0.881]])
+    """
+    if temperature == 1:
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+    logs = np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
+    return softmax(temperature * logs, axis=1)
+
+
+def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np.ndarray:
+    """Mix the teacher's probabilities with the true labels, at temperature one.
+
+    Mixing comes before softening, so that a student which undoes the temperature predicts the
+    mixture itself. With ``hard_weight=1`` the targets are one-hot at every temperature.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_classes)
+    labels : ndarray of int, shape (n_samples,)
+        Column of the true class.
+    hard_weight : float
+        In [0, 1]: the weight of the label.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+        Logarithms of the mixed probabilities: logits for `soften`.
+    """
+    if hard_weight == 0:
+        return logits
+    log_probabilities = log_softmax(logits, axis=1)
+    mixed = (1 - hard_weight) * np.exp(log_probabilities)
+    mixed[np.arange(len(labels)), labels] += hard_weight
+    with np.errstate(divide="ignore"):
+        return np.log(mixed)
+
+
+def one_hot(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the targets which say a label with certainty, of shape (n_samples, n_classes)."""
+    targets = np.zeros((len(labels), n_classes))
+    targets[np.arange(len(labels)), labels] = 1
+    return targets
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse a temperature that is not a positive finite number."""
+    if not (np.isscalar(temperature) and np.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"The temperature must be a finite number > 0. Got {temperature!r}.")
+
+
+def check_logits(logits: ArrayLike, n_samples: int, n_classes: int | None = None) -> np.ndarray:
+    """Return a teacher's logits as float64, or say what is wrong with them.
+
+    Parameters
+    ----------
+    logits : array-like of shape (n_samples, n_classes)
+        Minus infinity is allowed where a row has another, finite entry: probability zero.
+    n_samples : int
+    n_classes : int, default=None
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float64
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or a row holds NaN or plus infinity.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    _check_shape(logits, n_samples, n_classes, "logits")
+    bad = np.isnan(logits).any(axis=1) | (logits.max(axis=1, initial=-np.inf) == np.inf)
+    bad |= np.isneginf(logits).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"The teacher's logits are not finite in {bad.sum()} of {len(logits)} rows (first: row "
+            f"{bad.argmax()}). Check the teacher's inputs for missing or extreme values."
+        )
+    return logits
+
+
+def check_probabilities(
+    probabilities: ArrayLike, n_samples: int, n_classes: int | None = None
+) -> np.ndarray:
+    """Return rows of probabilities as float64, or say what is wrong with them.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (n_samples, n_classes)
+    n_samples : int
+    n_classes : int, default=None
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float64
+        Rows sum to one exactly (up to rounding): what float16 or float32 left over is spread.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, an entry is NaN or negative, or a row does not sum to one.
+
+    Examples
+    --------
+    >>> from soft_students.targets import check_probabilities
+    >>> check_probabilities([[0.5, 0.6]], n_samples=1)
+    Traceback (most recent call last):
+        ...
+    ValueError: Rows of soft targets must sum to one; 1 of 1 rows do not (first: row 0 sums to
+    1.1). Pass logits through softmax first, or wrap them: as_teacher(logits, kind="logits").
+    """
+    targets = np.array(probabilities, dtype=np.float64)
+    _check_shape(targets, n_samples, n_classes, "soft targets")
+    nan = np.isnan(targets).any(axis=1)
+    if nan.any():
+        raise ValueError(
+            f"Soft targets hold NaN in {nan.sum()} of {len(targets)} rows (first: row "
+            f"{nan.argmax()})."
+        )
+    sums = targets.sum(axis=1)
+    off = ~(np.abs(sums - 1) <= _ROW_SUM_TOLERANCE)
+    if off.any():
+        raise ValueError(
+            f"Rows of soft targets must sum to one; {off.sum()} of {len(targets)} rows do not "
+            f"(first: row {off.argmax()} sums to {sums[off.argmax()]:.6g}). Pass logits through "
+            'softmax first, or wrap them: as_teacher(logits, kind="logits").'
+        )
+    if targets.min(initial=0) < 0:
+        row = int((targets < 0).any(axis=1).argmax())
+        raise ValueError(
+            f"Soft targets must not be negative; row {row} holds {targets[row].min():.6g}. Wrap "
+            'logits as as_teacher(logits, kind="logits").'
+        )
+    return targets / sums[:, None]
+
+
+def _check_shape(values: np.ndarray, n_samples: int, n_classes: int | None, what: str) -> None:
+    if values.ndim != 2:
+        raise ValueError(
+            f"The {what} must have the shape (n_samples, n_classes). Got an array of "
+            f"{values.ndim} dimension(s)."
+        )
+    if len(values) != n_samples:
+        raise ValueError(
+            f"The {what} have {len(values)} rows, but X has {n_samples}: they belong together "
+            "row by row."
+        )
+    if n_classes is not None and values.shape[1] != n_classes:
+        raise ValueError(
+            f"The {what} have {values.shape[1]} columns, but there are {n_classes} classes."
+        )

@@ -1,0 +1,47 @@
+"""What is done to inputs before a network sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Standardize:
+    """Subtract a mean and divide by a standard deviation.
+
+    Parameters
+    ----------
+    mean, std : torch.Tensor
+        Float32, of a shape that broadcasts against one input: (channels, 1, 1) or (n_features,).
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    @classmethod
+    def fit(cls, X: np.ndarray, input_shape: tuple[int, ...]) -> Standardize:
+        """Measure both on rows of `X`: by channel for images, by feature otherwise.
+
+        A pixel alone says nothing about its scale: at the border of a digit it is nearly constant,
+        and dividing by its deviation would blow up the few times that it is not.
+        """
+        if len(input_shape) == 3:
+            values = X.reshape(len(X), input_shape[0], -1)
+            mean, std = values.mean((0, 2), dtype=float), values.std((0, 2), dtype=float)
+            shape: tuple[int, ...] = (-1, 1, 1)
+        else:
+            mean, std = X.mean(0, dtype=float), X.std(0, dtype=float)
+            shape = input_shape
+        # A constant feature has no scale; rounding may leave it a tiny one.
+        std = np.where(std > 1e-6 * np.maximum(np.abs(mean), 1e-30), std, 1.0)
+        return cls(
+            torch.from_numpy(mean.astype(np.float32)).reshape(shape),
+            torch.from_numpy(std.astype(np.float32)).reshape(shape),
+        )
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the standardised inputs, of shape (n, ...)."""
+        return (inputs - self.mean.to(inputs.device)) / self.std.to(inputs.device)

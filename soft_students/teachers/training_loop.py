@@ -1,0 +1,202 @@
+"""The loop that trains one network; `train_teacher` prepares what it needs."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.random import RandomState
+from torch import nn
+
+from soft_students.teachers.architectures import Network
+from soft_students.teachers.checkpoint import PREDICT_BATCH
+from soft_students.teachers.preprocessing import Standardize
+from soft_students.transfer import Transfer
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What a callback is told after each epoch.
+
+    Parameters
+    ----------
+    model, n_models : int
+        Which network of the ensemble, counted from 1, and how many there are.
+    epoch, n_epochs : int
+        Counted from 1.
+    loss : float
+        Mean cross-entropy of the epoch's batches, distorted and in training mode.
+    validation_accuracy : float or None
+    validation_loss : float or None
+        None without a validation set.
+    seconds : float
+        Since the training of this network began.
+    """
+
+    model: int
+    n_models: int
+    epoch: int
+    n_epochs: int
+    loss: float
+    validation_accuracy: float | None
+    validation_loss: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training and validation rows; targets are positions in `classes`."""
+
+    X: np.ndarray
+    targets: np.ndarray
+    X_val: np.ndarray
+    targets_val: np.ndarray
+    classes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How every network is trained."""
+
+    n_models: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    augment: Transfer | None
+
+    def check(self) -> None:
+        """Raise ValueError for a value that nothing can be trained with."""
+        for name in ("n_models", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"The {name!r} parameter of train_teacher must be an int >= 1. "
+                    f"Got {value!r} instead."
+                )
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(
+                "The 'learning_rate' parameter of train_teacher must be a number above 0. "
+                f"Got {self.learning_rate!r} instead."
+            )
+
+    def batches(self, n_rows: int) -> int:
+        """Return the number of steps an epoch."""
+        return math.ceil(n_rows / self.batch_size)
+
+
+def fit_network(
+    network: Network,
+    standardize: Standardize,
+    rows: Rows,
+    plan: Plan,
+    model: int,
+    rng: RandomState,
+    step: Callable[[], None],
+    report: Callable[[Epoch], None],
+) -> float | None:
+    """Train in place; leave the best weights and return their validation accuracy."""
+    device = next(network.parameters()).device
+    n_batches = plan.batches(len(rows.X))
+    optimizer, schedule = _optimizer(network, plan, n_batches)
+    started = time.monotonic()
+    best: tuple[float, float] | None = None
+    weights = None
+    for epoch in range(1, plan.epochs + 1):
+        network.train()
+        total = 0.0
+        # Parts of nearly equal size: a last batch of one row would break batch normalisation.
+        for batch in np.array_split(rng.permutation(len(rows.X)), n_batches):
+            X = rows.X[batch] if plan.augment is None else plan.augment.sample(rows.X[batch], rng)
+            loss = nn.functional.cross_entropy(
+                network(_inputs(X, standardize, network.input_shape, device)),
+                torch.from_numpy(rows.targets[batch]).to(device),
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(batch)
+            step()
+        if not math.isfinite(total):
+            raise ValueError(
+                f"The training diverged: the loss of epoch {epoch} is not finite. Choose a "
+                f"learning_rate below {plan.learning_rate:g}."
+            )
+        accuracy, validation_loss = _validate(network, standardize, rows)
+        report(
+            Epoch(
+                model=model,
+                n_models=plan.n_models,
+                epoch=epoch,
+                n_epochs=plan.epochs,
+                loss=total / len(rows.X),
+                validation_accuracy=accuracy,
+                validation_loss=validation_loss,
+                seconds=time.monotonic() - started,
+            )
+        )
+        if accuracy is not None and (best is None or (accuracy, -validation_loss) > best):
+            best, weights = (accuracy, -validation_loss), copy.deepcopy(network.state_dict())
+    if weights is not None:
+        network.load_state_dict(weights)
+    return None if best is None else best[0]
+
+
+def _optimizer(
+    network: Network, plan: Plan, n_batches: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    # Biases and normalisation scales do not decay: that would regularise nothing.
+    decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": plan.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=plan.learning_rate,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, functools.partial(_one_cycle, n_steps=plan.epochs * n_batches)
+    )
+    return optimizer, schedule
+
+
+def _one_cycle(step: int, n_steps: int) -> float:
+    """Fraction of the peak rate: linearly up in a quarter of the steps, then a cosine to zero."""
+    rise = n_steps / 4
+    if step < rise:
+        return 0.1 + 0.9 * step / rise
+    return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (n_steps - rise))
+
+
+def _inputs(
+    X: np.ndarray, standardize: Standardize, shape: tuple[int, ...], device: torch.device
+) -> torch.Tensor:
+    return standardize(torch.from_numpy(X).to(device).view(len(X), *shape))
+
+
+@torch.inference_mode()
+def _validate(
+    network: Network, standardize: Standardize, rows: Rows
+) -> tuple[float, float] | tuple[None, None]:
+    if not len(rows.X_val):
+        return None, None
+    device = next(network.parameters()).device
+    network.eval()
+    logits = torch.cat(
+        [
+            network(_inputs(X, standardize, network.input_shape, device)).cpu()
+            for X in np.array_split(rows.X_val, math.ceil(len(rows.X_val) / PREDICT_BATCH))
+        ]
+    )
+    targets = torch.from_numpy(rows.targets_val)
+    accuracy = (logits.argmax(1) == targets).double().mean().item()
+    return accuracy, nn.functional.cross_entropy(logits, targets).item()

@@ -1,0 +1,178 @@
+"""Random distortions of images held as rows of pixels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.random import RandomState
+from sklearn.utils import check_random_state
+from torch.nn import functional as F
+
+from soft_students.transfer.base import Transfer
+
+_BATCH = 4096  # images distorted at a time: bounds memory at about 8 * 4096 * height * width bytes
+
+
+class ImageDistortion(Transfer):
+    """Random affine and elastic distortions, one bilinear resampling each image.
+
+    Every image gets its own rotation, anisotropic scale, shear and shift, drawn uniformly from
+    [-limit, limit], and a smooth random displacement field. Pixels from outside repeat the border.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of the image in each row. None takes a square
+        single-channel image.
+    rotation : float, default=9.0
+        Largest rotation, in degrees.
+    scale : float, default=0.1
+        Largest change of size of each axis, as a fraction.
+    shear : float, default=0.16
+        Largest horizontal shear, in columns a row.
+    shift : float, default=0.04
+        Largest shift along each axis, as a fraction of the side.
+    elastic : float, default=0.02
+        Standard deviation of the displacements at the control points, as a fraction of the side.
+    elastic_points : int, default=5
+        Control points of the displacement field along each side; between them it is interpolated
+        bicubically.
+
+    References
+    ----------
+    Simard, Steinkraus and Platt (2003), "Best practices for convolutional neural networks applied
+    to visual document analysis", section 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from soft_students.transfer import ImageDistortion
+    >>> X = load_digits().data / 16
+    >>> distorted = ImageDistortion(image_shape=(8, 8)).sample(X, random_state=0)
+    >>> distorted.shape == X.shape, bool((distorted != X).any())
+    (True, True)
+    """
+
+    eight_bit = True
+
+    def __init__(
+        self,
+        image_shape: tuple[int, ...] | None = None,
+        rotation: float = 9.0,
+        scale: float = 0.1,
+        shear: float = 0.16,
+        shift: float = 0.04,
+        elastic: float = 0.02,
+        elastic_points: int = 5,
+    ) -> None:
+        self.image_shape = image_shape
+        self.rotation = rotation
+        self.scale = scale
+        self.shear = shear
+        self.shift = shift
+        self.elastic = elastic
+        self.elastic_points = elastic_points
+
+    def sample(self, X: np.ndarray, random_state: int | RandomState | None = None) -> np.ndarray:
+        """Return one distorted image for each image of `X`.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features)
+            Images as rows of pixels.
+        random_state : int, RandomState instance or None
+
+        Returns
+        -------
+        ndarray of shape (n, n_features), of the dtype of `X`
+
+        Raises
+        ------
+        ValueError
+            If a row of `X` does not hold an image of `image_shape`, or a parameter is out of range.
+        """
+        X = np.asarray(X)
+        channels, height, width = self._shape(X.shape[1])
+        self._check_parameters()
+        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        generator = torch.Generator().manual_seed(seed)
+        distorted = np.empty_like(X)
+        for start in range(0, len(X), _BATCH):
+            rows = slice(start, start + _BATCH)
+            images = torch.from_numpy(np.ascontiguousarray(X[rows], dtype=np.float32))
+            images = images.view(-1, channels, height, width)
+            grid = self._grid(len(images), height, width, generator)
+            sampled = F.grid_sample(
+                images, grid, mode="bilinear", padding_mode="border", align_corners=False
+            )
+            sampled = sampled.view(len(images), -1)
+            if np.issubdtype(X.dtype, np.integer):
+                sampled = sampled.round_()
+            distorted[rows] = sampled.numpy()
+        return distorted
+
+    def _grid(
+        self, n: int, height: int, width: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Where each output pixel is read from, in grid_sample's [-1, 1] coordinates."""
+
+        def uniform(limit: float) -> torch.Tensor:
+            return (2 * torch.rand(n, generator=generator) - 1) * limit
+
+        angle = uniform(math.radians(self.rotation))
+        scale_x, scale_y = 1 + uniform(self.scale), 1 + uniform(self.scale)
+        shear = uniform(self.shear)
+        shift_x, shift_y = uniform(2 * self.shift), uniform(2 * self.shift)
+        cos, sin = angle.cos(), angle.sin()
+        aspect = height / width  # rotate in pixels, not in units of the two sides
+        theta = torch.stack(
+            [
+                torch.stack([cos * scale_x, (shear * cos - sin) * scale_y * aspect, shift_x], 1),
+                torch.stack([sin * scale_x / aspect, (shear * sin + cos) * scale_y, shift_y], 1),
+            ],
+            dim=1,
+        )
+        grid = F.affine_grid(theta, [n, 1, height, width], align_corners=False)
+        if self.elastic > 0:
+            points = self.elastic_points
+            field = torch.randn(n, 2, points, points, generator=generator) * (2 * self.elastic)
+            field = F.interpolate(field, (height, width), mode="bicubic", align_corners=True)
+            grid = grid + field.permute(0, 2, 3, 1)
+        return grid
+
+    def _shape(self, n_features: int) -> tuple[int, int, int]:
+        if self.image_shape is None:
+            side = math.isqrt(n_features)
+            shape: tuple[int, ...] = (1, side, side)
+        elif len(self.image_shape) == 2:
+            shape = (1, *self.image_shape)
+        else:
+            shape = tuple(self.image_shape)
+        if len(shape) != 3 or math.prod(shape) != n_features:
+            wanted = "a square image" if self.image_shape is None else f"{self.image_shape} pixels"
+            raise ValueError(
+                f"ImageDistortion needs rows that hold {wanted}; got {n_features} features. Set "
+                "image_shape=(height, width) or (channels, height, width)."
+            )
+        return shape[0], shape[1], shape[2]
+
+    def _check_parameters(self) -> None:
+        for name in ("rotation", "scale", "shear", "shift", "elastic"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(
+                    f"The {name!r} parameter of ImageDistortion must be a finite number >= 0. "
+                    f"Got {value!r} instead."
+                )
+        if self.scale >= 1:
+            raise ValueError(
+                "The 'scale' parameter of ImageDistortion must be below 1, since an image of size "
+                f"zero has no content. Got {self.scale!r} instead."
+            )
+        if not (isinstance(self.elastic_points, int) and self.elastic_points >= 2):
+            raise ValueError(
+                "The 'elastic_points' parameter of ImageDistortion must be an int >= 2. "
+                f"Got {self.elastic_points!r} instead."
+            )

@@ -1,0 +1,103 @@
+"""What is counted, and what is timed."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from soft_students import SoftDecisionTreeClassifier, as_teacher, save
+from soft_students.evaluation import bundle_bytes, cost, latency_us, parameter_bytes
+
+
+def test_the_size_of_a_student_is_that_of_its_file(tmp_path):
+    X, y = load_iris(return_X_y=True)
+    student = SoftDecisionTreeClassifier(depth=2, epochs=1).fit(X, y)
+    assert bundle_bytes(student) == save(student, tmp_path / "a").stat().st_size
+
+
+def test_the_size_of_a_network_is_that_of_its_parameters_and_buffers():
+    network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2).half())
+    # 4*3 + 3 weights, 2*3 + 2*3 of batch norm in float32 and its count in int64; 3*2 + 2 halves
+    expected = 4 * (15 + 12) + 8 + 2 * 8
+    assert parameter_bytes(as_teacher(network)) == expected
+
+
+def test_the_size_of_an_ensemble_is_the_sum():
+    networks = [nn.Linear(4, 3), nn.Linear(4, 3)]
+    assert parameter_bytes(as_teacher(networks)) == 2 * 4 * 15
+
+
+def test_what_does_not_show_its_parameters_has_no_size():
+    X, y = load_iris(return_X_y=True)
+    model = LogisticRegression(max_iter=1000).fit(X, y)
+    assert parameter_bytes(as_teacher(model)) is None
+
+
+class Sleeper:
+    """Records the rows it is asked, each of which takes so many seconds."""
+
+    def __init__(self, *seconds):
+        self.seconds = seconds
+        self.rows = []
+
+    def predict(self, X):
+        seconds = self.seconds[len(self.rows) % len(self.seconds)]
+        self.rows.append(X)
+        time.sleep(seconds)
+        return np.zeros(len(X))
+
+
+def test_the_latency_is_a_median_in_microseconds(monkeypatch):
+    monkeypatch.setattr(cost, "_MAX_SECONDS", 0.3)
+    # Two calls in three take two milliseconds, so the median does; the mean would be far more.
+    assert 2_000 <= latency_us(Sleeper(0.002, 0.002, 0.012), np.zeros((3, 1))) < 6_000
+
+
+def test_a_slow_first_call_does_not_count():
+    class SlowStart(Sleeper):
+        def predict(self, X):
+            if not self.rows:
+                time.sleep(0.5)
+            return super().predict(X)
+
+    assert latency_us(SlowStart(0.0), np.zeros((3, 1))) < 100_000
+
+
+def test_a_slow_model_is_asked_less_often(monkeypatch):
+    monkeypatch.setattr(cost, "_MAX_SECONDS", 0.1)
+    sleeper = Sleeper(0.04)
+    assert 40_000 <= latency_us(sleeper, np.zeros((3, 1))) < 80_000
+    assert len(sleeper.rows) == 6  # one to warm up, and five
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.arange(6.0).reshape(3, 2),
+        pd.DataFrame({"a": [0.0, 1, 2], "b": ["x", "y", "z"]}),
+        [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]],
+    ],
+    ids=["array", "frame", "list"],
+)
+def test_every_row_is_asked_alone_and_in_its_own_container(X):
+    sleeper = Sleeper(0.0)
+    latency_us(sleeper, X)
+    assert all(type(row) is type(X) and len(row) == 1 for row in sleeper.rows)
+    asked = {str(np.asarray(row).tolist()) for row in sleeper.rows}
+    assert asked == {str([row]) for row in np.asarray(X).tolist()}
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(ValueError, match="at least one row"):
+        latency_us(Sleeper(0.0), np.empty((0, 2)))
+
+
+def test_threads_are_left_as_they_are():
+    before = torch.get_num_threads()
+    latency_us(Sleeper(0.0), np.zeros((3, 1)))
+    assert torch.get_num_threads() == before

@@ -1,0 +1,333 @@
+import copy
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from soft_students.teachers.architectures import build
+from soft_students.teachers.checkpoint import (
+    FORMAT,
+    FORMAT_VERSION,
+    TrainingRecord,
+    record_test_accuracy,
+    save_teacher,
+    teacher_from_checkpoint,
+)
+from soft_students.teachers.ensemble import EnsembleTeacher
+from soft_students.teachers.preprocessing import Standardize
+from soft_students.teachers.torch_module import TorchTeacher
+
+N_FEATURES = 6
+X = np.random.RandomState(0).rand(20, N_FEATURES).astype(np.float32)
+
+
+def make_teacher(seed=0, classes=(0, 1, 2)):
+    torch.manual_seed(seed)
+    network = build("mlp", (N_FEATURES,), len(classes), {"hidden": [8], "dropout": 0.1})
+    network.train()
+    network(torch.randn(32, N_FEATURES))  # moves the running statistics away from 0 and 1
+    teacher = TorchTeacher(
+        network.eval(),
+        classes=np.asarray(classes),
+        input_shape=(N_FEATURES,),
+        preprocess=Standardize.fit(X, (N_FEATURES,)),
+        input_range=(0.0, 1.0),
+        name="mlp",
+        device="cpu",
+        batch_size=256,
+    )
+    teacher.record = TrainingRecord({"validation": 0.75}, seed, {"name": "toy", "n_train": 32})
+    return teacher
+
+
+def payload_of(teacher, folder):
+    path = save_teacher(teacher, folder / "t.pt")
+    return torch.load(path, weights_only=True, map_location="cpu")
+
+
+@pytest.fixture
+def payload(tmp_path):
+    return payload_of(make_teacher(), tmp_path)
+
+
+def test_a_saved_teacher_gives_the_same_logits_and_keeps_its_facts(tmp_path):
+    teacher = make_teacher()
+    again = teacher_from_checkpoint(payload_of(teacher, tmp_path))
+    np.testing.assert_array_equal(again.logits(X), teacher.logits(X))
+    np.testing.assert_array_equal(again.classes_, [0, 1, 2])
+    assert again.input_range_ == (0.0, 1.0)
+    assert again.name == "mlp"
+    assert again.n_features_in_ == N_FEATURES
+    assert again.record == teacher.record
+
+
+def test_an_image_network_survives_the_file(tmp_path):
+    torch.manual_seed(0)
+    images = np.random.RandomState(1).rand(5, 3 * 8 * 9).astype(np.float32)
+    teacher = TorchTeacher(
+        build("resnet", (3, 8, 9), 2).eval(),
+        classes=np.array([4, 9]),
+        input_shape=(3, 8, 9),
+        preprocess=Standardize.fit(images, (3, 8, 9)),
+        input_range=(0.0, 1.0),
+        name="resnet",
+        device="cpu",
+        batch_size=256,
+    )
+    again = teacher_from_checkpoint(payload_of(teacher, tmp_path))
+    np.testing.assert_array_equal(again.logits(images), teacher.logits(images))
+
+
+@pytest.mark.parametrize(
+    "classes", [["ant", "bee", "cow"], [-1, 5, 1000], [0.5, 1.5, 2.5], [False, True]]
+)
+def test_classes_keep_their_values_and_kind(tmp_path, classes):
+    again = teacher_from_checkpoint(payload_of(make_teacher(classes=classes), tmp_path))
+    assert again.classes_.tolist() == classes
+    assert set(again.predict(X)) <= set(classes)
+
+
+def test_classes_keep_the_order_of_the_outputs(tmp_path):
+    again = teacher_from_checkpoint(payload_of(make_teacher(classes=[2, 0, 1]), tmp_path))
+    assert again.classes_.tolist() == [2, 0, 1]
+
+
+def test_what_a_safe_file_cannot_hold_is_refused_when_saving(tmp_path):
+    teacher = make_teacher()
+    teacher.record.data["when"] = np.datetime64("2026-01-01")
+    with pytest.raises(TypeError, match="plain JSON values alone"):
+        save_teacher(teacher, tmp_path / "t.pt")
+    dates = np.array(["2026-01-01", "2026-01-02", "2026-01-03"], dtype="datetime64[D]")
+    with pytest.raises(TypeError, match=r"numbers or strings\. Got date.*astype\(str\)"):
+        save_teacher(make_teacher(classes=dates), tmp_path / "t.pt")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+def test_an_ensemble_keeps_its_members_weights_and_average(tmp_path, average):
+    members = [make_teacher(seed) for seed in (1, 2)]
+    ensemble = EnsembleTeacher(members, weights=[3.0, 1.0], average=average)
+    ensemble.record = TrainingRecord({"test": 0.5}, None, {"name": "toy"})
+    again = teacher_from_checkpoint(payload_of(ensemble, tmp_path))
+    np.testing.assert_allclose(again.predict_proba(X), ensemble.predict_proba(X), atol=1e-12)
+    first, second = (member.predict_proba(X) for member in members)
+    if average == "probabilities":
+        np.testing.assert_allclose(again.predict_proba(X), 0.75 * first + 0.25 * second, atol=1e-6)
+    assert [member.record.seed for member in again.members] == [1, 2]
+    assert again.record == ensemble.record
+
+
+def test_the_file_holds_plain_values_only(payload):
+    def check(value):
+        if isinstance(value, dict):
+            for key, each in value.items():
+                assert isinstance(key, str)
+                check(each)
+        elif isinstance(value, list):
+            for each in value:
+                check(each)
+        else:
+            assert value is None or type(value) in (torch.Tensor, str, int, float, bool)
+
+    check(payload)
+    assert payload["format"] == FORMAT == "soft-students teacher"
+    assert payload["format_version"] == FORMAT_VERSION
+
+
+def test_the_test_accuracy_is_measured_and_kept(tmp_path):
+    members = [make_teacher(seed) for seed in (1, 2)]
+    ensemble = EnsembleTeacher(members, average="logits")
+    ensemble.record = TrainingRecord()
+    y = members[0].predict(X)
+    accuracy = record_test_accuracy(ensemble, X, y)
+    assert accuracy == np.mean(ensemble.predict(X) == y)
+    payload = payload_of(ensemble, tmp_path)
+    assert payload["accuracy"]["test"] == accuracy
+    assert payload["members"][0]["accuracy"] == {"validation": 0.75, "test": 1.0}
+    assert payload["members"][1]["accuracy"]["test"] == np.mean(members[1].predict(X) == y)
+
+
+def test_an_existing_file_is_kept_unless_it_may_be_replaced(tmp_path):
+    path = tmp_path / "t.pt"
+    path.write_bytes(b"mine")
+    with pytest.raises(FileExistsError):
+        save_teacher(make_teacher(), path, overwrite=False)
+    assert path.read_bytes() == b"mine"
+    save_teacher(make_teacher(), path)
+    assert path.read_bytes() != b"mine"
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = save_teacher(make_teacher(), tmp_path / "t.pt")
+    before = path.read_bytes()
+
+    def interrupted(payload, file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_teacher(make_teacher(1), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_network_that_is_not_of_the_registry_is_refused_with_a_way_out(tmp_path):
+    teacher = TorchTeacher(
+        nn.Linear(N_FEATURES, 3),
+        classes=np.arange(3),
+        input_shape=(N_FEATURES,),
+        preprocess=None,
+        input_range=None,
+        name="mine",
+        device="cpu",
+        batch_size=256,
+    )
+    with pytest.raises(TypeError, match=r"made by train_teacher.* Got Linear.*torch\.export\.save"):
+        save_teacher(teacher, tmp_path / "t.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_payload_of_another_kind_is_refused():
+    for other in ({}, {"format": "other"}, [1], None, {"weight": torch.zeros(3)}):
+        with pytest.raises(ValueError, match="no soft-students teacher"):
+            teacher_from_checkpoint(other)
+
+
+def test_a_newer_format_asks_for_an_upgrade(payload):
+    payload["format_version"] = FORMAT_VERSION + 1
+    with pytest.raises(ValueError, match="Upgrade soft-students"):
+        teacher_from_checkpoint(payload)
+
+
+@pytest.mark.parametrize("version", [0, -1, "1", None, True, 1.5])
+def test_an_unknown_format_version_is_refused(payload, version):
+    payload["format_version"] = version
+    with pytest.raises(ValueError, match="has format version"):
+        teacher_from_checkpoint(payload)
+
+
+TOP = [
+    "members",
+    "average",
+    "classes",
+    "input_shape",
+    "preprocess",
+    "input_range",
+    "data",
+    "accuracy",
+]
+MEMBER = ["arch", "config", "state_dict", "weight", "seed", "accuracy"]
+
+
+@pytest.mark.parametrize("key", TOP)
+def test_each_missing_entry_is_named(payload, key):
+    del payload[key]
+    with pytest.raises(ValueError, match=f"damaged: '{key}' is missing"):
+        teacher_from_checkpoint(payload)
+
+
+@pytest.mark.parametrize("key", MEMBER)
+def test_each_missing_entry_of_a_member_is_named(payload, key):
+    del payload["members"][0][key]
+    with pytest.raises(ValueError, match=f"damaged: '{key}' is missing"):
+        teacher_from_checkpoint(payload)
+
+
+@pytest.mark.parametrize("key", TOP)
+@pytest.mark.parametrize("value", [3, "x", [[]], {"a": 5}, True])
+def test_values_of_another_type_never_pass(payload, key, value):
+    if key == "data" and isinstance(value, dict):
+        pytest.skip("any dictionary describes data")
+    payload[key] = value
+    with pytest.raises(ValueError, match=r"damaged"):
+        teacher_from_checkpoint(payload)
+
+
+@pytest.mark.parametrize("key", MEMBER)
+@pytest.mark.parametrize("value", ["x", [[]], {"a": 5}, True])
+def test_values_of_another_type_never_pass_in_a_member(payload, key, value):
+    payload["members"][0][key] = value
+    with pytest.raises(ValueError, match=r"damaged|no architecture|no setting"):
+        teacher_from_checkpoint(payload)
+
+
+def _set(path, value):
+    def change(payload):
+        *folders, last = path
+        for key in folders:
+            payload = payload[key]
+        payload[last] = value
+
+    return change
+
+
+def _weight(change):
+    def apply(payload):
+        state = payload["members"][0]["state_dict"]
+        state["layers.1.weight"] = change(state["layers.1.weight"])
+
+    return apply
+
+
+FIRST = ("members", 0)
+STATE = (*FIRST, "state_dict")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_set(("members",), []), "'members' is empty"),
+        (_set(FIRST, 5), "a member is not a dictionary"),
+        (_set(("average",), "median"), "'average' is 'median'"),
+        (_set(("classes",), [0, 1]), "shape"),
+        (_set(("classes",), [0, 1, "2"]), "not all numbers or all strings"),
+        (_set(("classes",), [0, 1, 1]), "different labels"),
+        (_set(("classes",), [0.0, 1.0, math.nan]), "different labels"),
+        (_set(("classes",), [0]), "two or more"),
+        (_set(("input_shape",), [7]), "'mean' of shape"),
+        (_set(("input_shape",), [-6]), "'input_shape'"),
+        (_set(("input_shape",), [6.0]), "'input_shape'"),
+        (_set(("input_shape",), [2**40]), "too large"),
+        (_set(("input_range",), [1.0]), "pair of numbers"),
+        (_set(("input_range",), [1.0, 0.0]), r"from 1\.0 down to 0\.0"),
+        (_set(("input_range",), [0.0, math.nan]), "not a finite number"),
+        (_set(("preprocess", "std"), torch.zeros(N_FEATURES)), "not above zero"),
+        (_set(("preprocess", "std"), torch.full((N_FEATURES,), math.inf)), "NaN or infinite"),
+        (_set(("preprocess", "mean"), torch.zeros(N_FEATURES).double()), "float64"),
+        (_set(("preprocess", "mean"), 0.5), "'mean' is of type float"),
+        (_set(("accuracy",), {"test": 1.5}), r"not in the range \[0, 1\]"),
+        (_set(("accuracy",), {"test": "high"}), "not a finite number"),
+        (_set((*FIRST, "weight"), -1.0), "below zero"),
+        (_set((*FIRST, "weight"), math.inf), "not a finite number"),
+        (_set((*FIRST, "arch"), "transformer"), "no architecture 'transformer'"),
+        (_set((*FIRST, "arch"), "cnn"), "takes images"),
+        (_set((*FIRST, "config", "hidden"), [9]), "shape"),
+        (_set((*FIRST, "config", "hidden"), [10**12]), "range"),
+        (_set((*FIRST, "config", "hidden"), [8, 8]), "missing or extra"),
+        (_set((*STATE, "extra"), torch.zeros(1)), "'extra' is missing or extra"),
+        (_set((*STATE, "layers.1.weight"), "text"), "not a tensor"),
+        (_set((*STATE, "layers.2.running_var"), torch.full((8,), -1.0)), "negative variance"),
+        (_weight(lambda weight: weight * math.nan), "NaN or infinite"),
+        (_weight(lambda weight: weight / 0), "NaN or infinite"),
+        (_weight(lambda weight: weight[:, :-1]), "has shape"),
+        (_weight(lambda weight: weight.double()), "not a tensor of torch.float32"),
+        (_weight(lambda weight: torch.zeros(1).expand(8, N_FEATURES)), "more values than are"),
+    ],
+)
+def test_each_damage_is_refused_and_named(payload, change, message):
+    change(payload)
+    with pytest.raises(ValueError, match=message):
+        teacher_from_checkpoint(payload)
+
+
+def test_loading_does_not_change_the_payload(payload):
+    before = copy.deepcopy(payload)
+    teacher_from_checkpoint(payload).logits(X)
+    file, file_before = io.BytesIO(), io.BytesIO()
+    torch.save(payload, file)
+    torch.save(before, file_before)
+    assert file.getvalue() == file_before.getvalue()
