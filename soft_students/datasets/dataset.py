@@ -14,16 +14,16 @@ Task = Literal["classification", "regression"]
 class DatasetNotFoundError(OSError):
     """A named data set is nowhere on this machine and could not be fetched.
 
-    Attributes
+    Parameters
     ----------
-    attempts : list of (str, str)
+    message : str
+    attempts : sequence of (str, str)
         Each place that was tried, and why it did not do.
     """
 
-    def __init__(self, name: str, attempts: Sequence[tuple[str, str]], advice: str) -> None:
+    def __init__(self, message: str, attempts: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
         self.attempts = list(attempts)
-        tried = "\n".join(f"  - {place}: {reason}" for place, reason in attempts)
-        super().__init__(f"The data set {name!r} was not found. Tried:\n{tried}\n{advice}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

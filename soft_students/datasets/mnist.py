@@ -134,7 +134,7 @@ def load_image_set(
     if arrays_and_source is None:
         arrays_and_source = _fetch(image_set, attempts, download=download)
     if arrays_and_source is None:
-        raise DatasetNotFoundError(image_set.name, attempts, _advice(image_set, download=download))
+        raise DatasetNotFoundError(_explanation(image_set.name, attempts, download), attempts)
     arrays, source = arrays_and_source
     return _as_dataset(image_set.name, arrays, source)
 
@@ -249,15 +249,13 @@ def _status(message: str) -> Iterator[None]:
         yield
 
 
-def _advice(image_set: ImageSet, *, download: bool) -> str:
-    network = (
-        "Connect to the network and try again, or put"
-        if download
-        else "Allow the download (download=True), or put"
-    )
+def _explanation(name: str, attempts: list[tuple[str, str]], download: bool) -> str:
+    tried = "\n".join(f"  - {place}: {reason}" for place, reason in attempts)
+    first = "Connect to the network" if download else "Allow the download (download=True)"
     return (
-        f"{network} the files {', '.join(FILES)} (plain or .gz) in a folder and name it with "
-        "data_dir (on the command line: --data-dir) or in the environment variable SOFTKD_DATA."
+        f"The data set {name!r} was not found. Tried:\n{tried}\n{first} and try again; or put "
+        f"the files {', '.join(FILES)} (plain or .gz) in a folder and name it with data_dir (on "
+        "the command line: --data-dir) or in the environment variable SOFTKD_DATA."
     )
 
 

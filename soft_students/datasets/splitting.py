@@ -46,7 +46,7 @@ def validation_split(
     ((1212, 64), (135, 64))
     """
     check_consistent_length(X, y)
-    n_validation = part_size(len(X), fraction, "fraction")
+    n_validation = part_size(len(X), fraction, "'fraction' parameter of validation_split")
     X_rest, X_validation, y_rest, y_validation = train_test_split(
         X,
         y,
@@ -57,12 +57,10 @@ def validation_split(
     return X_rest, X_validation, y_rest, y_validation
 
 
-def part_size(n_samples: int, fraction: float, parameter: str) -> int:
+def part_size(n_samples: int, fraction: float, owner: str) -> int:
     """Return the number of rows that a fraction of them comes to; at least one stays and goes."""
     if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
-        raise ValueError(
-            f"The {parameter!r} must be a float in the range (0, 1). Got {fraction!r}."
-        )
+        raise ValueError(f"The {owner} must be a float in the range (0, 1). Got {fraction!r}.")
     if n_samples < 2:
         raise ValueError(f"At least 2 rows are needed to cut off a part of them. Got {n_samples}.")
     return min(max(1, round(fraction * n_samples)), n_samples - 1)

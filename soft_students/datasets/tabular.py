@@ -70,7 +70,7 @@ def _split(
             f"'{path}' must hold at least 2 rows, one to train and one to test on. Got {len(X)}."
         )
     fraction = _DEFAULT_TEST_SIZE if test_size is None else test_size
-    n_test = part_size(len(X), fraction, "test_size")
+    n_test = part_size(len(X), fraction, "'test_size' parameter of load_dataset")
     parts: list[np.ndarray] = train_test_split(
         X, y, test_size=n_test, random_state=random_state, stratify=stratify_on(y, n_test)
     )

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
 
 from soft_students.persistence import dumps
 from soft_students.teachers import EnsembleTeacher, Teacher, TorchTeacher
@@ -94,7 +95,7 @@ def latency_us(model: Predictor, X: Any) -> float:
     ValueError
         If `X` has no rows.
     """
-    n_rows = min(_ROWS, len(X))
+    n_rows = min(_ROWS, _num_samples(X))
     if not n_rows:
         raise ValueError("Measuring the latency needs at least one row of X. Got none.")
     rows = [_safe_indexing(X, [i]) for i in range(n_rows)]

@@ -6,16 +6,14 @@ tensors, strings, numbers, lists and dictionaries alone:
 ``format``, ``format_version``
     `FORMAT` and `FORMAT_VERSION`.
 ``members``
-    One entry a network: ``arch``, ``config``, ``state_dict``, ``weight`` in the average, ``seed``
-    and ``accuracy``.
+    One entry a network: ``arch``, ``config``, ``input_shape`` and ``state_dict``; ``classes``, the
+    labels in the order of its outputs; ``preprocess``, the ``mean`` and ``std`` that standardise
+    its input; ``input_range``, least and greatest training value; ``weight`` in the average;
+    ``record``.
 ``average``
     What is averaged over the members: ``"logits"`` or ``"probabilities"``.
-``classes``
-    Labels in the order of the outputs.
-``input_shape``, ``preprocess``, ``input_range``
-    Shape of one input, ``mean`` and ``std`` to standardise it, least and greatest training value.
-``data``, ``accuracy``
-    What it was trained on, and the measured accuracy by name of the split.
+``record``
+    Of the whole, see `TrainingRecord`: ``accuracy``, ``seed``, ``data``.
 ``versions``
     Of the libraries that wrote the file; for people, not read back.
 """
@@ -25,7 +23,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -90,7 +88,9 @@ def record_test_accuracy(teacher: Teacher, X: np.ndarray, y: np.ndarray) -> floa
     """
     for each in [*_members(teacher), teacher]:
         accuracy = float(accuracy_score(y, each.predict(X)))
-        record_of(each).accuracy["test"] = accuracy
+        if each.record is None:
+            each.record = TrainingRecord()
+        each.record.accuracy["test"] = accuracy
     return accuracy
 
 
@@ -156,60 +156,28 @@ def teacher_from_checkpoint(payload: Mapping[str, Any], device: str = "cpu") -> 
             f"This teacher has format version {format_version!r}; this soft-students reads "
             f"version {FORMAT_VERSION}." + (" Upgrade soft-students to read it." if newer else "")
         )
-    classes = _read_classes(payload)
-    input_shape = _read_shape(payload)
-    standardize = _read_preprocess(payload, input_shape)
-    input_range = _read_range(payload)
     average = _read(payload, "average", str)
     if average not in ("logits", "probabilities"):
         raise _damaged(f"'average' is {average!r}, not 'logits' or 'probabilities'")
     entries = _read(payload, "members", list)
-    if not entries:
-        raise _damaged("'members' is empty")
-    members, weights = [], []
-    for entry in entries:
-        if not isinstance(entry, dict):
-            raise _damaged("a member is not a dictionary")
-        network = _read_network(entry, input_shape, len(classes))
-        member = TorchTeacher(
-            network,
-            classes=classes,
-            input_shape=input_shape,
-            preprocess=standardize,
-            input_range=input_range,
-            name=network.arch,
-            device=device,
-            batch_size=PREDICT_BATCH,
-        )
-        seed = _read(entry, "seed", (int, type(None)))
-        member.record = TrainingRecord(_read_accuracy(entry), seed)
-        members.append(member)
-        weights.append(_read_weight(entry))
-    accuracy, data = _read_accuracy(payload), plain_data(_read(payload, "data", dict))
-    return combine(members, accuracy=accuracy, data=data, weights=weights, average=average)
+    if not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise _damaged("'members' is not a list of one dictionary or more")
+    teacher = combine(
+        [_read_member(entry, device) for entry in entries],
+        weights=[_read_weight(entry) for entry in entries],
+        average=average,
+    )
+    teacher.record = _read_record(payload)
+    return teacher
 
 
 def combine(
-    members: list[TorchTeacher],
-    *,
-    accuracy: dict[str, float],
-    data: dict[str, Any],
-    weights: list[float] | None = None,
-    average: str = "logits",
+    members: Sequence[Teacher], *, weights: list[float] | None = None, average: str = "logits"
 ) -> Teacher:
-    """Return the one member itself, or an ensemble; with the record of the whole."""
+    """Return the one member itself, or an ensemble of several."""
     if len(members) == 1:
-        seed = record_of(members[0]).seed
-        members[0].record = TrainingRecord(accuracy, seed, data)
         return members[0]
-    ensemble = EnsembleTeacher(members, weights=weights, average=average)
-    ensemble.record = TrainingRecord(accuracy, None, data)
-    return ensemble
-
-
-def record_of(teacher: Teacher) -> TrainingRecord:
-    """Return what is known of the teacher's training: an empty record if nothing is."""
-    return getattr(teacher, "record", None) or TrainingRecord()
+    return EnsembleTeacher(members, weights=weights, average=average)
 
 
 def plain_labels(classes: np.ndarray | None, n_classes: int) -> list[Any]:
@@ -234,39 +202,47 @@ def plain_data(data: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _members(teacher: Teacher) -> list[Teacher]:
-    return list(teacher.members) if isinstance(teacher, EnsembleTeacher) else [teacher]
+    return teacher.members if isinstance(teacher, EnsembleTeacher) else [teacher]
 
 
 def _payload(teacher: Teacher) -> dict[str, Any]:
-    members = [_check_member(member) for member in _members(teacher)]
+    members = _members(teacher)
     ensemble = teacher if isinstance(teacher, EnsembleTeacher) else None
-    weights = [1.0] * len(members) if ensemble is None else [float(w) for w in ensemble.weights]
-    first, network, standardize = members[0]
-    record = record_of(teacher)
+    weights = [1.0] if ensemble is None else ensemble.weights.tolist()
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "members": [
-            {
-                "arch": network.arch,
-                "config": network.config,
-                "state_dict": {
-                    name: tensor.detach().cpu() for name, tensor in network.state_dict().items()
-                },
-                "weight": weight,
-                "seed": record_of(member).seed,
-                "accuracy": dict(record_of(member).accuracy),
-            }
-            for (member, network, _), weight in zip(members, weights, strict=True)
+            _describe(member) | {"weight": weight}
+            for member, weight in zip(members, weights, strict=True)
         ],
         "average": "logits" if ensemble is None else ensemble.average,
-        "classes": plain_labels(first.classes_, network.n_classes),
-        "input_shape": list(network.input_shape),
-        "preprocess": {"mean": standardize.mean, "std": standardize.std},
-        "input_range": None if first.input_range_ is None else list(first.input_range_),
-        "data": plain_data(record.data),
-        "accuracy": dict(record.accuracy),
+        "record": _describe_record(teacher),
         "versions": {"soft-students": version("soft-students"), "torch": str(torch.__version__)},
+    }
+
+
+def _describe(member: Teacher) -> dict[str, Any]:
+    member, network, standardize = _check_member(member)
+    state = network.state_dict()
+    return {
+        "arch": network.arch,
+        "config": network.config,
+        "input_shape": list(network.input_shape),
+        "state_dict": {name: tensor.detach().cpu() for name, tensor in state.items()},
+        "classes": plain_labels(member.classes_, network.n_classes),
+        "preprocess": {"mean": standardize.mean.cpu(), "std": standardize.std.cpu()},
+        "input_range": None if member.input_range_ is None else list(member.input_range_),
+        "record": _describe_record(member),
+    }
+
+
+def _describe_record(teacher: Teacher) -> dict[str, Any]:
+    record = teacher.record or TrainingRecord()
+    return {
+        "accuracy": dict(record.accuracy),
+        "seed": record.seed,
+        "data": plain_data(record.data),
     }
 
 
@@ -308,8 +284,8 @@ def _read_number(value: object, what: str) -> float:
     return float(value)
 
 
-def _read_classes(payload: Mapping[str, Any]) -> np.ndarray:
-    classes = _read(payload, "classes", list)
+def _read_classes(entry: Mapping[str, Any]) -> np.ndarray:
+    classes = _read(entry, "classes", list)
     kinds = {type(label) for label in classes}
     if len(kinds) != 1 or not kinds <= _LABEL_TYPES:
         raise _damaged("'classes' are not all numbers or all strings")
@@ -323,8 +299,8 @@ def _finite(labels: np.ndarray) -> bool:
     return labels.dtype.kind != "f" or bool(np.isfinite(labels).all())
 
 
-def _read_shape(payload: Mapping[str, Any]) -> tuple[int, ...]:
-    shape = _read(payload, "input_shape", list)
+def _read_shape(entry: Mapping[str, Any]) -> tuple[int, ...]:
+    shape = _read(entry, "input_shape", list)
     if not all(type(side) is int and side > 0 for side in shape) or len(shape) not in (1, 3):
         raise _damaged(f"'input_shape' is {shape!r}")
     if math.prod(shape) > _LARGEST_INPUT:
@@ -332,8 +308,8 @@ def _read_shape(payload: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _read_range(payload: Mapping[str, Any]) -> tuple[float, float] | None:
-    ends = _read(payload, "input_range", (list, type(None)))
+def _read_range(entry: Mapping[str, Any]) -> tuple[float, float] | None:
+    ends = _read(entry, "input_range", (list, type(None)))
     if ends is None:
         return None
     if len(ends) != 2:
@@ -344,8 +320,8 @@ def _read_range(payload: Mapping[str, Any]) -> tuple[float, float] | None:
     return low, high
 
 
-def _read_preprocess(payload: Mapping[str, Any], input_shape: tuple[int, ...]) -> Standardize:
-    values = _read(payload, "preprocess", dict)
+def _read_preprocess(entry: Mapping[str, Any], input_shape: tuple[int, ...]) -> Standardize:
+    values = _read(entry, "preprocess", dict)
     shape = (input_shape[0], 1, 1) if len(input_shape) == 3 else input_shape
     for key in ("mean", "std"):
         tensor = _read(values, key, torch.Tensor)
@@ -360,12 +336,17 @@ def _read_preprocess(payload: Mapping[str, Any], input_shape: tuple[int, ...]) -
     return Standardize(values["mean"], values["std"])
 
 
-def _read_accuracy(mapping: Mapping[str, Any]) -> dict[str, float]:
-    accuracy = _read(mapping, "accuracy", dict)
+def _read_record(mapping: Mapping[str, Any]) -> TrainingRecord:
+    record = _read(mapping, "record", dict)
+    accuracy = _read(record, "accuracy", dict)
     for split, value in accuracy.items():
         if not isinstance(split, str) or not 0 <= _read_number(value, "an accuracy") <= 1:
             raise _damaged(f"the accuracy on {split!r} is {value!r}, not in the range [0, 1]")
-    return dict(accuracy)
+    try:
+        data = plain_data(_read(record, "data", dict))
+    except TypeError as error:
+        raise _damaged("'data' holds more than plain values") from error
+    return TrainingRecord(dict(accuracy), _read(record, "seed", (int, type(None))), data)
 
 
 def _read_weight(entry: Mapping[str, Any]) -> float:
@@ -373,6 +354,23 @@ def _read_weight(entry: Mapping[str, Any]) -> float:
     if weight < 0:
         raise _damaged(f"the weight of a member is {weight!r}, below zero")
     return weight
+
+
+def _read_member(entry: Mapping[str, Any], device: str) -> TorchTeacher:
+    classes, input_shape = _read_classes(entry), _read_shape(entry)
+    network = _read_network(entry, input_shape, len(classes))
+    member = TorchTeacher(
+        network,
+        classes=classes,
+        input_shape=input_shape,
+        preprocess=_read_preprocess(entry, input_shape),
+        input_range=_read_range(entry),
+        name=network.arch,
+        device=device,
+        batch_size=PREDICT_BATCH,
+    )
+    member.record = _read_record(entry)
+    return member
 
 
 def _read_network(

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, check_X_y
 
+from soft_students.datasets import validation_split
 from soft_students.teachers.architectures import build, get_architecture
 from soft_students.teachers.base import Teacher
 from soft_students.teachers.checkpoint import (
@@ -57,9 +58,9 @@ def train_teacher(
     """Train a classifier to learn from, or an ensemble of them.
 
     Inputs are standardised, by channel for images and by feature for tables. AdamW follows a
-    one-cycle schedule. The weights kept are those of the epoch with the best validation accuracy,
-    of equal ones the one with the least validation loss. Labels are not smoothed: that erases what
-    a teacher knows about the likeness of classes, which is what a student learns from [1]_.
+    one-cycle schedule. The weights kept are those of the last epoch whose validation accuracy is
+    within one standard error of the best. Labels are not smoothed: that erases what a teacher knows
+    about the likeness of classes, which is what a student learns from [1]_.
 
     Parameters
     ----------
@@ -75,10 +76,11 @@ def train_teacher(
         (height, width) or (channels, height, width) of the image in each row. None takes square
         single-channel images where the architecture needs images, plain features elsewhere.
     X_val, y_val : array-like, default=None
-        Rows to select the best epoch on. None splits them off `X`.
+        Rows to select an epoch on. None splits them off `X`.
     validation_fraction : float, default=0.1
-        Fraction of `X` to split off, in [0, 1). With 0 the last epoch is kept and no validation
-        accuracy is known. Ignored when `X_val` is given.
+        Fraction of `X` to split off, in [0, 1), by `soft_students.datasets.validation_split`.
+        With 0 the last epoch is kept and no validation accuracy is known. Ignored when `X_val` is
+        given.
     epochs, batch_size : int, default=None
         None takes what suits the architecture and the number of rows.
     learning_rate : float, default=None
@@ -135,6 +137,7 @@ def train_teacher(
     described = plain_data(data)
     rng = check_random_state(random_state)
     rows = _prepare(X, y, X_val, y_val, validation_fraction, rng)
+    described |= {"n_train": len(rows.X), "n_validation": len(rows.X_val)}
     shape = _image_shape(input_shape, rows.X.shape[1], takes_images=entry.takes_images)
     recipe = entry.recipe
     plan = Plan(
@@ -176,19 +179,16 @@ def train_teacher(
                 batch_size=PREDICT_BATCH,
             )
             accuracy = {} if best is None else {"validation": best}
-            member.record = TrainingRecord(accuracy, seed)
+            member.record = TrainingRecord(accuracy, seed, dict(described))
             members.append(member)
 
-    teacher = combine(
-        members,
-        accuracy=dict(members[0].record.accuracy),
-        data=described | {"n_train": len(rows.X), "n_validation": len(rows.X_val)},
-        average=average,
-    )
-    if n_models > 1 and len(rows.X_val):
-        predicted = teacher.predict(rows.X_val)
-        labels = rows.classes[rows.targets_val]
-        teacher.record.accuracy["validation"] = float(accuracy_score(labels, predicted))
+    teacher = combine(members, average=average)
+    if n_models > 1:
+        teacher.record = TrainingRecord(data=dict(described))
+        if len(rows.X_val):
+            labels = rows.classes[rows.targets_val]
+            accuracy = {"validation": float(accuracy_score(labels, teacher.predict(rows.X_val)))}
+            teacher.record.accuracy = accuracy
     return teacher
 
 
@@ -210,9 +210,18 @@ def _prepare(
     plain_labels(classes, len(classes))
     if (X_val is None) != (y_val is None):
         raise ValueError("train_teacher needs both X_val and y_val, or neither.")
+    if not 0 <= fraction < 1:
+        raise ValueError(
+            "The 'validation_fraction' parameter of train_teacher must be in the range [0, 1). "
+            f"Got {fraction!r} instead."
+        )
+    if X_val is None and fraction == 0:
+        return Rows(X, targets, X[:0], targets[:0], classes)
     if X_val is None:
-        train, held_out = _split(targets, fraction, rng)
-        return Rows(X[train], targets[train], X[held_out], targets[held_out], classes)
+        X, X_val, targets, targets_val = validation_split(
+            X, targets, fraction=fraction, random_state=rng
+        )
+        return Rows(X, targets, X_val, targets_val, classes)
     X_val, y_val = check_X_y(X_val, y_val, dtype=np.float32, estimator="train_teacher")
     if X_val.shape[1] != X.shape[1]:
         raise ValueError(
@@ -222,20 +231,6 @@ def _prepare(
     if len(unknown):
         raise ValueError(f"y_val holds the label {unknown.tolist()[0]!r}, which is not in y.")
     return Rows(X, targets, X_val, np.searchsorted(classes, y_val), classes)
-
-
-def _split(targets: np.ndarray, fraction: float, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions of training and of validation rows; every class stays in training."""
-    if not 0 <= fraction < 1:
-        raise ValueError(
-            "The 'validation_fraction' parameter of train_teacher must be in the range [0, 1). "
-            f"Got {fraction!r} instead."
-        )
-    order = rng.permutation(len(targets))
-    _, first = np.unique(targets[order], return_index=True)
-    spare = np.delete(order, first)
-    held_out = spare[: round(fraction * len(targets))]
-    return np.setdiff1d(order, held_out), np.sort(held_out)
 
 
 def _image_shape(

@@ -101,13 +101,16 @@ def fit_network(
     step: Callable[[], None],
     report: Callable[[Epoch], None],
 ) -> float | None:
-    """Train in place; leave the best weights and return their validation accuracy."""
+    """Train in place; return the validation accuracy of the weights that are kept.
+
+    These are of the last epoch whose accuracy is within one standard error of the best: smaller
+    differences are chance, and the schedule makes later epochs the better ones.
+    """
     device = next(network.parameters()).device
     n_batches = plan.batches(len(rows.X))
     optimizer, schedule = _optimizer(network, plan, n_batches)
     started = time.monotonic()
-    best: tuple[float, float] | None = None
-    weights = None
+    best, kept, weights = 0.0, None, None
     for epoch in range(1, plan.epochs + 1):
         network.train()
         total = 0.0
@@ -129,7 +132,8 @@ def fit_network(
                 f"The training diverged: the loss of epoch {epoch} is not finite. Choose a "
                 f"learning_rate below {plan.learning_rate:g}."
             )
-        accuracy, validation_loss = _validate(network, standardize, rows)
+        measured = _validate(network, standardize, rows)
+        accuracy, validation_loss = measured or (None, None)
         report(
             Epoch(
                 model=model,
@@ -142,11 +146,20 @@ def fit_network(
                 seconds=time.monotonic() - started,
             )
         )
-        if accuracy is not None and (best is None or (accuracy, -validation_loss) > best):
-            best, weights = (accuracy, -validation_loss), copy.deepcopy(network.state_dict())
+        if accuracy is not None:
+            best = max(best, accuracy)
+            if accuracy >= best - _standard_error(best, len(rows.X_val)):
+                kept, weights = accuracy, copy.deepcopy(network.state_dict())
     if weights is not None:
         network.load_state_dict(weights)
-    return None if best is None else best[0]
+    return kept
+
+
+def _standard_error(accuracy: float, n_rows: int) -> float:
+    """Return how far chance moves an accuracy measured on so many rows."""
+    # One row right and one wrong are added: all rows right is not certainty.
+    smoothed = (accuracy * n_rows + 1) / (n_rows + 2)
+    return math.sqrt(smoothed * (1 - smoothed) / n_rows)
 
 
 def _optimizer(
@@ -184,11 +197,10 @@ def _inputs(
 
 
 @torch.inference_mode()
-def _validate(
-    network: Network, standardize: Standardize, rows: Rows
-) -> tuple[float, float] | tuple[None, None]:
+def _validate(network: Network, standardize: Standardize, rows: Rows) -> tuple[float, float] | None:
+    """Return accuracy and mean cross-entropy on the validation rows, if there are any."""
     if not len(rows.X_val):
-        return None, None
+        return None
     device = next(network.parameters()).device
     network.eval()
     logits = torch.cat(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import Any, Self
 
@@ -375,8 +376,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         classes, temperature = metadata["classes"], metadata["temperature"]
         if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
             raise ValueError("classes must be an array of labels")
-        if not (isinstance(temperature, float) and temperature > 0):
-            raise ValueError(f"temperature must be a number > 0, not {temperature!r}")
+        if not (isinstance(temperature, float) and 0 < temperature < math.inf):
+            raise ValueError(f"temperature must be a finite number > 0, not {temperature!r}")
         self.leaf_logits_ = take_floats(arrays, "leaf_logits", (n_leaves, len(classes)))
         self.classes_ = classes
         self.temperature_ = temperature

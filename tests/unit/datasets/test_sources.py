@@ -241,6 +241,7 @@ def test_the_answers_of_openml_are_parsed(small_set, monkeypatch, with_pandas):
         "version": "1",
         "format": "ARFF",
         "status": "active",
+        "description": "",
         "file_id": "1",
         "url": "https://host.invalid/data/v1/download/1/mnist_784.arff",
         "md5_checksum": hashlib.md5(arff.encode()).hexdigest(),

@@ -1,5 +1,6 @@
 """Files that were damaged or forged: each ends in a BundleError, in little time and memory."""
 
+import io
 import json
 import random
 import struct
@@ -112,6 +113,25 @@ def test_an_archive_of_very_many_members_is_not_listed():
     data = bundle_v1.archive([(f"{i}", b"") for i in range(2000)])
     with pytest.raises(BundleError, match="too many members"):
         loads(data)
+
+
+def test_a_second_directory_is_refused_since_it_would_overrule_the_one_that_was_checked(good):
+    end = good[-22:]
+    n_members, size, start = struct.unpack("<HLL", end[10:20])
+    record = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 2, 2, size, start)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(good) - 22, 1)
+    data = good[:-22] + record + locator + end
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:  # any zip tool reads it
+        assert len(archive.namelist()) == n_members
+    with pytest.raises(BundleError, match="its end is missing"):
+        loads(data)
+
+
+def test_metadata_larger_than_any_are_refused_before_they_are_parsed(content, arrays):
+    members = members_of(content, arrays)
+    padded = members[0][1] + b" " * 2**22
+    with pytest.raises(BundleError, match=r"metadata\.json claims \d+ bytes, more than any"):
+        loads(bundle_v1.archive([("metadata.json", padded), members[1]]))
 
 
 @pytest.mark.parametrize("which", ["metadata.json", "arrays.safetensors"])
