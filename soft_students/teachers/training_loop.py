@@ -157,8 +157,9 @@ def fit_network(
 
 def _standard_error(accuracy: float, n_rows: int) -> float:
     """Return how far chance moves an accuracy measured on so many rows."""
-    # One row right and one wrong are added: all rows right is not certainty.
-    smoothed = (accuracy * n_rows + 1) / (n_rows + 2)
+    # Agresti and Coull (1998): two rows right and two wrong are added, since all right, or all
+    # wrong, is no certainty.
+    smoothed = (accuracy * n_rows + 2) / (n_rows + 4)
     return math.sqrt(smoothed * (1 - smoothed) / n_rows)
 
 

@@ -55,7 +55,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     epochs : int or "auto", default="auto"
         Passes over the rows. "auto" makes at least 40 of them and at least 1,500 steps.
     batch_size : int, default=256
-    learning_rate : float, default=0.02
+    learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW; in `partial_fit`, the constant rate.
     weight_decay : float, default=0.0
         Decoupled weight decay of the gates' weights.
@@ -149,7 +149,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         beta_final: float = 4.0,
         epochs: int | str = "auto",
         batch_size: int = 256,
-        learning_rate: float = 0.02,
+        learning_rate: float = 0.01,
         weight_decay: float = 0.0,
         weight_averaging: float = 0.0,
         standardize: bool = True,

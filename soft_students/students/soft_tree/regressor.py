@@ -66,7 +66,7 @@ n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, d
         beta_final: float = 4.0,
         epochs: int | str = "auto",
         batch_size: int = 256,
-        learning_rate: float = 0.02,
+        learning_rate: float = 0.01,
         weight_decay: float = 0.0,
         weight_averaging: float = 0.0,
         standardize: bool = True,
