@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
@@ -42,7 +44,10 @@ def soften(logits: ArrayLike, temperature: float = 1.0) -> np.ndarray:
     array([[0.269, 0.731]])
     """
     check_temperature(temperature)
-    return softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1)
+    logits = np.asarray(logits, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        # Shifted first, the division overflows to minus infinity alone: to probability zero.
+        return softmax((logits - logits.max(axis=1, keepdims=True)) / temperature, axis=1)
 
 
 def sharpen(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -65,8 +70,8 @@ def sharpen(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """
     if temperature == 1:
         return probabilities / probabilities.sum(axis=1, keepdims=True)
-    logs = np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
-    return softmax(temperature * logs, axis=1)
+    with np.errstate(divide="ignore"):
+        return softmax(temperature * np.log(probabilities), axis=1)
 
 
 def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np.ndarray:
@@ -90,11 +95,12 @@ def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np
     """
     if hard_weight == 0:
         return logits
-    log_probabilities = log_softmax(logits, axis=1)
-    mixed = (1 - hard_weight) * np.exp(log_probabilities)
-    mixed[np.arange(len(labels)), labels] += hard_weight
+    # In logarithms throughout: a class too unlikely for a float counts again at high temperatures.
     with np.errstate(divide="ignore"):
-        return np.log(mixed)
+        mixed = log_softmax(logits, axis=1) + np.log1p(-hard_weight)
+    rows = np.arange(len(labels))
+    mixed[rows, labels] = np.logaddexp(mixed[rows, labels], np.log(hard_weight))
+    return mixed
 
 
 def one_hot(labels: np.ndarray, n_classes: int) -> np.ndarray:
@@ -106,7 +112,7 @@ def one_hot(labels: np.ndarray, n_classes: int) -> np.ndarray:
 
 def check_temperature(temperature: float) -> None:
     """Refuse a temperature that is not a positive finite number."""
-    if not (np.isscalar(temperature) and np.isfinite(temperature) and temperature > 0):
+    if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
         raise ValueError(f"The temperature must be a finite number > 0. Got {temperature!r}.")
 
 
@@ -179,7 +185,8 @@ def check_probabilities(
             f"Soft targets hold NaN in {nan.sum()} of {len(targets)} rows (first: row "
             f"{nan.argmax()})."
         )
-    sums = targets.sum(axis=1)
+    with np.errstate(invalid="ignore"):  # infinities cancel to NaN, which is off as well
+        sums = targets.sum(axis=1)
     off = ~(np.abs(sums - 1) <= _ROW_SUM_TOLERANCE)
     if off.any():
         raise ValueError(

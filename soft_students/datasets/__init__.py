@@ -3,11 +3,13 @@
 from soft_students.datasets.dataset import Dataset, DatasetNotFoundError
 from soft_students.datasets.registry import available_datasets, load_dataset
 from soft_students.datasets.splitting import validation_split
+from soft_students.datasets.tables import load_rows
 
 __all__ = [
     "Dataset",
     "DatasetNotFoundError",
     "available_datasets",
     "load_dataset",
+    "load_rows",
     "validation_split",
 ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +42,45 @@ def load_table(
         test_size=test_size,
         random_state=random_state,
     )
+
+
+def load_rows(path: str | os.PathLike[str]) -> pd.DataFrame | np.ndarray:
+    """Load rows without a target, to predict on.
+
+    Parameters
+    ----------
+    path : path-like
+        A CSV or Parquet file (a column that a student does not know, such as the target, may be
+        there), or an array: NPY, or NPZ with the array ``X``.
+
+    Returns
+    -------
+    DataFrame, or ndarray of shape (n_samples, n_features)
+
+    Raises
+    ------
+    OSError, ValueError, ImportError
+        If the file is missing, of another kind, damaged, or needs the extra ``tables``.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file '{path}'.")
+    if suffix in _READERS:
+        return _READERS[suffix](path)
+    if suffix not in (".npy", ".npz"):
+        raise ValueError(f"'{path}' must be a file .csv, .parquet, .npz or .npy.")
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            rows = loaded["X"] if suffix == ".npz" else loaded
+    except KeyError:
+        raise ValueError(f"'{path}' holds no array 'X'.") from None
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"'{path}' cannot be read as an array: {error}") from error
+    if rows.ndim != 2:
+        raise ValueError(f"'{path}' must hold an array of 2 dimensions; it has {rows.ndim}.")
+    return rows
 
 
 def _needs(module: str, what: str) -> ModuleType:

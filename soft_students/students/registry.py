@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
+from soft_students.students.soft_tree.presets import image_settings
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,16 @@ class StudentEntry:
         The two estimator classes.
     summary : str
         What it is good for, in one line.
+    image_settings : callable or None
+        Maps (image_shape, n_rows) to constructor parameters that suit images, where the defaults
+        do not.
     """
 
     name: str
     classifier: type[BaseEstimator]
     regressor: type[BaseEstimator]
     summary: str
+    image_settings: Callable[[tuple[int, ...], int], dict[str, Any]] | None = None
 
 
 _ENTRIES = [
@@ -36,6 +43,7 @@ _ENTRIES = [
         SoftDecisionTreeClassifier,
         SoftDecisionTreeRegressor,
         "One tree of linear gates: accurate, drawn as a picture, a few dot products a row.",
+        image_settings,
     ),
 ]
 

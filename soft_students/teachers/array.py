@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from soft_students.targets import check_logits, check_probabilities
-from soft_students.teachers.base import Teacher, log_of_probabilities
+from soft_students.teachers.base import Teacher, as_array
 
 
 class ArrayTeacher(Teacher):
@@ -16,8 +16,9 @@ class ArrayTeacher(Teacher):
 
     Parameters
     ----------
-    outputs : array-like of shape (n_samples, n_classes)
+    outputs : array-like of shape (n_samples, n_classes), or (n_samples,) for values
     kind : {"logits", "probabilities"}, default="probabilities"
+    task : {"classification", "regression"}, default="classification"
     classes : array-like of shape (n_classes,), default=None
         Label of each column.
 
@@ -27,27 +28,32 @@ class ArrayTeacher(Teacher):
         If the outputs are not what `kind` says.
     """
 
-    name = "array"
-
-    def __init__(self, outputs: Any, *, kind: str = "probabilities", classes: Any = None) -> None:
-        outputs = np.asarray(outputs)
-        n_classes = None if classes is None else len(classes)
-        n_samples = len(outputs) if outputs.ndim else 0
-        if kind == "probabilities":
-            checked = check_probabilities(outputs, n_samples, n_classes)
-            self._logits = log_of_probabilities(checked)
-        else:
-            self._logits = check_logits(outputs, n_samples, n_classes)
-        self.classes_ = None if classes is None else np.asarray(classes)
+    def __init__(
+        self,
+        outputs: Any,
+        *,
+        kind: str = "probabilities",
+        task: str = "classification",
+        classes: Any = None,
+    ) -> None:
+        super().__init__(name="array", task=task, kind=kind, classes=classes)
+        outputs = as_array(outputs)
+        if outputs.ndim == 0:
+            raise ValueError("The answers of a teacher must be an array. Got a single number.")
+        if task == "classification":
+            n_classes = None if self.classes_ is None else len(self.classes_)
+            check = check_logits if kind == "logits" else check_probabilities
+            outputs = check(outputs, len(outputs), n_classes)
+        self._answers = outputs
 
     def _check_inputs(self, X: Any) -> None:
-        if _num_samples(X) != len(self._logits):
+        if _num_samples(X) != len(self._answers):
             raise ValueError(
-                f"The teacher is an array of {len(self._logits)} rows, but X has "
+                f"The teacher is an array of {len(self._answers)} rows, but X has "
                 f"{_num_samples(X)}: it belongs to one X, row by row. For subsets, "
                 "cross-validation or a transfer set, pass a teacher that can be asked: the model "
                 "that made the array."
             )
 
     def _outputs(self, X: Any) -> np.ndarray:
-        return self._logits
+        return self._answers

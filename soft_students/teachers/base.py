@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
@@ -9,48 +10,81 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from soft_students.targets import soften
+from soft_students.targets import check_probabilities, check_temperature, soften
+from soft_students.teachers.inputs import InputRangeWarning, check_n_features, range_complaint
 
 if TYPE_CHECKING:
     from soft_students.teachers.checkpoint import TrainingRecord
 
-# Inputs may leave the known range by half its width before anyone is warned: augmentation and
-# noise do that much, standardising does more.
-_RANGE_MARGIN = 0.5
-
-
-class InputRangeWarning(UserWarning):
-    """A teacher is asked about inputs far outside the range it was trained on."""
+# A single logit of each of that many rows lies in [0, 1] by chance once in a million teachers.
+_ROWS_TO_SUSPECT_A_SIGMOID = 10
 
 
 class Teacher(ABC):
     """A fitted model that is asked, and never changed.
 
-    Attributes
+    Parameters
     ----------
     name : str
-        Short, for tables.
-    task : {"classification", "regression"}
+        Short, for tables and messages.
+    task : {"classification", "regression"}, default="classification"
+    kind : {"logits", "probabilities"} or None, default="logits"
+        What the model gives. None stands for logits, with a warning if they look like
+        probabilities. One column alone is that of the second of two classes: its logit z, beside
+        which the first class has the logit 0, or its probability.
+    classes : array-like of shape (n_classes,), default=None
+        Label of each column.
+    n_features : int, default=None
+        Values a row.
+    input_range : tuple of float, default=None
+        Smallest and largest value of the inputs it was trained on.
+
+    Attributes
+    ----------
+    name, task, kind
+        As given.
     classes_ : ndarray of shape (n_classes,) or None
         Label of each column; None if the model does not say.
     n_features_in_ : int or None
-        Features a row; None if any number may do.
+        Values a row; None if any number may do.
     input_range_ : tuple of float or None
-        Smallest and largest value of the inputs it was trained on; None if unknown.
+        Inputs far outside give an `InputRangeWarning`; None if unknown.
     record : TrainingRecord or None
         How it came to be, for teachers of `train_teacher`.
     """
 
-    name: str = "teacher"
-    task: str = "classification"
-    classes_: np.ndarray | None = None
-    n_features_in_: int | None = None
-    input_range_: tuple[float, float] | None = None
     record: TrainingRecord | None = None
 
+    def __init__(
+        self,
+        *,
+        name: str,
+        task: str = "classification",
+        kind: str | None = "logits",
+        classes: Any = None,
+        n_features: int | None = None,
+        input_range: tuple[float, float] | None = None,
+    ) -> None:
+        if task not in ("classification", "regression"):
+            raise ValueError(
+                "The 'task' of a teacher must be 'classification' or 'regression'. "
+                f"Got {task!r} instead."
+            )
+        if kind not in (None, "logits", "probabilities"):
+            raise ValueError(
+                "The 'kind' of a teacher must be 'logits' or 'probabilities'. "
+                f"Got {kind!r} instead."
+            )
+        self.name = name
+        self.task = task
+        self.kind = kind
+        self.classes_ = None if classes is None else _check_classes(classes)
+        self.n_features_in_ = n_features
+        self.input_range_ = None if input_range is None else _check_range(input_range)
+
     @abstractmethod
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Return logits of shape (n, n_classes), or values of shape (n,) or (n, n_outputs)."""
+    def _outputs(self, X: Any) -> Any:
+        """Return what the model gives, an array of shape (n,) or (n, n_columns)."""
 
     def logits(self, X: Any) -> np.ndarray:
         """Return the logits of each class.
@@ -63,7 +97,8 @@ class Teacher(ABC):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Logits, or logarithms of probabilities where the model gives no logits.
+            Logits, or logarithms of probabilities where the model gives no logits; a probability
+            of zero counts as the smallest float there is.
 
         Raises
         ------
@@ -73,18 +108,8 @@ class Teacher(ABC):
         """
         if self.task != "classification":
             raise ValueError(f"The teacher {self.name!r} predicts values and has no logits.")
-        logits = np.asarray(self._asked(X))
-        if logits.ndim != 2 or len(logits) != _num_samples(X) or logits.shape[1] < 1:
-            raise ValueError(
-                f"The teacher {self.name!r} must give logits of shape ({_num_samples(X)}, "
-                f"n_classes). Got an array of shape {logits.shape}."
-            )
-        if self.classes_ is not None and logits.shape[1] != len(self.classes_):
-            raise ValueError(
-                f"The teacher {self.name!r} gave {logits.shape[1]} columns for its "
-                f"{len(self.classes_)} classes."
-            )
-        return logits
+        self._check(X)
+        return self._logits(X)
 
     def predict_proba(self, X: Any, temperature: float = 1.0) -> np.ndarray:
         """Return the probabilities of each class at a temperature.
@@ -93,13 +118,15 @@ class Teacher(ABC):
         ----------
         X : array-like of shape (n_samples, n_features)
         temperature : float, default=1.0
-            T of ``softmax(logits / T)``.
+            T > 0 of ``softmax(logits / T)``. Probabilities p of a model without logits become
+            ``p ** (1 / T)``, normalised: the same.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes), float64
             Rows sum to one.
         """
+        check_temperature(temperature)
         return soften(self.logits(X), temperature)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -115,76 +142,149 @@ class Teacher(ABC):
             Labels are column numbers where the teacher does not know its classes.
         """
         if self.task == "regression":
-            return self._asked(X)
+            self._check(X)
+            return self._values(X)
         columns = self.logits(X).argmax(axis=1)
-        return columns if self.classes_ is None else np.asarray(self.classes_)[columns]
+        return columns if self.classes_ is None else self.classes_[columns]
 
     def __sklearn_clone__(self) -> Self:
         # A teacher is fitted, and shared by all students that learn from it.
         return self
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
+        known = [repr(self.name)]
+        if self.task != "classification":
+            known.append(f"task={self.task!r}")
+        if self.classes_ is not None:
+            known.append(f"n_classes={len(self.classes_)}")
+        if self.n_features_in_ is not None:
+            known.append(f"n_features={self.n_features_in_}")
+        if self.input_range_ is not None:
+            low, high = self.input_range_
+            known.append(f"input_range=({low:g}, {high:g})")
+        return f"{type(self).__name__}({', '.join(known)})"
 
-    def _asked(self, X: Any) -> np.ndarray:
+    def _check(self, X: Any) -> None:
         self._check_inputs(X)
-        outputs = np.asarray(self._outputs(X))
-        if np.issubdtype(outputs.dtype, np.floating):
-            # -inf is the logarithm of probability zero
-            bad = np.isnan(outputs) | np.isposinf(outputs)
-            if bad.any():
-                rows = bad.reshape(len(outputs), -1).any(axis=1)
-                raise ValueError(
-                    f"The teacher {self.name!r} returned NaN or infinity for {rows.sum()} of "
-                    f"{len(rows)} rows (first: row {rows.argmax()}). Check its inputs for missing "
-                    "or extreme values, and its weights."
-                )
-        return outputs
+        complaint = self._range_complaint(X)
+        if complaint is not None:
+            warnings.warn(complaint, InputRangeWarning, stacklevel=4)
 
     def _check_inputs(self, X: Any) -> None:
         if _num_samples(X) == 0:
             raise ValueError(f"The teacher {self.name!r} was asked about no rows: X is empty.")
-        shape = np.shape(X)
-        if self.n_features_in_ is not None and len(shape) == 2 and shape[1] != self.n_features_in_:
+        check_n_features(X, self.n_features_in_, self.name)
+
+    def _range_complaint(self, X: Any) -> str | None:
+        return range_complaint(X, self.input_range_, self.name)
+
+    def _logits(self, X: Any) -> np.ndarray:
+        """Return checked logits of inputs that are known to be fit."""
+        outputs = self._finite_outputs(X)
+        single = outputs.shape[1] == 1 and (self.classes_ is None or len(self.classes_) == 2)
+        if self.kind == "probabilities":
+            if single:
+                outputs = np.hstack([1 - outputs, outputs])
+            logits = _logarithms(check_probabilities(outputs, len(outputs)))
+        else:
+            if self.kind is None:
+                self._warn_of_probabilities(outputs)
+            logits = np.hstack([np.zeros_like(outputs), outputs]) if single else outputs
+        if self.classes_ is not None and logits.shape[1] != len(self.classes_):
             raise ValueError(
-                f"X has {shape[1]} features, but the teacher {self.name!r} was trained on "
-                f"{self.n_features_in_} features."
+                f"The teacher {self.name!r} gave {logits.shape[1]} columns for its "
+                f"{len(self.classes_)} classes."
             )
-        if self.input_range_ is None:
+        return logits
+
+    def _values(self, X: Any) -> np.ndarray:
+        """Return checked values of inputs that are known to be fit."""
+        values = self._finite_outputs(X)
+        return values[:, 0] if values.shape[1] == 1 else values
+
+    def _finite_outputs(self, X: Any) -> np.ndarray:
+        outputs = as_array(self._outputs(X))
+        n_samples = _num_samples(X)
+        if outputs.dtype.kind not in "fiub":
+            raise ValueError(
+                f"The teacher {self.name!r} must give numbers. Got an array of {outputs.dtype}."
+            )
+        if outputs.shape == (n_samples,):
+            outputs = outputs[:, np.newaxis]
+        if outputs.ndim != 2 or len(outputs) != n_samples or outputs.shape[1] < 1:
+            columns = "n_classes" if self.task == "classification" else "n_outputs"
+            raise ValueError(
+                f"The teacher {self.name!r} must give an array of shape ({n_samples}, {columns}) "
+                f"for the {n_samples} rows of X. Got one of shape {outputs.shape}."
+            )
+        if outputs.dtype.kind != "f" or outputs.dtype.itemsize < 4:
+            outputs = outputs.astype(np.float64)
+        bad = ~np.isfinite(outputs)
+        if self.task == "classification":
+            # -inf is the logarithm of probability zero; not every class can have that
+            impossible = np.isneginf(outputs)
+            bad &= ~impossible | impossible.all(axis=1, keepdims=True)
+        rows = bad.any(axis=1)
+        if rows.any():
+            raise ValueError(
+                f"The teacher {self.name!r} returned NaN or infinity for {rows.sum()} of "
+                f"{len(rows)} rows (first: row {rows.argmax()}). Check its inputs for missing or "
+                "extreme values, and its weights."
+            )
+        return outputs
+
+    def _warn_of_probabilities(self, outputs: np.ndarray) -> None:
+        if outputs.min() < 0 or outputs.max() > 1:
             return
-        low, high = self.input_range_
-        values = np.asarray(X)
-        seen_low, seen_high = float(values.min()), float(values.max())
-        margin = _RANGE_MARGIN * (high - low)
-        if seen_low < low - margin or seen_high > high + margin:
+        if outputs.shape[1] == 1:
+            suspicious = len(outputs) >= _ROWS_TO_SUSPECT_A_SIGMOID
+        else:
+            suspicious = np.allclose(outputs.sum(axis=1), 1, rtol=0, atol=1e-4)
+        if suspicious:
             warnings.warn(
-                f"The teacher {self.name!r} was trained on inputs in [{low:g}, {high:g}], and is "
-                f"asked about inputs in [{seen_low:g}, {seen_high:g}]: its answers may be "
-                "meaningless. A Pipeline passes transformed rows to its last step; to show the "
-                "teacher the rows as they come, use DistilledClassifier(pipeline, teacher).",
-                InputRangeWarning,
-                stacklevel=4,
+                f"The outputs of the teacher {self.name!r} look like probabilities, but are taken "
+                'as logits, which makes its targets nearly uniform. Pass kind="probabilities" if '
+                'it ends in a softmax or sigmoid, kind="logits" if it does not.',
+                UserWarning,
+                stacklevel=5,
             )
 
 
-def log_of_probabilities(probabilities: np.ndarray) -> np.ndarray:
-    """Return logarithms that are finite: probability zero counts as the smallest float.
+def as_array(values: Any) -> np.ndarray:
+    """Return an array-like as an array, a PyTorch tensor without its gradient."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    return np.asarray(values)
 
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n, n_classes)
 
-    Returns
-    -------
-    ndarray of shape (n, n_classes)
-    """
-    probabilities = np.asarray(probabilities)
-    if not np.issubdtype(probabilities.dtype, np.floating):
-        probabilities = probabilities.astype(np.float64)
+def last_line(error: BaseException) -> str:
+    """Return where long messages say what happened."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:300]
+
+
+def _logarithms(probabilities: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
 
 
-def two_columns(logits: np.ndarray) -> np.ndarray:
-    """Return a single logit, of the second of two classes, as two columns ``[0, z]``."""
-    flat = logits.reshape(len(logits))
-    return np.column_stack([np.zeros_like(flat), flat])
+def _check_classes(classes: Any) -> np.ndarray:
+    labels = np.asarray(classes)
+    if labels.ndim != 1 or not len(labels) or len(set(labels.tolist())) < len(labels):
+        raise ValueError(
+            "The 'classes' of a teacher must be different labels, one for each column. "
+            f"Got {classes!r} instead."
+        )
+    return labels
+
+
+def _check_range(input_range: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = map(float, input_range)
+        fit = math.isfinite(low) and math.isfinite(high) and low <= high
+    except (TypeError, ValueError):
+        fit = False
+    if not fit:
+        raise ValueError(
+            "The 'input_range' of a teacher must be two numbers (smallest, largest). "
+            f"Got {input_range!r} instead."
+        )
+    return low, high

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sklearn.base import BaseEstimator
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from soft_students.teachers.array import ArrayTeacher
-from soft_students.teachers.base import Teacher
+from soft_students.teachers.base import Teacher, as_array
 from soft_students.teachers.ensemble import EnsembleTeacher
 from soft_students.teachers.estimator import EstimatorTeacher
 from soft_students.teachers.function import FunctionTeacher
+from soft_students.teachers.programs import exported_module
 from soft_students.teachers.torch_module import TorchTeacher
+
+# What each kind of model can be told; a list hands on to its members what they take.
+_OPTIONS = {
+    "teacher": {"task"},
+    "estimator": {"task", "classes", "input_range"},
+    "array": {"task", "classes", "kind"},
+    "callable": {"task", "classes", "kind", "input_range"},
+    "module": {
+        "task",
+        "classes",
+        "kind",
+        "input_range",
+        "input_shape",
+        "preprocess",
+        "device",
+        "batch_size",
+    },
+}
 
 
 def as_teacher(
@@ -21,44 +40,46 @@ def as_teacher(
     *,
     classes: Any = None,
     kind: str | None = None,
-    task: str = "classification",
+    task: str | None = None,
     input_shape: tuple[int, ...] | None = None,
-    preprocess: Callable[[Tensor], Tensor] | None = None,
+    preprocess: Callable[[Tensor], Tensor] | Mapping[str, Any] | None = None,
     input_range: tuple[float, float] | None = None,
     weights: Any = None,
-    average: str = "logits",
-    device: str = "cpu",
-    batch_size: int = 1024,
+    average: str | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
 ) -> Teacher:
     """Return a model as a :class:`Teacher`; a teacher is returned as it is.
 
     Parameters
     ----------
     model : object
-        A PyTorch module, a fitted scikit-learn compatible classifier or regressor, a callable
-        that maps X to an array, an array of shape (n_samples, n_classes) of answers for one X,
-        or a list of models, which becomes an ensemble.
+        A PyTorch module or exported program, a fitted scikit-learn compatible classifier or
+        regressor, a callable that maps X to an array, an array of shape (n_samples, n_classes) of
+        answers for one X, or a list of models, which becomes an ensemble.
     classes : array-like of shape (n_classes,), default=None
         Label of each output column. A fitted classifier knows its own.
     kind : {"logits", "probabilities"}, default=None
         What a module, callable or array gives. None stands for logits of a module and for
         probabilities of a callable or array.
-    task : {"classification", "regression"}, default="classification"
-        Of a module or callable.
+    task : {"classification", "regression"}, default=None
+        Of a module, callable or array; other models know their own. None stands for
+        classification.
     input_shape : tuple of int, default=None
         Of one input of a module, to which rows are reshaped.
-    preprocess : callable, default=None
-        Applied to the inputs of a module, as tensors.
+    preprocess : callable, nn.Module or dict, default=None
+        Applied to the inputs of a module, as tensors; a dictionary of ``mean`` and ``std``
+        standardises.
     input_range : tuple of float, default=None
         Smallest and largest value of the training data; inputs far outside give a warning.
     weights : array-like of shape (n_models,), default=None
         Of the members of a list.
-    average : {"logits", "probabilities"}, default="logits"
-        What an ensemble averages.
-    device : str, default="cpu"
-        Of modules.
-    batch_size : int, default=1024
-        Rows a forward pass of a module.
+    average : {"logits", "probabilities"}, default=None
+        What an ensemble averages. None stands for logits.
+    device : str, default=None
+        Where to move modules. None leaves them where they are.
+    batch_size : int, default=None
+        Rows a forward pass of a module. None stands for 1024.
 
     Returns
     -------
@@ -69,7 +90,8 @@ def as_teacher(
     TypeError
         If the model is of no known kind.
     ValueError
-        If an array is not what `kind` says, or members of a list do not fit each other.
+        If an array is not what `kind` says, members of a list do not fit each other, or an option
+        means nothing to the model.
 
     Examples
     --------
@@ -79,58 +101,72 @@ def as_teacher(
     >>> X, y = load_iris(return_X_y=True)
     >>> teacher = as_teacher(LogisticRegression(max_iter=500).fit(X, y))
     >>> teacher.predict_proba(X[:1], temperature=5.0).round(2)
-    array([[0.61, 0.35, 0.04]])
+    array([[0.68, 0.31, 0.02]])
     """
-    if kind not in (None, "logits", "probabilities"):
-        raise ValueError(
-            f"The 'kind' of a teacher must be 'logits' or 'probabilities'. Got {kind!r} instead."
-        )
-    if isinstance(model, Teacher):
+    given = {
+        "task": task,
+        "classes": classes,
+        "kind": kind,
+        "input_range": input_range,
+        "input_shape": input_shape,
+        "preprocess": preprocess,
+        "device": device,
+        "batch_size": batch_size,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    if isinstance(model, (list, tuple)) and any(_is_model(member) for member in model):
+        kinds = [_kind_of(member) for member in model]
+        _check_options("list of such models", options, set().union(*(_OPTIONS[k] for k in kinds)))
+        members = [
+            as_teacher(member, **{name: options[name] for name in options.keys() & _OPTIONS[k]})
+            for member, k in zip(model, kinds, strict=True)
+        ]
+        return EnsembleTeacher(members, weights=weights, average=average or "logits")
+    kind_of_model = _kind_of(model)
+    given_to_lists = {"weights": weights, "average": average}
+    options |= {name: value for name, value in given_to_lists.items() if value is not None}
+    _check_options(kind_of_model, options, _OPTIONS[kind_of_model])
+    if kind_of_model == "teacher":
         return model
-    if isinstance(model, nn.Module):
+    if kind_of_model == "estimator":
+        return EstimatorTeacher(model, classes=classes, input_range=input_range)
+    task = task or "classification"
+    if kind_of_model == "module":
         return TorchTeacher(
-            model,
+            exported_module(model) if isinstance(model, ExportedProgram) else model,
             classes=classes,
             input_shape=input_shape,
             preprocess=preprocess,
             input_range=input_range,
-            kind=kind or "logits",
+            kind=kind,
             task=task,
             device=device,
-            batch_size=batch_size,
+            batch_size=1024 if batch_size is None else batch_size,
         )
+    kind = kind or "probabilities"
+    if kind_of_model == "callable":
+        return FunctionTeacher(
+            model, kind=kind, task=task, classes=classes, input_range=input_range
+        )
+    return ArrayTeacher(model, kind=kind, task=task, classes=classes)
+
+
+def _kind_of(model: Any) -> str:
+    if isinstance(model, Teacher):
+        return "teacher"
+    if isinstance(model, (nn.Module, ExportedProgram)):
+        return "module"
     if isinstance(model, type):
         raise TypeError(
             f"A teacher must be a fitted model, not the class {model.__name__}. Fit an instance."
         )
-    if isinstance(model, BaseEstimator) or (hasattr(model, "predict") and hasattr(model, "fit")):
-        return EstimatorTeacher(model, input_range=input_range)
-    if isinstance(model, (list, tuple)) and any(_is_model(member) for member in model):
-        members = [
-            as_teacher(
-                member,
-                classes=classes,
-                kind=kind,
-                task=task,
-                input_shape=input_shape,
-                preprocess=preprocess,
-                input_range=input_range,
-                device=device,
-                batch_size=batch_size,
-            )
-            for member in model
-        ]
-        return EnsembleTeacher(members, weights=weights, average=average)
+    if hasattr(model, "predict_proba") or (hasattr(model, "predict") and hasattr(model, "fit")):
+        return "estimator"
     if callable(model):
-        return FunctionTeacher(
-            model,
-            kind=kind or "probabilities",
-            task=task,
-            classes=classes,
-            input_range=input_range,
-        )
-    if hasattr(model, "__array__") or isinstance(model, (list, tuple)):
-        return ArrayTeacher(model, kind=kind or "probabilities", classes=classes)
+        return "callable"
+    is_array = hasattr(model, "__array__") or isinstance(model, (list, tuple))
+    if is_array and as_array(model).dtype.kind in "fiub":
+        return "array"
     raise TypeError(
         "A teacher must be a PyTorch module, a fitted classifier or regressor, a callable, an "
         f"array of shape (n_samples, n_classes) or a list of models. Got {type(model).__name__}. "
@@ -140,5 +176,16 @@ def as_teacher(
 
 def _is_model(member: Any) -> bool:
     return (
-        isinstance(member, (Teacher, nn.Module)) or hasattr(member, "predict") or callable(member)
+        isinstance(member, (Teacher, nn.Module, ExportedProgram))
+        or hasattr(member, "predict")
+        or callable(member)
     )
+
+
+def _check_options(kind_of_model: str, options: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(options.keys() - known)
+    if unknown:
+        raise ValueError(
+            f"as_teacher got {', '.join(map(repr, unknown))}, which means nothing to a model of "
+            f"the kind {kind_of_model!r}. It takes {', '.join(map(repr, sorted(known)))}."
+        )

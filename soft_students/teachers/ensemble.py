@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
-from soft_students.teachers.base import Teacher, log_of_probabilities
+from soft_students.targets import soften
+from soft_students.teachers.base import Teacher
 
 
 class EnsembleTeacher(Teacher):
@@ -17,22 +17,36 @@ class EnsembleTeacher(Teacher):
     Parameters
     ----------
     members : sequence of Teacher
-        Of the same task and the same classes; the order of classes may differ.
+        Of the same task and the same classes, which each may have in its own order. One that does
+        not know its classes has the order of the first that does.
     weights : array-like of shape (n_members,), default=None
         Non-negative; scaled to sum to one. None weighs all alike.
     average : {"logits", "probabilities"}, default="logits"
-        What is averaged. Logits give the (normalised) geometric mean of the probabilities.
+        What is averaged. Logits give the (normalised) geometric mean of the probabilities: a class
+        that one member rules out is ruled out.
 
     Attributes
     ----------
     members : list of Teacher
     weights : ndarray of shape (n_members,)
         They sum to one.
+    average : str
 
     Raises
     ------
+    TypeError
+        If a member is no teacher.
     ValueError
         If members disagree on task, classes or features, or a weight is unusable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from soft_students.teachers import EnsembleTeacher, as_teacher
+    >>> sure, unsure = as_teacher(np.array([[0.9, 0.1]])), as_teacher(np.array([[0.5, 0.5]]))
+    >>> teacher = EnsembleTeacher([sure, unsure], weights=[3, 1], average="probabilities")
+    >>> teacher.predict_proba([[0.0]])
+    array([[0.8, 0.2]])
     """
 
     def __init__(
@@ -45,56 +59,78 @@ class EnsembleTeacher(Teacher):
         self.members = list(members)
         if not self.members:
             raise ValueError("An ensemble needs at least one teacher. Got none.")
+        for member in self.members:
+            if not isinstance(member, Teacher):
+                raise TypeError(
+                    "The members of an ensemble must be teachers. Got "
+                    f"{type(member).__name__} instead; as_teacher([...]) takes models."
+                )
         if average not in ("logits", "probabilities"):
             raise ValueError(
                 "The 'average' of an ensemble must be 'logits' or 'probabilities'. "
                 f"Got {average!r} instead."
             )
         self.average = average
-        given = np.ones(len(self.members)) if weights is None else np.asarray(weights, dtype=float)
-        if (
-            given.shape != (len(self.members),)
-            or not np.isfinite(given).all()
-            or given.min() < 0
-            or given.sum() <= 0
-        ):
-            raise ValueError(
-                f"The 'weights' of an ensemble of {len(self.members)} must be that many numbers "
-                f">= 0, not all zero. Got {weights!r} instead."
-            )
-        self.weights = given / given.sum()
-        self.task = self._common("task")
-        self.name = f"{len(self.members)} x {self.members[0].name}"
-        if len({member.name for member in self.members}) > 1:
-            self.name = " + ".join(member.name for member in self.members)
-        self.n_features_in_ = self._common("n_features_in_")
-        # each member checks the range of its own inputs
-        self.classes_ = self._common_classes()
+        self.weights = _check_weights(weights, len(self.members))
+        names = [member.name for member in self.members]
+        alike = len(set(names)) == 1
+        super().__init__(
+            name=f"{len(names)} x {names[0]}" if alike else " + ".join(names),
+            task=self._common("task"),
+            classes=self._common_classes(),
+            n_features=self._common("n_features_in_"),
+        )
+        ranges = {member.input_range_ for member in self.members}
+        self.input_range_ = ranges.pop() if len(ranges) == 1 else None
+
+    def _check_inputs(self, X: Any) -> None:
+        for member in self.members:
+            member._check_inputs(X)
+
+    def _range_complaint(self, X: Any) -> str | None:
+        # one warning a question, whoever is the first to complain
+        if self.input_range_ is not None:
+            return super()._range_complaint(X)
+        complaints = (member._range_complaint(X) for member in self.members)
+        return next((complaint for complaint in complaints if complaint), None)
 
     def _outputs(self, X: Any) -> np.ndarray:
-        if self.task == "regression":
-            return sum(w * m.predict(X) for w, m in zip(self.weights, self.members, strict=True))
         total: np.ndarray | None = None
-        for weight, member in zip(self.weights, self.members, strict=True):
-            logits = member.logits(X)
-            if total is not None and logits.shape != total.shape:
+        for member, weight in zip(self.members, self.weights, strict=True):
+            if weight == 0:
+                continue
+            said = self._said(member, X)
+            if total is None:
+                total, first = weight * said, member
+            elif said.shape == total.shape:
+                total += weight * said
+            else:
                 raise ValueError(
-                    f"The teachers of an ensemble must know the same classes; {member.name!r} has "
-                    f"{logits.shape[1]}, {self.members[0].name!r} has {total.shape[1]}."
+                    "The teachers of an ensemble must give arrays of the same shape; "
+                    f"{first.name!r} gives {total.shape}, {member.name!r} {said.shape}."
                 )
-            if self.classes_ is not None and member.classes_ is not None:
-                order = {label: i for i, label in enumerate(np.asarray(member.classes_).tolist())}
-                logits = logits[:, [order[label] for label in self.classes_.tolist()]]
-            said = softmax(logits, axis=1) if self.average == "probabilities" else logits
-            total = weight * said if total is None else total + weight * said
         if total is None:
-            raise ValueError("An ensemble needs at least one teacher. Got none.")
-        return log_of_probabilities(total) if self.average == "probabilities" else total
+            raise ValueError("All members of this ensemble weigh nothing.")
+        if self.task == "classification" and self.average == "probabilities":
+            return np.log(np.maximum(total, np.finfo(np.float64).tiny))
+        return total
+
+    def _said(self, member: Teacher, X: Any) -> np.ndarray:
+        if self.task == "regression":
+            return member._values(X).astype(np.float64)
+        logits = member._logits(X).astype(np.float64)
+        if self.classes_ is not None and member.classes_ is not None:
+            order = {label: column for column, label in enumerate(member.classes_.tolist())}
+            logits = logits[:, [order[label] for label in self.classes_.tolist()]]
+        return logits if self.average == "logits" else soften(logits)
 
     def _common(self, attribute: str) -> Any:
-        known = {getattr(member, attribute) for member in self.members} - {None}
+        values = [getattr(member, attribute) for member in self.members]
+        known = set(values) - {None}
         if len(known) > 1:
-            said = ", ".join(f"{m.name!r}: {getattr(m, attribute)}" for m in self.members)
+            said = ", ".join(
+                f"{m.name!r}: {value}" for m, value in zip(self.members, values, strict=True)
+            )
             raise ValueError(
                 f"The teachers of an ensemble must have the same {attribute.strip('_')}. "
                 f"Got {said}."
@@ -102,13 +138,26 @@ class EnsembleTeacher(Teacher):
         return known.pop() if known else None
 
     def _common_classes(self) -> np.ndarray | None:
-        known = [np.asarray(m.classes_) for m in self.members if m.classes_ is not None]
-        if not known:
-            return None
+        known = [member.classes_ for member in self.members if member.classes_ is not None]
         for classes in known[1:]:
             if set(classes.tolist()) != set(known[0].tolist()):
                 raise ValueError(
                     "The teachers of an ensemble must know the same classes. Got "
                     f"{known[0].tolist()[:10]} and {classes.tolist()[:10]}."
                 )
-        return known[0]
+        return known[0] if known else None
+
+
+def _check_weights(weights: Any, n_members: int) -> np.ndarray:
+    given = np.ones(n_members) if weights is None else np.asarray(weights, dtype=np.float64)
+    if (
+        given.shape != (n_members,)
+        or not np.isfinite(given).all()
+        or given.min() < 0
+        or given.sum() <= 0
+    ):
+        raise ValueError(
+            f"The 'weights' of an ensemble of {n_members} must be that many numbers >= 0, not all "
+            f"zero. Got {weights!r} instead."
+        )
+    return given / given.sum()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils.validation import check_is_fitted
 from xgboost import XGBClassifier
 
-from soft_students.teachers.base import Teacher, log_of_probabilities, two_columns
+from soft_students.teachers.base import Teacher
+
+# Of these, XGBoost's raw margins are the logits of what predict_proba gives.
+_MARGINS_ARE_LOGITS = ("binary:logistic", "multi:softprob", "multi:softmax")
 
 
 class EstimatorTeacher(Teacher):
@@ -21,42 +24,72 @@ class EstimatorTeacher(Teacher):
     ----------
     estimator : estimator
         Fitted. It is not copied.
+    classes : array-like of shape (n_classes,), default=None
+        Other names for the columns of `predict_proba`, as for an XGBoost classifier, which counts
+        its classes. None takes the estimator's own.
     input_range : tuple of float, default=None
+        Smallest and largest value of the training data.
 
     Raises
     ------
     TypeError
-        If it is a classifier without probabilities, or neither classifier nor regressor.
+        If it is a classifier without probabilities or with several outputs, or neither classifier
+        nor regressor.
     NotFittedError
         If it is not fitted.
     """
 
     def __init__(
-        self, estimator: Any, *, input_range: tuple[float, float] | None = None
+        self,
+        estimator: Any,
+        *,
+        classes: Any = None,
+        input_range: tuple[float, float] | None = None,
     ) -> None:
-        check_is_fitted(estimator)
+        name = type(estimator).__name__
+        if isinstance(estimator, BaseEstimator):
+            check_is_fitted(estimator)
         self.estimator = estimator
-        self.name = type(estimator).__name__
-        self.input_range_ = input_range
-        self.n_features_in_ = getattr(estimator, "n_features_in_", None)
-        if is_regressor(estimator):
-            self.task = "regression"
-        elif not is_classifier(estimator):
-            raise TypeError(f"A teacher must be a classifier or a regressor. Got {estimator!r}.")
-        elif not hasattr(estimator, "predict_proba"):
+        gives_probabilities = hasattr(estimator, "predict_proba")
+        if gives_probabilities:
+            classes = _check_classes(estimator, classes)
+        elif not (isinstance(estimator, BaseEstimator) and is_regressor(estimator)):
             raise TypeError(
-                f"{self.name} has no predict_proba, and so no soft targets. Fit it inside "
-                "sklearn.calibration.CalibratedClassifierCV."
+                f"{name} has no predict_proba, and so no soft targets. If it is a classifier, fit "
+                "it inside sklearn.calibration.CalibratedClassifierCV."
             )
-        else:
-            self.classes_ = np.asarray(estimator.classes_)
-            if self.classes_.dtype == object and not isinstance(self.classes_[0], (str, int)):
-                raise TypeError(f"{self.name} has several outputs; a teacher has one.")
+        self._margins = (
+            isinstance(estimator, XGBClassifier) and estimator.objective in _MARGINS_ARE_LOGITS
+        )
+        super().__init__(
+            name=name,
+            task="classification" if gives_probabilities else "regression",
+            kind="logits" if self._margins else "probabilities",
+            classes=classes,
+            n_features=getattr(estimator, "n_features_in_", None),
+            input_range=input_range,
+        )
 
-    def _outputs(self, X: Any) -> np.ndarray:
+    def _outputs(self, X: Any) -> Any:
         if self.task == "regression":
-            return np.asarray(self.estimator.predict(X))
-        if isinstance(self.estimator, XGBClassifier):
-            margins = self.estimator.predict(X, output_margin=True)
-            return two_columns(margins) if margins.ndim == 1 else margins
-        return log_of_probabilities(self.estimator.predict_proba(X))
+            return self.estimator.predict(X)
+        if self._margins:
+            return self.estimator.predict(X, output_margin=True)
+        return self.estimator.predict_proba(X)
+
+
+def _check_classes(estimator: Any, classes: Any) -> Any:
+    own = getattr(estimator, "classes_", None)
+    if own is not None and (isinstance(own, list) or np.ndim(own) != 1):
+        raise TypeError(
+            f"{type(estimator).__name__} has several outputs; a teacher has one. Fit one model for "
+            "each output."
+        )
+    if classes is None:
+        return own
+    if own is not None and len(classes) != len(own):
+        raise ValueError(
+            f"The 'classes' of a teacher must name each of its columns. Got {len(classes)} for the "
+            f"{len(own)} classes of {type(estimator).__name__}."
+        )
+    return classes

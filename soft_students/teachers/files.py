@@ -6,21 +6,28 @@ import importlib
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import joblib
 import torch
 from torch import Tensor, nn
 
 from soft_students.persistence import BundleError
-from soft_students.teachers.base import Teacher
+from soft_students.teachers.base import Teacher, last_line
 from soft_students.teachers.checkpoint import FORMAT, teacher_from_checkpoint
 from soft_students.teachers.conversion import as_teacher
 from soft_students.teachers.onnx import OnnxTeacher
+from soft_students.teachers.programs import load_exported, load_torchscript
+from soft_students.teachers.torch_module import TorchTeacher
 
 # torch stores tensors uncompressed: an archive that unpacks to much more than its size is no model.
 _EXPANSION, _EXPANSION_FREE = 20, 2**26
+
+_ZIP = b"PK\x03\x04"
+# How torch.save began a file before it wrote zip archives.
+_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 _TRUST = (
     "Loading it can run any code that its maker put there. If you made it yourself, say so: "
@@ -35,8 +42,11 @@ def load_teacher(
     trust: bool = False,
     classes: Any = None,
     kind: str | None = None,
+    task: str | None = None,
     input_shape: tuple[int, ...] | None = None,
+    preprocess: Callable[[Tensor], Tensor] | Mapping[str, Any] | None = None,
     input_range: tuple[float, float] | None = None,
+    output: str | None = None,
     device: str = "cpu",
 ) -> Teacher:
     """Read a teacher from a file.
@@ -47,13 +57,16 @@ def load_teacher(
         A file of `save_teacher`, an ONNX file, a TorchScript archive, a plain state dict (with
         `arch`), or, with `trust`, a ``torch.export`` archive or a pickled module or estimator.
     arch : str, default=None
-        ``module:factory`` to import and call without arguments; makes the module for a plain state
-        dict.
+        ``module:factory``, to be imported and called without arguments: makes the module that a
+        plain state dict belongs to.
     trust : bool, default=False
         Allow formats whose loading can run code from the file. Besides pickles these are
-        ``torch.export`` archives: torch falls back to unpickling, and evaluates expressions.
-    classes, kind, input_shape, input_range
+        ``torch.export`` archives, and TorchScript archives that do more than compute. Pass True
+        only for files whose maker you trust.
+    classes, kind, task, input_shape, preprocess, input_range
         As in :func:`~soft_students.teachers.as_teacher`, for files that do not hold them.
+    output : str, default=None
+        Name of the output of an ONNX file to use, where there are several.
     device : str, default="cpu"
 
     Returns
@@ -64,6 +77,8 @@ def load_teacher(
     ------
     BundleError
         If the file is damaged, of an unknown format, or needs `trust` or `arch`.
+    ValueError
+        If an option means nothing to the file, or `arch` cannot be used.
     OSError
         If it is missing or cannot be read.
     """
@@ -72,50 +87,84 @@ def load_teacher(
         raise IsADirectoryError(f"'{path}' is a folder, not a teacher file.")
     if not path.exists():
         raise FileNotFoundError(f"There is no teacher file at '{path}'.")
+    if _is_onnx(path):
+        _check_unused(path, "an ONNX file", arch=arch, preprocess=preprocess)
+        return OnnxTeacher(
+            path,
+            kind=kind,
+            output=output,
+            task=task or "classification",
+            classes=classes,
+            input_shape=input_shape,
+            input_range=input_range,
+        )
     try:
-        model = _read(path, arch, trust, device)
+        model = _read(path, trust=trust, device=device)
+        if isinstance(model, Mapping):
+            model = _from_state_dict(model, arch)
+        else:
+            _check_unused(path, "no plain state dict", arch=arch)
     except BundleError as error:
         raise BundleError(f"Cannot load '{path}': {error}") from error
-    if isinstance(model, Path):
-        return OnnxTeacher(
-            path, kind=kind, classes=classes, input_shape=input_shape, input_range=input_range
+    _check_unused(path, "no ONNX file", output=output)
+    if isinstance(model, nn.Module):
+        return TorchTeacher(
+            model,
+            classes=classes,
+            kind=kind,
+            task=task or "classification",
+            input_shape=input_shape,
+            preprocess=preprocess,
+            input_range=input_range,
+            name=path.stem,
+            device=device,
         )
-    return as_teacher(
-        model,
-        classes=classes,
-        kind=kind,
-        input_shape=input_shape,
-        input_range=input_range,
-        device=device,
-    )
+    if not isinstance(model, Teacher) and not hasattr(model, "predict"):
+        raise BundleError(f"Cannot load '{path}': it holds a {type(model).__name__}, and no model.")
+    try:
+        return as_teacher(
+            model,
+            classes=classes,
+            kind=kind,
+            task=task,
+            input_shape=input_shape,
+            preprocess=preprocess,
+            input_range=input_range,
+        )
+    except TypeError as error:
+        raise BundleError(f"Cannot load '{path}': {error}") from error
 
 
-def _read(path: Path, arch: str | None, trust: bool, device: str) -> Any:
-    """Return a Teacher, a model for `as_teacher`, or the path itself of an ONNX file."""
+def _is_onnx(path: Path) -> bool:
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(1)
+    # a protobuf message that begins with the version of the format
+    return start == b"\x08" or (path.suffix.lower() == ".onnx" and start != b"")
+
+
+def _read(path: Path, *, trust: bool, device: str) -> Any:
+    """Return a Teacher, a model for `as_teacher`, or a dictionary of weights."""
+    with path.open("rb") as file:
+        start = file.read(len(_LEGACY_TORCH))
     if not start:
         raise BundleError("the file is empty.")
-    if start == b"PK\x03\x04":
+    if start.startswith(_ZIP):
         names = _archive_members(path)
-        if any("/code/" in name for name in names) and any(
-            name.endswith("constants.pkl") for name in names
-        ):
-            return _torchscript(path, device)
-        if any(name.endswith("archive_format") or "exported_program" in name for name in names):
-            return _exported(path, trust)
-        if any(name.endswith("data.pkl") for name in names):
-            return _torch_save(path, arch, trust, device)
-        raise BundleError(
-            "it is a zip archive, but none that torch wrote. A student's bundle is loaded with "
-            "soft_students.load."
-        )
+        if any("/code/" in name for name in names):
+            return load_torchscript(path, names, device=device, trust=trust)
+        if any(name.endswith(("/archive_format", "exported_program.json")) for name in names):
+            return load_exported(path, trust=trust)
+        if any(name.endswith("/data.pkl") for name in names):
+            return _read_torch_save(path, trust=trust, device=device)
+        if "metadata.json" in names:
+            raise BundleError("it is a student's bundle; soft_students.load reads it.")
+        raise BundleError("it is a zip archive, but none that torch wrote.")
+    if start == _LEGACY_TORCH:
+        return _read_torch_save(path, trust=trust, device=device)
     if start[:1] == b"\x80":
         if not trust:
             raise BundleError(f"it is a pickle. {_TRUST}")
-        return _unpickle(path)
-    if path.suffix.lower() == ".onnx" or start[:1] == b"\x08":
-        return path
+        return _unpickle(lambda: joblib.load(path))
     raise BundleError(
         "it is no teacher file. Known are files of 'softkd teach', state dicts, TorchScript, "
         "torch.export and ONNX."
@@ -126,99 +175,94 @@ def _archive_members(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise BundleError(f"the file is damaged or truncated ({error}).") from error
-    size = path.stat().st_size
-    if sum(member.file_size for member in members) > _EXPANSION * size + _EXPANSION_FREE:
+            damaged = archive.testzip() if _fits(members, path) else None
+    except Exception as error:  # of a damaged archive, zipfile raises much more than BadZipFile
+        raise BundleError(f"the file is damaged or truncated ({last_line(error)}).") from error
+    if not _fits(members, path):
         raise BundleError("the archive unpacks to far more than a model of its size holds.")
+    if damaged is not None:
+        raise BundleError(f"the file is damaged: {damaged!r} in it has another checksum.")
     return [member.filename for member in members]
 
 
-def _torchscript(path: Path, device: str) -> nn.Module:
-    try:
-        return torch.jit.load(str(path), map_location=device)
-    except (RuntimeError, ValueError) as error:
-        raise BundleError(f"the TorchScript archive is damaged ({_first_line(error)}).") from error
+def _fits(members: list[zipfile.ZipInfo], path: Path) -> bool:
+    size = sum(member.file_size for member in members)
+    return size <= _EXPANSION * path.stat().st_size + _EXPANSION_FREE
 
 
-def _exported(path: Path, trust: bool) -> nn.Module:
-    if not trust:
-        raise BundleError(f"it is a torch.export archive. {_TRUST}")
-    try:
-        return _ExportedModule(torch.export.load(path))
-    except Exception as error:  # torch.export raises whatever its deserialiser meets
-        raise BundleError(f"the archive is damaged ({_first_line(error)}).") from error
-
-
-class _ExportedModule(nn.Module):
-    """An exported program in evaluation form: its own module refuses eval()."""
-
-    def __init__(self, program: torch.export.ExportedProgram) -> None:
-        super().__init__()
-        self._graph = [program.module()]  # in a list, so that eval() does not reach it
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self._graph[0](inputs)
-
-
-def _torch_save(path: Path, arch: str | None, trust: bool, device: str) -> Any:
+def _read_torch_save(path: Path, *, trust: bool, device: str) -> Any:
     try:
         payload = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not trust:
             raise BundleError(f"it holds pickled objects, not weights alone. {_TRUST}") from error
-        payload = torch.load(path, map_location="cpu", weights_only=False)
-    except Exception as error:  # a damaged archive fails anywhere in torch's reader
-        raise BundleError(f"the file is damaged or truncated ({_first_line(error)}).") from error
+        payload = _unpickle(lambda: torch.load(path, map_location="cpu", weights_only=False))
+    except Exception as error:  # a damaged file fails anywhere in torch's reader
+        raise BundleError(f"the file is damaged or truncated ({last_line(error)}).") from error
     if isinstance(payload, Mapping) and payload.get("format") == FORMAT:
         try:
             return teacher_from_checkpoint(payload, device)
         except ValueError as error:
             raise BundleError(str(error)) from error
-    if isinstance(payload, Mapping):
-        return _from_state_dict(payload, arch)
     return payload
 
 
-def _from_state_dict(payload: Mapping[str, Any], arch: str | None) -> nn.Module:
-    state = payload.get("state_dict", payload)
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+def _unpickle(load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except (ImportError, AttributeError) as error:
         raise BundleError(
-            f"it holds a dictionary with the keys {list(payload)[:5]}, not a state dict."
+            f"it needs code that cannot be imported here ({last_line(error)}). Pickles hold no "
+            "code: make the module that defines its classes importable under the same name."
+        ) from error
+    except Exception as error:  # an unpickler raises whatever the pickle tells it to
+        raise BundleError(f"the pickle is damaged ({last_line(error)}).") from error
+
+
+def _from_state_dict(payload: Mapping[Any, Any], arch: str | None) -> nn.Module:
+    state = payload.get("state_dict", payload.get("model_state_dict", payload))
+    if (
+        not isinstance(state, Mapping)
+        or not state
+        or not all(isinstance(tensor, Tensor) for tensor in state.values())
+    ):
+        raise BundleError(
+            f"it holds a dictionary with the keys {list(payload)[:5]}, and no state dict."
         )
     if arch is None:
         raise BundleError(
             "it is a plain state dict, which does not say which module it belongs to. Name a "
             "factory: --arch module:factory, or arch='module:factory'."
         )
-    module_name, _, factory_name = arch.partition(":")
-    if not module_name or not factory_name:
-        raise ValueError(f"arch must have the form module:factory. Got {arch!r} instead.")
-    try:
-        factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"Cannot import {arch!r}: {error}.") from error
-    module = factory()
-    if not isinstance(module, nn.Module):
-        raise ValueError(f"{arch}() must return an nn.Module. Got {type(module).__name__}.")
+    module = _make(arch)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise BundleError(f"the weights do not fit {arch}(): {error}") from error
+        said = " ".join(str(error).split())[:400]
+        raise BundleError(f"the weights do not fit {arch}: {said}") from error
     return module
 
 
-def _unpickle(path: Path) -> Any:
+def _make(arch: str) -> nn.Module:
+    module_name, _, factory_name = arch.partition(":")
+    if not module_name or not factory_name:
+        raise ValueError(f"'arch' must have the form module:factory. Got {arch!r} instead.")
     try:
-        return torch.load(path, map_location="cpu", weights_only=False)
-    except Exception:  # not of torch.save: joblib's or pickle's own
-        import joblib
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"'arch' {arch!r} cannot be imported: {error}.") from error
+    try:
+        module = factory()
+    except TypeError as error:
+        raise ValueError(f"'arch' {arch!r} must be callable without arguments: {error}.") from error
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"'arch' {arch!r} must return an nn.Module. Got {type(module).__name__} instead."
+        )
+    return module
 
-        try:
-            return joblib.load(path)
-        except Exception as error:
-            raise BundleError(f"the pickle is damaged ({_first_line(error)}).") from error
 
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _check_unused(path: Path, what: str, **options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"{name!r} means nothing to '{path}', which is {what}.")

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from soft_students.targets import check_probabilities
-from soft_students.teachers.base import Teacher, log_of_probabilities
+from soft_students.teachers.base import Teacher
 
 
 class FunctionTeacher(Teacher):
@@ -17,11 +14,13 @@ class FunctionTeacher(Teacher):
     Parameters
     ----------
     function : callable
-        Takes `X` as it is, returns an array of shape (n_samples, n_classes).
+        Takes `X` as it is, all rows at once; returns an array of shape (n_samples, n_classes), or
+        the probability or logit of the second of two classes, of shape (n_samples,).
     kind : {"logits", "probabilities"}, default="probabilities"
     task : {"classification", "regression"}, default="classification"
     classes : array-like of shape (n_classes,), default=None
     input_range : tuple of float, default=None
+        Smallest and largest value of the training data.
     """
 
     def __init__(
@@ -33,15 +32,15 @@ class FunctionTeacher(Teacher):
         classes: Any = None,
         input_range: tuple[float, float] | None = None,
     ) -> None:
+        name = getattr(function, "__name__", type(function).__name__)
+        super().__init__(
+            name="function" if name == "<lambda>" else name,
+            task=task,
+            kind=kind,
+            classes=classes,
+            input_range=input_range,
+        )
         self.function = function
-        self.kind = kind
-        self.task = task
-        self.name = getattr(function, "__name__", type(function).__name__)
-        self.classes_ = None if classes is None else np.asarray(classes)
-        self.input_range_ = input_range
 
-    def _outputs(self, X: Any) -> np.ndarray:
-        outputs = np.asarray(self.function(X), dtype=np.float64)
-        if self.task == "regression" or self.kind == "logits":
-            return outputs
-        return log_of_probabilities(check_probabilities(outputs, len(outputs)))
+    def _outputs(self, X: Any) -> Any:
+        return self.function(X)

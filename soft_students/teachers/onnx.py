@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from soft_students.persistence import BundleError
-from soft_students.teachers.base import Teacher, log_of_probabilities, two_columns
+from soft_students.teachers.base import Teacher, last_line
+from soft_students.teachers.inputs import dense_rows
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
@@ -17,20 +18,27 @@ _FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(fl
 class OnnxTeacher(Teacher):
     """An ONNX file, run by ONNX Runtime. Needs ``pip install 'soft-students[onnx]'``.
 
+    Pickling keeps the path, not the model: the file must stay where it is.
+
     Parameters
     ----------
     path : str or path-like
         A model with one input, whose first axis is the batch.
     kind : {"logits", "probabilities"}, default=None
         What the output holds. None decides by its name: an output called like ``probabilities``
-        holds probabilities, another one logits.
+        holds probabilities, another one logits, with a warning if it does not look like it.
     output : str, default=None
-        Name of the output. None takes the only floating one of two dimensions.
+        Name of the output. None takes the only floating one of up to two dimensions, such as the
+        probabilities beside the labels in a converted scikit-learn model.
+    task : {"classification", "regression"}, default="classification"
     classes : array-like of shape (n_classes,), default=None
+        Label of each column.
     input_shape : tuple of int, default=None
         Shape of one input. None takes it from the file, where it is fixed there.
     input_range : tuple of float, default=None
+        Smallest and largest value of the training data.
     batch_size : int, default=1024
+        Rows a run, unless the file fixes it.
 
     Raises
     ------
@@ -46,82 +54,103 @@ class OnnxTeacher(Teacher):
         *,
         kind: str | None = None,
         output: str | None = None,
+        task: str = "classification",
         classes: Any = None,
         input_shape: tuple[int, ...] | None = None,
         input_range: tuple[float, float] | None = None,
         batch_size: int = 1024,
     ) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ImportError(
-                "An ONNX teacher needs ONNX Runtime: pip install 'soft-students[onnx]'."
-            ) from error
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"There is no ONNX file at {os.fspath(path)!r}.")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        try:
-            self._session = onnxruntime.InferenceSession(
-                os.fspath(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's own exceptions share no base class
-            summary = str(error).splitlines()[0][:200]
-            raise BundleError(
-                f"{os.fspath(path)!r} cannot be read as an ONNX model: {summary}"
-            ) from error
+        self.path = os.path.abspath(path)
+        self._session = _open(self.path)
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in _FLOATS:
+            described = ", ".join(f"{i.name!r} of {i.type}" for i in inputs)
             raise BundleError(
-                f"An ONNX teacher must have one input of floats; {os.fspath(path)!r} has "
-                + ", ".join(f"{i.name!r} of {i.type}" for i in inputs)
-                + "."
+                f"An ONNX teacher must have one input of floats. '{path}' has "
+                f"{described or 'none'}."
             )
-        self._input = inputs[0]
-        self._output = self._choose_output(output)
-        self.kind = kind or ("probabilities" if "prob" in self._output.lower() else "logits")
-        shape = self._input.shape[1:]
+        self._input = inputs[0].name
+        self._dtype = _FLOATS[inputs[0].type]
+        batch, *shape = inputs[0].shape
         if input_shape is None and shape and all(isinstance(size, int) for size in shape):
             input_shape = tuple(shape)
-        self.input_shape = input_shape
-        self.name = os.path.basename(os.fspath(path))
-        self.batch_size = batch_size
-        self.classes_ = None if classes is None else np.asarray(classes)
-        self.n_features_in_ = None if input_shape is None else math.prod(input_shape)
-        self.input_range_ = input_range
-
-    def _choose_output(self, name: str | None) -> str:
-        outputs = self._session.get_outputs()
-        fitting = [o.name for o in outputs if o.type in _FLOATS and len(o.shape or [0, 0]) <= 2]
-        if name is not None:
-            if name not in fitting:
-                raise ValueError(f"There is no output {name!r} of floats. Outputs: {fitting}.")
-            return name
-        if len(fitting) == 1:
-            return fitting[0]
-        hint = ""
-        if any(o.type.startswith("seq(map") for o in outputs):
-            hint = " Export a scikit-learn model with options={'zipmap': False}."
-        raise BundleError(
-            "An ONNX teacher must have one output of floats, or its name must be given. Outputs: "
-            + ", ".join(f"{o.name!r} of {o.type}" for o in outputs)
-            + f".{hint}"
+        self.output = _choose_output(self._session.get_outputs(), output)
+        if kind is None and "prob" in self.output.lower():
+            kind = "probabilities"
+        super().__init__(
+            name=os.path.splitext(os.path.basename(self.path))[0],
+            task=task,
+            kind=kind,
+            classes=classes,
+            n_features=None if input_shape is None else math.prod(input_shape),
+            input_range=input_range,
         )
+        self.input_shape = None if input_shape is None else tuple(input_shape)
+        self.batch_size = batch_size
+        self._fixed_batch = batch if isinstance(batch, int) else None
 
     def _outputs(self, X: Any) -> np.ndarray:
-        rows = np.asarray(X, dtype=_FLOATS[self._input.type])
-        if self.input_shape is not None:
-            rows = rows.reshape(len(rows), *self.input_shape)
-        fixed = self._input.shape[0] if isinstance(self._input.shape[0], int) else None
-        step = fixed or self.batch_size
-        answers = [
-            self._session.run([self._output], {self._input.name: rows[start : start + step]})[0]
-            for start in range(0, len(rows), step)
-        ]
-        outputs = np.concatenate(answers)
-        if outputs.ndim == 1 or outputs.shape[1] == 1:
-            flat = outputs.reshape(-1)
-            if self.kind == "probabilities":
-                return log_of_probabilities(np.column_stack([1 - flat, flat]))
-            return two_columns(flat)
-        return log_of_probabilities(outputs) if self.kind == "probabilities" else outputs
+        rows = dense_rows(X, self.input_shape, self.name).astype(self._dtype, copy=False)
+        size = self._fixed_batch or self.batch_size
+        answers = [self._answer(rows[i : i + size]) for i in range(0, len(rows), size)]
+        return np.concatenate(answers)
+
+    def _answer(self, batch: np.ndarray) -> np.ndarray:
+        n_missing = (self._fixed_batch or len(batch)) - len(batch)
+        filled = np.concatenate([batch, np.repeat(batch[-1:], n_missing, axis=0)])
+        try:
+            (answer,) = self._session.run([self.output], {self._input: filled})
+        except Exception as error:  # onnxruntime's own exceptions share no base class
+            raise ValueError(
+                f"The teacher {self.name!r} failed on inputs of shape {filled.shape}: "
+                f"{last_line(error)}"
+            ) from error
+        if answer.size == len(filled):
+            answer = answer.reshape(len(filled), 1)
+        return answer[: len(batch)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_session"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._session = _open(self.path)
+
+
+def _open(path: str) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            "An ONNX teacher needs ONNX Runtime: pip install 'soft-students[onnx]'."
+        ) from error
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no ONNX file at '{path}'.")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised; the log would repeat them
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as above
+        raise BundleError(
+            f"'{path}' cannot be read as an ONNX model ({last_line(error)}). If it is one, it is "
+            "damaged or needs a newer onnxruntime."
+        ) from error
+
+
+def _choose_output(outputs: list[Any], name: str | None) -> str:
+    fitting = [o.name for o in outputs if o.type in _FLOATS and len(o.shape or ()) <= 2]
+    if name in fitting:
+        return str(name)
+    described = ", ".join(f"{o.name!r} of {o.type}" for o in outputs)
+    if name is not None:
+        raise ValueError(
+            f"The output of an ONNX teacher must be one of its outputs of floats, with up to two "
+            f"dimensions. Got {name!r} instead; the file has {described}."
+        )
+    if len(fitting) == 1:
+        return str(fitting[0])
+    if any(o.type.startswith("seq(map") for o in outputs):
+        hint = "Convert it again with options={'zipmap': False}, which gives one array."
+    else:
+        hint = "Name the one to use: output='...'." if fitting else "Export the logits."
+    raise BundleError(f"An ONNX teacher needs one output of floats; this has {described}. {hint}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,41 +11,54 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from soft_students.teachers.base import Teacher, log_of_probabilities, two_columns
+from soft_students.teachers.base import Teacher, last_line
+from soft_students.teachers.inputs import dense_rows
+from soft_students.teachers.preprocessing import Standardize
 
 
 class TorchTeacher(Teacher):
     """A PyTorch module, asked in batches, without gradients, in eval mode.
 
-    The module is not copied. It is moved to `device` once, and each of its submodules is put back
-    into the mode it was in after every question.
+    The module is not copied, and after each question every one of its submodules is in the mode
+    it was in before.
 
     Parameters
     ----------
     module : nn.Module
-        Maps (n, \\*input_shape) to logits (n, n_classes); a single logit (n,) or (n, 1) is that of
-        the second of two classes. With ``task="regression"`` it maps to values.
+        Maps a tensor of shape ``(n, *input_shape)`` and the module's own dtype to logits of shape
+        (n, n_classes); a single logit (n,) or (n, 1) is that of the second of two classes. With
+        ``task="regression"`` it maps to values.
     classes : array-like of shape (n_classes,), default=None
+        Label of each output.
     input_shape : tuple of int, default=None
-        Shape of one input, to which rows are reshaped. None passes rows on as they are.
-    preprocess : callable, default=None
-        Applied to the tensor of inputs on the device, e.g. a normalising transform.
+        Shape of one input, to which rows are reshaped; (channels, height, width) of images. None
+        passes rows on as they are.
+    preprocess : callable, nn.Module or dict, default=None
+        Applied to each batch of inputs, a float tensor of shape ``(n, *input_shape)`` on the
+        module's device. A dictionary of ``mean`` and ``std``, numbers or one for each channel or
+        feature, standardises.
     input_range : tuple of float, default=None
-        Smallest and largest value in the training data; inputs far outside give a warning.
-    kind : {"logits", "probabilities"}, default="logits"
-        What the module returns.
+        Smallest and largest value of the training data before preprocessing; inputs far outside
+        give a warning.
+    kind : {"logits", "probabilities"}, default=None
+        What the module gives. None stands for logits, with a warning if they look like
+        probabilities.
     task : {"classification", "regression"}, default="classification"
     name : str, default=None
         None takes the class name of the module.
-    device : str, default="cpu"
+    device : str, default=None
+        Where to move the module. None leaves it where it is.
     batch_size : int, default=1024
+        Rows a forward pass.
 
     Examples
     --------
     >>> import numpy as np
     >>> import torch
     >>> from soft_students.teachers import TorchTeacher
-    >>> teacher = TorchTeacher(torch.nn.Linear(4, 3), classes=["a", "b", "c"])
+    >>> teacher = TorchTeacher(torch.nn.Linear(4, 3), classes=["a", "b", "c"], input_shape=(4,))
+    >>> teacher
+    TorchTeacher('Linear', n_classes=3, n_features=4)
     >>> teacher.predict_proba(np.ones((2, 4)), temperature=2.0).shape
     (2, 3)
     """
@@ -57,79 +69,127 @@ class TorchTeacher(Teacher):
         *,
         classes: Any = None,
         input_shape: tuple[int, ...] | None = None,
-        preprocess: Callable[[Tensor], Tensor] | None = None,
+        preprocess: Callable[[Tensor], Tensor] | Mapping[str, Any] | None = None,
         input_range: tuple[float, float] | None = None,
-        kind: str = "logits",
+        kind: str | None = None,
         task: str = "classification",
         name: str | None = None,
-        device: str = "cpu",
+        device: str | None = None,
         batch_size: int = 1024,
     ) -> None:
-        self.module = module.to(device)
-        self.input_shape = None if input_shape is None else tuple(input_shape)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(
+                "The 'batch_size' of a TorchTeacher must be an int >= 1. "
+                f"Got {batch_size!r} instead."
+            )
+        if isinstance(preprocess, Mapping):
+            preprocess = _standardize(preprocess, input_shape)
+        super().__init__(
+            # a TorchScript module remembers the name of its class
+            name=name or str(getattr(module, "original_name", type(module).__name__)),
+            task=task,
+            kind=kind,
+            classes=classes,
+            n_features=None if input_shape is None else math.prod(input_shape),
+            input_range=input_range,
+        )
+        self.module = module if device is None else module.to(device)
         self.preprocess = preprocess
-        self.kind = kind
-        self.task = task
-        self.name = name or type(module).__name__
+        if device is not None and isinstance(preprocess, nn.Module):
+            preprocess.to(device)
+        self.input_shape = None if input_shape is None else tuple(input_shape)
         self.device = device
         self.batch_size = batch_size
-        self.classes_ = None if classes is None else np.asarray(classes)
-        self.n_features_in_ = None if input_shape is None else math.prod(input_shape)
-        self.input_range_ = input_range
 
     def _outputs(self, X: Any) -> np.ndarray:
-        rows = np.asarray(X, dtype=np.float32)
-        if self.input_shape is not None:
-            rows = rows.reshape(len(rows), *self.input_shape)
+        rows = dense_rows(X, self.input_shape, self.name)
+        device, dtype = self._placement()
         answers = []
-        with torch.inference_mode(), _evaluating(self.module):
+        # Under inference_mode, what a module caches could never take part in training again.
+        with torch.no_grad(), _evaluating(self.module, self.preprocess):
             for start in range(0, len(rows), self.batch_size):
-                batch = np.ascontiguousarray(rows[start : start + self.batch_size])
-                inputs = torch.from_numpy(batch).to(self.device)
-                if self.preprocess is not None:
-                    inputs = self.preprocess(inputs)
-                answer = self.module(inputs)
-                if not isinstance(answer, Tensor):
-                    raise ValueError(
-                        f"The module {self.name!r} returned a {type(answer).__name__}, not a "
-                        "tensor of logits. Wrap it in a module that returns the logits alone."
-                    )
-                answers.append(answer.float().cpu().numpy())
-        outputs = np.concatenate(answers)
-        if self.task == "regression":
-            return outputs[:, 0] if outputs.ndim == 2 and outputs.shape[1] == 1 else outputs
-        if outputs.ndim == 1 or (outputs.ndim == 2 and outputs.shape[1] == 1):
-            if self.kind == "probabilities":
-                flat = outputs.reshape(-1)
-                return log_of_probabilities(np.column_stack([1 - flat, flat]))
-            return two_columns(outputs)
-        if self.kind == "probabilities":
-            return log_of_probabilities(outputs)
-        if outputs.ndim == 2 and _looks_like_probabilities(outputs):
-            warnings.warn(
-                f"The outputs of {self.name!r} look like probabilities: they are taken as logits, "
-                'which makes them nearly uniform. Pass kind="probabilities" if the module ends in '
-                "a softmax.",
-                UserWarning,
-                stacklevel=5,
+                # A copy: modules may work in place.
+                batch = torch.tensor(
+                    rows[start : start + self.batch_size],
+                    dtype=torch.promote_types(dtype, torch.float32),
+                    device=device,
+                )
+                answers.append(self._answer(batch, dtype))
+        return np.concatenate(answers)
+
+    def _answer(self, batch: Tensor, dtype: torch.dtype) -> np.ndarray:
+        try:
+            inputs = batch if self.preprocess is None else self.preprocess(batch)
+            # what is not floating by now, such as tokens, is meant to be so
+            answer = self.module(inputs.to(dtype) if inputs.is_floating_point() else inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+            hint = "" if self.input_shape else " If it takes another shape, pass input_shape."
+            raise ValueError(
+                f"The teacher {self.name!r} failed on inputs of shape {tuple(batch.shape)}: "
+                f"{last_line(error)}.{hint}"
+            ) from error
+        if not isinstance(answer, Tensor):
+            raise ValueError(
+                f"The module of the teacher {self.name!r} returned a {type(answer).__name__}, not "
+                "a tensor. Wrap it in a module that returns the logits alone."
             )
-        return outputs
+        if answer.numel() == len(batch):
+            answer = answer.reshape(len(batch), 1)
+        if answer.ndim != 2 or len(answer) != len(batch):
+            raise ValueError(
+                f"The module of the teacher {self.name!r} must return logits of shape "
+                f"({len(batch)}, n_classes) for {len(batch)} inputs. Got {tuple(answer.shape)}."
+            )
+        # numpy knows no bfloat16
+        return answer.to(torch.promote_types(answer.dtype, torch.float32)).cpu().numpy()
 
-
-def _looks_like_probabilities(outputs: np.ndarray) -> bool:
-    return bool(outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-4))
+    def _placement(self) -> tuple[torch.device, torch.dtype]:
+        """Return the module's device and floating dtype, which its owner may have changed."""
+        device, dtype = torch.device(self.device or "cpu"), torch.float32
+        for tensor in [*self.module.parameters(), *self.module.buffers()]:
+            device = tensor.device
+            if tensor.is_floating_point():
+                return device, tensor.dtype
+        return device, dtype
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module into eval mode, and each of its submodules back into the mode it was in."""
-    modes = [(part, part.training) for part in module.modules()]
-    if not any(training for _, training in modes):
-        yield
-        return
+def _evaluating(*modules: object) -> Iterator[None]:
+    """Put modules into eval mode, and each submodule back into the mode it was in.
+
+    Only the flags are touched: ``eval()`` may do more than that, such as merging adapters, and
+    exported modules refuse it.
+    """
+    training = [
+        part
+        for module in modules
+        if isinstance(module, nn.Module)
+        for part in module.modules()
+        if getattr(part, "training", False)  # a frozen TorchScript module has no mode
+    ]
     try:
-        module.eval()
+        for part in training:
+            part.training = False
         yield
     finally:
-        for part, training in modes:
-            part.training = training
+        for part in training:
+            part.training = True
+
+
+def _standardize(values: Mapping[str, Any], input_shape: tuple[int, ...] | None) -> Standardize:
+    if set(values) != {"mean", "std"}:
+        raise ValueError(
+            "The 'preprocess' of a teacher must be a callable or a dictionary of 'mean' and "
+            f"'std'. Got a dictionary of {list(values)} instead."
+        )
+    mean, std = (torch.as_tensor(values[key], dtype=torch.float32) for key in ("mean", "std"))
+    if not (torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()):
+        raise ValueError(
+            "The 'mean' and 'std' of a teacher's 'preprocess' must be finite, and 'std' above "
+            f"zero. Got {dict(values)!r} instead."
+        )
+    if input_shape is not None and len(input_shape) == 3:
+        mean, std = (t.reshape(-1, 1, 1) if t.ndim == 1 else t for t in (mean, std))
+    return Standardize(mean, std)

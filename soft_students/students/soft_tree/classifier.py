@@ -57,7 +57,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     batch_size : int, default=256
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW; in `partial_fit`, the constant rate.
-    weight_decay : float, default=0.0
+    weight_decay : float, default=0.1
         Decoupled weight decay of the gates' weights.
     weight_averaging : float, default=0.0
         Decay of an exponential moving average of the weights, which is what is kept; 0 is off.
@@ -150,7 +150,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         epochs: int | str = "auto",
         batch_size: int = 256,
         learning_rate: float = 0.01,
-        weight_decay: float = 0.0,
+        weight_decay: float = 0.1,
         weight_averaging: float = 0.0,
         standardize: bool = True,
         prediction: str = "expectation",

@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Keeps log α and 1/α of a gate that sends everything one way finite: at most 1e4 λ 2^-d is pulled.
-_ALPHA_MIN = 1e-4
+# The penalty's slope 1/α has no bound where a gate sends everything one way; and since α is an
+# average that lags behind, a gate that has just turned back would be thrown by it. Beyond this
+# value the slope stays what it is here.
+_ALPHA_MIN = 0.02
 
 
 @dataclass

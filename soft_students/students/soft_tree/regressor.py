@@ -67,7 +67,7 @@ n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, d
         epochs: int | str = "auto",
         batch_size: int = 256,
         learning_rate: float = 0.01,
-        weight_decay: float = 0.0,
+        weight_decay: float = 0.1,
         weight_averaging: float = 0.0,
         standardize: bool = True,
         prediction: str = "expectation",

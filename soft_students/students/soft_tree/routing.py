@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import expit
 
-_BATCH = 4096  # rows routed at a time: bounds memory at 3 * 4096 * n_nodes values
+_BATCH = 1024  # rows routed at a time: bounds memory at about 2 * 1024 * n_nodes values
 
 
 def row_batches(X: np.ndarray) -> Iterator[np.ndarray]:
@@ -23,10 +22,16 @@ def gate_activations(
     betas: np.ndarray,
     offset: np.ndarray | None,
 ) -> np.ndarray:
-    """Return β (w·(x - offset) + b) of every gate, of shape (n, n_inner)."""
+    """Return β (w·(x - offset) + b) of every gate, of shape (n, n_inner).
+
+    The array is in Fortran order, gate by gate: all that follows runs along rows of one gate.
+    """
     if offset is not None:
         X = X - offset
-    return (X @ weights.T.astype(X.dtype, copy=False) + biases) * betas
+    activations = (weights.astype(X.dtype, copy=False) @ X.T).T
+    activations += biases
+    activations *= betas
+    return activations
 
 
 def path_probabilities(activations: np.ndarray) -> np.ndarray:
@@ -42,18 +47,23 @@ def path_probabilities(activations: np.ndarray) -> np.ndarray:
         Node ``i`` has the children ``2i + 1`` (left) and ``2i + 2`` (right). A level sums to one.
     """
     n, n_inner = activations.shape
-    # expit of both signs: 1 - expit(a) would lose a small left probability to rounding.
-    right, left = expit(activations), expit(-activations)
-    paths = np.empty((n, 2 * n_inner + 1), dtype=activations.dtype)
-    paths[:, 0] = 1
+    # Not 1 - right: that would lose a small left probability to rounding. Beyond the limit of exp,
+    # where the smaller one is below the least normal number, it stays at about that number.
+    limit = 87 if activations.dtype == np.float32 else 708
+    odds = np.clip(activations.T, -limit, limit)
+    np.exp(np.negative(odds, out=odds), out=odds)
+    right = 1 / (1 + odds)
+    left = np.multiply(odds, right, out=odds)
+    paths = np.empty((2 * n_inner + 1, n), dtype=activations.dtype)
+    paths[0] = 1
     first, width = 0, 1
     while first < n_inner:
         level = slice(first, first + width)
-        children = paths[:, first + width : first + 3 * width]
-        np.multiply(paths[:, level], left[:, level], out=children[:, 0::2])
-        np.multiply(paths[:, level], right[:, level], out=children[:, 1::2])
+        children = paths[first + width : first + 3 * width].reshape(width, 2, n)
+        np.multiply(paths[level], left[level], out=children[:, 0])
+        np.multiply(paths[level], right[level], out=children[:, 1])
         first, width = first + width, 2 * width
-    return paths
+    return paths.T
 
 
 def greedy_leaves(activations: np.ndarray) -> np.ndarray:

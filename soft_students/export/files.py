@@ -1,0 +1,36 @@
+"""Exports that are several files: checked together before the first is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from soft_students.persistence import atomic_write
+
+
+def with_suffix(path: Path, suffix: str, form: str) -> Path:
+    """Return `path`, or refuse it if it does not end as the files of this form do."""
+    if path.suffix != suffix:
+        raise ValueError(f"The path of {form} must end in '{suffix}'. Got '{path}'.")
+    return path
+
+
+def write_files(files: dict[Path, bytes], *, overwrite: bool) -> list[Path]:
+    """Write files, each atomically; the first path is the one that the user named.
+
+    A later one that exists already with the same content does not count as overwritten.
+    """
+    first, *others = files
+    written = [first] + [path for path in others if not _holds(path, files[path])]
+    for path in written:
+        if path.exists() and not overwrite:
+            raise FileExistsError(
+                f"'{path}' exists already. Allow overwriting it or choose another path."
+            )
+    for path in reversed(written):  # the named one last: where it is, the others are
+        with atomic_write(path, overwrite=overwrite) as file:
+            file.write(files[path])
+    return list(files)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
