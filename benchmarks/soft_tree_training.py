@@ -94,7 +94,9 @@ def seconds(step: Callable[[], None], repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def seconds_of_fit(make: Callable[[int], object], X: np.ndarray, y: np.ndarray, steps: int) -> float:
+def seconds_of_fit(
+    make: Callable[[int], object], X: np.ndarray, y: np.ndarray, steps: int
+) -> float:
     """Return seconds a step of a public fit: five epochs less one, so that set-up drops out."""
 
     def timed(epochs: int) -> float:

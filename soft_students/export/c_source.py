@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 
 from soft_students.export.c_templates import (
-    DECLARATIONS,
-    FUNCTIONS,
+    CLASSES,
     HALF_FUNCTION,
     HEADER,
-    SHARPEN_FUNCTION,
+    LIKELIEST,
+    NORMALISE,
+    SHARPEN,
     SOURCE,
 )
 from soft_students.export.files import with_suffix, write_files
 from soft_students.export.flat_tree import FlatTree, Prediction, Weights, flat_tree
 
 _STORED = {"float64": "double", "float32": "float", "float16": "uint16_t", "int8": "int8_t"}
-_PER_LINE = 8
+_PER_LINE = 8  # numbers
 
 
 def to_c(
@@ -102,64 +103,111 @@ def to_c(
             "The name of a C export must consist of letters, digits, '_', '-', '.' and spaces, "
             f"since the source includes the header by name. Got {source.name!r}."
         )
-    texts = {source: _source(tree, prefix, header.name), header: _header(tree, prefix)}
+    texts = {
+        source: _source_text(tree, prefix, header.name),
+        header: _header_text(tree, prefix, source.name),
+    }
     return write_files({p: text.encode("ascii") for p, text in texts.items()}, overwrite=overwrite)
 
 
-def _header(tree: FlatTree, prefix: str) -> str:
-    n_leaves, n_outputs = tree.leaves.shape
+def _header_text(tree: FlatTree, prefix: str, source_name: str) -> str:
     classifier = tree.classes is not None
-    return _fill(
-        HEADER,
-        P=prefix.upper(),
-        DECLARATIONS=DECLARATIONS["classifier" if classifier else "regressor"],
-        PREDICTION=tree.prediction,
-        N_FEATURES=tree.weights.shape[1],
-        N_OUTPUTS=n_outputs,
-        N_LEAVES=n_leaves,
+    names = {"p": prefix, "P": prefix.upper()}
+    return HEADER.substitute(
+        names,
         DEPTH=tree.depth,
-        INPUT="float" if tree.input_type == np.float32 else "double",
-    ).replace("@p@", prefix)
+        N_FEATURES=tree.weights.shape[1],
+        N_OUTPUTS=tree.leaves.shape[1],
+        INPUT=np.ctypeslib.as_ctypes_type(tree.input_type).__name__.removeprefix("c_"),
+        OUTPUTS="the probability of each class" if classifier else "the predicted values",
+        PREDICTION=f"{prefix}_{tree.prediction}",
+        RESULT="int" if classifier else "void",
+        RETURNS="They return the number of the likeliest class.\n *" if classifier else "",
+        CLASSES=CLASSES.substitute(names) if classifier else "",
+        SOURCE=source_name,
+    )
 
 
-def _source(tree: FlatTree, prefix: str, header_name: str) -> str:
+def _source_text(tree: FlatTree, prefix: str, header_name: str) -> str:
     stored = tree.weights.dtype.name
-    classifier = tree.classes is not None
-    sharpened = tree.temperature != 1
+    classifier, sharpened = tree.classes is not None, tree.temperature != 1
+    reading = ""
+    if classifier:
+        temperature = _literals(np.array([tree.temperature]))[0]
+        reading = LIKELIEST + NORMALISE
+        reading += SHARPEN.substitute(TEMPERATURE=temperature) if sharpened else ""
+    finish = "    sharpen(outputs);\n" if sharpened else "    normalise(outputs);\n"
+    value = "half(w[{}])" if stored == "float16" else "(double)w[{}]"
+    return SOURCE.substitute(
+        p=prefix,
+        P=prefix.upper(),
+        HEADER=header_name,
+        N_LEAVES=len(tree.leaves),
+        TABLES="\n".join(_tables(tree, prefix)),
+        DECODE=HALF_FUNCTION if stored == "float16" else "",
+        STORED=_STORED[stored],
+        VALUE=value.format("j"),
+        VALUE_K=value.format("j + k"),
+        ANSWERS="answers" if sharpened else "leaves",
+        READING=reading,
+        FINISH=finish if classifier else "",
+        RESULT="int" if classifier else "void",
+        RETURN="    return likeliest(outputs);\n" if classifier else "",
+        RETURN_CALL="return " if classifier else "",
+        PREDICTION=tree.prediction,
+    )
+
+
+def _tables(tree: FlatTree, prefix: str) -> list[str]:
     biases = tree.biases
     if tree.offset is not None:
-        # Exact, since the same stored weights meet the offset here and the row there, both in
-        # double precision.
+        # As exact as subtracting the offset from each row: the same stored weights meet the offset
+        # here and the row there, both in double precision.
         shifts = tree.weights.astype(np.float64) @ tree.offset.astype(np.float64)
         biases = biases - tree.scales * shifts
+    stored = _STORED[tree.weights.dtype.name]
     tables = [
-        _table(f"static const {_STORED[stored]} weights[N_GATES * N_FEATURES]", tree.weights),
+        _table(f"static const {stored} weights[N_GATES * N_FEATURES]", tree.weights),
         _table("static const double scales[N_GATES]", tree.scales),
         _table("static const double biases[N_GATES]", biases),
         _table("static const double leaves[N_LEAVES * N_OUTPUTS]", tree.leaves),
     ]
-    if sharpened:
+    if tree.temperature != 1:
         tables.append(_table("static const double answers[N_LEAVES * N_OUTPUTS]", tree.answers))
     if tree.classes is not None:
         names = ",\n".join(f"    {_string_literal(str(label))}" for label in tree.classes.tolist())
-        tables.append(f"const char *const @p@_classes[N_OUTPUTS] = {{\n{names}\n}};\n")
-    finish = ""
-    if classifier:
-        finish = "    sharpen(outputs);\n" if sharpened else "    normalise(outputs);\n"
-    functions = FUNCTIONS["classifier" if classifier else "regressor"]
-    return _fill(
-        SOURCE,
-        HEADER=header_name,
-        TABLES="\n".join(tables),
-        STORED=_STORED[stored],
-        DECODE=HALF_FUNCTION if stored == "float16" else "",
-        VALUE="half(w[{}])" if stored == "float16" else "(double)w[{}]",
-        SHARPEN=_fill(SHARPEN_FUNCTION[sharpened], TEMPERATURE=_literal(tree.temperature))
-        if classifier
-        else "",
-        FINISH=finish,
-        ANSWERS="answers" if sharpened else "leaves",
-        FUNCTIONS=functions,
-        PREDICTION=tree.prediction,
-        P=prefix.upper(),
-    ).replace("@p@", prefix)
+        tables.append(f"const char *const {prefix}_classes[N_OUTPUTS] = {{\n{names}\n}};\n")
+    return tables
+
+
+def _table(declaration: str, values: np.ndarray) -> str:
+    literals = _literals(values.ravel())
+    lines = [
+        "    " + ", ".join(literals[start : start + _PER_LINE])
+        for start in range(0, len(literals), _PER_LINE)
+    ]
+    return f"{declaration} = {{\n" + ",\n".join(lines) + "\n};\n"
+
+
+def _literals(values: np.ndarray) -> list[str]:
+    """Return numbers as C writes them, such that they read back as the same bits."""
+    if values.dtype == np.float16:
+        return [f"0x{bits:04x}" for bits in values.view(np.uint16).tolist()]
+    if values.dtype == np.int8:
+        return [str(value) for value in values.tolist()]
+    single = values.dtype == np.float32
+    texts = [f"{value:.{9 if single else 17}g}" for value in values.tolist()]
+    # A number without point or exponent would be an integer, and may not carry a suffix.
+    texts = [text if "." in text or "e" in text else f"{text}.0" for text in texts]
+    return [f"{text}f" for text in texts] if single else texts
+
+
+def _string_literal(text: str) -> str:
+    """Return text as a C string, in UTF-8.
+
+    Octal escapes have three digits at most, so that a digit may follow; a hexadecimal one would
+    swallow it. A question mark is escaped since two of them start a trigraph.
+    """
+    plain = set(range(0x20, 0x7F)) - set(b'"\\?')
+    escaped = [chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()]
+    return '"' + "".join(escaped) + '"'

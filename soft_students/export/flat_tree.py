@@ -59,6 +59,7 @@ class FlatTree:
 
     @property
     def depth(self) -> int:
+        """Levels of gates."""
         return len(self.leaves).bit_length() - 1
 
 

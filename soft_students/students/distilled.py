@@ -93,11 +93,11 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         teacher = self._teacher()
         X, y = indexable(X, y)
-        y = column_or_1d(y, warn=True)
+        y = np.asarray(column_or_1d(y, warn=True))
         check_classification_targets(y)
         student = clone(self.student)
         if isinstance(student, Pipeline):
-            logits = check_logits(teacher.logits(X), len(y))
+            logits = check_logits(teacher.logits(X), y.size)
             classes = teacher.classes_
             said = ArrayTeacher(logits, kind="logits", classes=classes)
             student.fit(X, y, **{f"{student.steps[-1][0]}__teacher": said}, **fit_params)

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import (
+    _num_samples,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
 
 from soft_students.targets import check_logits, check_probabilities, mix_labels, one_hot, soften
 from soft_students.teachers import Teacher, as_teacher
@@ -248,10 +253,10 @@ def _class_order(teacher: Teacher, n_classes: int, present: np.ndarray | None) -
     if present is not None and len(present) == n_classes:
         return present
     if present is not None and not (
-        np.issubdtype(present.dtype, np.integer) and 0 <= present[0] and present[-1] < n_classes
+        np.issubdtype(present.dtype, np.integer) and present[0] >= 0 and present[-1] < n_classes
     ):
         raise ValueError(
             f"The teacher has {n_classes} outputs and does not say which class each stands for; "
-            f"the labels hold {len(present)} classes. Name them: as_teacher(teacher, classes=[...])."
+            f"the labels hold {len(present)} classes. Name them: as_teacher(teacher, classes=[..])."
         )
     return np.arange(n_classes)

@@ -42,9 +42,11 @@ class ArrayTeacher(Teacher):
             raise ValueError("The answers of a teacher must be an array. Got a single number.")
         if task == "classification":
             n_classes = None if self.classes_ is None else len(self.classes_)
-            check = check_logits if kind == "logits" else check_probabilities
+            check = check_probabilities if kind == "probabilities" else check_logits
             outputs = check(outputs, len(outputs), n_classes)
-        self._answers = outputs
+        # Neither whoever made the array nor whoever asked may change what the teacher says.
+        self._answers = outputs.copy()
+        self._answers.setflags(write=False)
 
     def _check_inputs(self, X: Any) -> None:
         if _num_samples(X) != len(self._answers):

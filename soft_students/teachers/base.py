@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
@@ -168,7 +169,7 @@ class Teacher(ABC):
         self._check_inputs(X)
         complaint = self._range_complaint(X)
         if complaint is not None:
-            warnings.warn(complaint, InputRangeWarning, stacklevel=4)
+            warnings.warn(complaint, InputRangeWarning, stacklevel=_level_outside())
 
     def _check_inputs(self, X: Any) -> None:
         if _num_samples(X) == 0:
@@ -246,7 +247,7 @@ class Teacher(ABC):
                 'as logits, which makes its targets nearly uniform. Pass kind="probabilities" if '
                 'it ends in a softmax or sigmoid, kind="logits" if it does not.',
                 UserWarning,
-                stacklevel=5,
+                stacklevel=_level_outside(),
             )
 
 
@@ -260,6 +261,17 @@ def as_array(values: Any) -> np.ndarray:
 def last_line(error: BaseException) -> str:
     """Return where long messages say what happened."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:300]
+
+
+def _level_outside() -> int:
+    """Return the `stacklevel` at which a warning names who called this package.
+
+    Teachers are asked by their users, and by students within the package.
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("soft_students."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _logarithms(probabilities: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from soft_students.teachers.checkpoint import FORMAT, teacher_from_checkpoint
 from soft_students.teachers.conversion import as_teacher
 from soft_students.teachers.onnx import OnnxTeacher
 from soft_students.teachers.programs import load_exported, load_torchscript
-from soft_students.teachers.torch_module import TorchTeacher
+from soft_students.teachers.torch_module import TorchTeacher, check_device
 
 # torch stores tensors uncompressed: an archive that unpacks to much more than its size is no model.
 _EXPANSION, _EXPANSION_FREE = 20, 2**26
@@ -28,6 +28,17 @@ _EXPANSION, _EXPANSION_FREE = 20, 2**26
 _ZIP = b"PK\x03\x04"
 # How torch.save began a file before it wrote zip archives.
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# What joblib may compress a pickle with: zlib, gzip, bzip2, xz, lzma.
+_COMPRESSED = (
+    b"\x78\x01",
+    b"\x78\x5e",
+    b"\x78\x9c",
+    b"\x78\xda",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"]\0\0",
+)
 
 _TRUST = (
     "Loading it can run any code that its maker put there. If you made it yourself, say so: "
@@ -87,6 +98,7 @@ def load_teacher(
         raise IsADirectoryError(f"'{path}' is a folder, not a teacher file.")
     if not path.exists():
         raise FileNotFoundError(f"There is no teacher file at '{path}'.")
+    check_device(device)
     if _is_onnx(path):
         _check_unused(path, "an ONNX file", arch=arch, preprocess=preprocess)
         return OnnxTeacher(
@@ -165,6 +177,10 @@ def _read(path: Path, *, trust: bool, device: str) -> Any:
         if not trust:
             raise BundleError(f"it is a pickle. {_TRUST}")
         return _unpickle(lambda: joblib.load(path))
+    if start.startswith(_COMPRESSED):
+        if not trust:
+            raise BundleError(f"it is compressed, as pickles may be. {_TRUST}")
+        return _unpickle(lambda: joblib.load(path))
     raise BundleError(
         "it is no teacher file. Known are files of 'softkd teach', state dicts, TorchScript, "
         "torch.export and ONNX."
@@ -224,7 +240,7 @@ def _from_state_dict(payload: Mapping[Any, Any], arch: str | None) -> nn.Module:
     if (
         not isinstance(state, Mapping)
         or not state
-        or not all(isinstance(tensor, Tensor) for tensor in state.values())
+        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
     ):
         raise BundleError(
             f"it holds a dictionary with the keys {list(payload)[:5]}, and no state dict."

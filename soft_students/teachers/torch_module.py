@@ -93,6 +93,8 @@ class TorchTeacher(Teacher):
             n_features=None if input_shape is None else math.prod(input_shape),
             input_range=input_range,
         )
+        if device is not None:
+            check_device(device)
         self.module = module if device is None else module.to(device)
         self.preprocess = preprocess
         if device is not None and isinstance(preprocess, nn.Module):
@@ -153,6 +155,22 @@ class TorchTeacher(Teacher):
             if tensor.is_floating_point():
                 return device, tensor.dtype
         return device, dtype
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not know or that this machine lacks.
+
+    Parameters
+    ----------
+    device : str
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"The 'device' of a teacher must be one that torch can use here, such as 'cpu'. Got "
+            f"{device!r} instead: {last_line(error)}"
+        ) from error
 
 
 @contextmanager

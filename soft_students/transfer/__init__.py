@@ -1,4 +1,4 @@
-"""On which inputs a student is taught: rows made from the training rows, labelled by the teacher."""
+"""On which inputs a student is taught: rows made from the training rows, for the teacher."""
 
 from soft_students.transfer.base import Transfer
 from soft_students.transfer.images import ImageDistortion

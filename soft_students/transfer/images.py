@@ -113,9 +113,7 @@ class ImageDistortion(Transfer):
             distorted[rows] = sampled.numpy()
         return distorted
 
-    def _grid(
-        self, n: int, height: int, width: int, generator: torch.Generator
-    ) -> torch.Tensor:
+    def _grid(self, n: int, height: int, width: int, generator: torch.Generator) -> torch.Tensor:
         """Where each output pixel is read from, in grid_sample's [-1, 1] coordinates."""
 
         def uniform(limit: float) -> torch.Tensor:

@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from scipy.sparse import csr_matrix
@@ -44,7 +45,7 @@ class BaseSoftDecisionTree(BaseEstimator):
     Subclasses say what leaves hold, what the targets are and how outputs are read.
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "depth": [Interval(Integral, 1, 16, closed="both")],
         "hard_weight": [Interval(Real, 0, 1, closed="both")],
         "mixture_weight": [Interval(Real, 0, 1, closed="both")],
@@ -91,7 +92,7 @@ class BaseSoftDecisionTree(BaseEstimator):
         self,
         X: np.ndarray,
         targets: np.ndarray,
-        sample_weight: np.ndarray | None,
+        sample_weight: ArrayLike | None,
         ask: Callable[[np.ndarray], np.ndarray] | None,
         stratify: np.ndarray | None,
     ) -> None:
@@ -147,7 +148,7 @@ class BaseSoftDecisionTree(BaseEstimator):
         self.__dict__.pop("_trainer", None)
 
     def _partial_fit(
-        self, X: np.ndarray, targets: np.ndarray, sample_weight: np.ndarray | None
+        self, X: np.ndarray, targets: np.ndarray, sample_weight: ArrayLike | None
     ) -> None:
         """Take one pass over the rows at a constant learning rate.
 
@@ -266,7 +267,9 @@ class BaseSoftDecisionTree(BaseEstimator):
             made = X if copy == 0 else self.transfer.sample(X, random_state)
             place = slice(copy * n, (copy + 1) * n)
             bank_targets[place] = targets if copy == 0 or ask is None else ask(made)
-            bank[place] = np.rint((made - low) / step).clip(0, 255) if coded else self._shifted(made)
+            bank[place] = (
+                np.rint((made - low) / step).clip(0, 255) if coded else self._shifted(made)
+            )
         return TrainingRows(
             torch.from_numpy(bank), torch.from_numpy(bank_targets), sample_weights, low, step
         )
@@ -313,7 +316,9 @@ class BaseSoftDecisionTree(BaseEstimator):
         shares = torch.from_numpy(weights / weights.sum())
 
         def evaluate(parameters: TreeParameters) -> float:
-            betas = 1.0 if parameters.log_betas is None else parameters.log_betas.exp().cpu().numpy()
+            betas = np.ones(1, dtype=X.dtype)
+            if parameters.log_betas is not None:
+                betas = parameters.log_betas.exp().cpu().numpy()
             activations = routing.gate_activations(
                 shifted,
                 parameters.gate_weights.cpu().numpy(),
@@ -447,7 +452,10 @@ class BaseSoftDecisionTree(BaseEstimator):
         """
         X = self._checked(X)
         return np.concatenate(
-            [routing.path_probabilities(self._activations(batch)) for batch in routing.row_batches(X)]
+            [
+                routing.path_probabilities(self._activations(batch))
+                for batch in routing.row_batches(X)
+            ]
         )
 
     def apply(self, X: Any) -> np.ndarray:

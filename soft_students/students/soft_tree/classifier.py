@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.random import RandomState
@@ -131,7 +131,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSoftDecisionTree._parameter_constraints,
         "temperature": [Interval(Real, 0, None, closed="neither")],
     }
@@ -227,9 +227,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         FloatingPointError
             If the loss stops being finite.
         """
-        raw = X
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
-        asked = raw if hasattr(raw, "columns") else X
+        rows = validate_data(self, X, dtype=[np.float64, np.float32])
+        asked = X if hasattr(X, "columns") else rows
         lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
         if self.warm_start and hasattr(self, "classes_"):
             self._check_classes(lesson.classes)
@@ -237,7 +236,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         targets = lesson.targets(temperature, self.hard_weight)
         self.classes_ = lesson.classes
         self._fit(
-            X,
+            rows,
             targets,
             sample_weight,
             lesson.asker(temperature, self.hard_weight),
@@ -275,9 +274,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         self
         """
         first = not hasattr(self, "gate_weights_")
-        raw = X
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
-        asked = raw if hasattr(raw, "columns") else X
+        rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+        asked = X if hasattr(X, "columns") else rows
         lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
         known = self.classes_ if not first else classes
         if known is None and lesson.logits is None:
@@ -299,7 +297,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             known = lesson.classes
             targets = lesson.targets(temperature, self.hard_weight)
         self.classes_ = known
-        self._partial_fit(X, targets, sample_weight)
+        self._partial_fit(rows, targets, sample_weight)
         self.temperature_ = temperature
         return self
 

@@ -80,9 +80,7 @@ class Workspace:
         self.level_gates = [self.gates[level] for level in levels[:-1]]
         self.level_gradients = [self.gates_gradient[level] for level in levels[:-1]]
         self.level_paths = [self.paths[level] for level in levels[:-1]]
-        self.level_children = [
-            self.paths[level].view(-1, 2, n).unbind(1) for level in levels[1:]
-        ]
+        self.level_children = [self.paths[level].view(-1, 2, n).unbind(1) for level in levels[1:]]
 
     def follow_paths(self) -> None:
         """Multiply gate probabilities down the tree: fill ``paths`` from ``gates``."""

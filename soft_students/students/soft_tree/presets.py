@@ -32,7 +32,7 @@ def image_settings(image_shape: tuple[int, ...], n_rows: int) -> dict[str, Any]:
         "weight_decay": 0.03,
         "weight_averaging": 0.999 if large else 0.99,
         "batch_size": 1024 if large else 64,
-        "epochs": 80 if large else 150,
+        "epochs": 80 if large else 100,
         "transfer": ImageDistortion(image_shape),
         "transfer_copies": 6 if large else 15,
     }

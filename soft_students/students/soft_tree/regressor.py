@@ -135,17 +135,16 @@ n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, d
         -------
         self
         """
-        raw = X
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
-        asked = raw if hasattr(raw, "columns") else X
+        rows = validate_data(self, X, dtype=[np.float64, np.float32])
+        asked = X if hasattr(X, "columns") else rows
         targets, ask = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
         if not (self.warm_start and hasattr(self, "gate_weights_")):
             self._scale_targets(targets, sample_weight)
         self._fit(
-            X,
+            rows,
             self._scaled(targets),
             sample_weight,
-            None if ask is None else lambda rows: self._scaled(ask(rows)),
+            None if ask is None else lambda copies: self._scaled(ask(copies)),
             None,
         )
         return self
@@ -175,13 +174,12 @@ n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, d
         self
         """
         first = not hasattr(self, "gate_weights_")
-        raw = X
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
-        asked = raw if hasattr(raw, "columns") else X
+        rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+        asked = X if hasattr(X, "columns") else rows
         targets, _ = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
         if first:
             self._scale_targets(targets, sample_weight)
-        self._partial_fit(X, self._scaled(targets), sample_weight)
+        self._partial_fit(rows, self._scaled(targets), sample_weight)
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:

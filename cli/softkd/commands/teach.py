@@ -1,0 +1,112 @@
+"""`softkd teach`: train a teacher when there is none."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import click
+
+from soft_students.teachers import save_teacher, train_teacher
+from soft_students.teachers.architectures import available_architectures
+from soft_students.teachers.checkpoint import record_test_accuracy
+from soft_students.transfer import ImageDistortion
+from softkd.options import (
+    check_output,
+    data_options,
+    output_options,
+    print_json,
+    read_data,
+    threads_option,
+)
+
+
+@click.command()
+@data_options
+@click.option(
+    "--arch",
+    type=click.Choice(list(available_architectures())),
+    help="[default: cnn for images, mlp for tables]",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The teacher file.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Networks to train; several make an ensemble.",
+)
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
+@click.option("--epochs", type=click.IntRange(min=1), help="[default: chosen by --arch]")
+@threads_option
+@output_options
+def teach(
+    data: str | None,
+    data_dir: str | None,
+    target: str | None,
+    arch: str | None,
+    out: Path,
+    seeds: int,
+    seed: int,
+    epochs: int | None,
+    threads: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Train a neural teacher on the training data and write it to a file.
+
+    The epoch is chosen on a validation split of the training data; the test set is measured once,
+    at the end.
+    """
+    if data is None:
+        raise click.UsageError("Name the data to train on: --data.")
+    check_output(out, force)
+    dataset = read_data(data, data_dir, target)
+    if dataset.classes is None:
+        raise click.ClickException(
+            f"The target of '{dataset.name}' holds values, and softkd teach trains classifiers."
+        )
+    image_shape = dataset.image_shape
+    start = time.perf_counter()
+    teacher = train_teacher(
+        dataset.X_train,
+        dataset.y_train,
+        arch=arch or ("mlp" if image_shape is None else "cnn"),
+        input_shape=image_shape,
+        augment=None if image_shape is None else ImageDistortion(image_shape),
+        n_models=seeds,
+        epochs=epochs,
+        random_state=seed,
+        verbose=1,
+        data={
+            "name": dataset.name,
+            "source": dataset.source,
+            "data": os.path.abspath(data) if os.path.exists(data) else data,
+            "data_dir": None if data_dir is None else os.path.abspath(data_dir),
+            "target": target,
+        },
+    )
+    seconds = time.perf_counter() - start
+    accuracy = record_test_accuracy(teacher, dataset.X_test, dataset.y_test)
+    save_teacher(teacher, out, overwrite=force)
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "teacher": teacher.name,
+                "data": dataset.name,
+                "accuracy": accuracy,
+                "validation_accuracy": None
+                if teacher.record is None
+                else teacher.record.accuracy.get("validation"),
+                "seconds": seconds,
+                "threads": threads,
+                "seed": seed,
+            }
+        )
+    else:
+        click.echo(
+            f"{out}: {teacher.name} on {dataset.name}, test accuracy {100 * accuracy:.2f} %, "
+            f"trained in {seconds:.0f} s"
+        )
