@@ -177,7 +177,7 @@ def check_probabilities(
     ValueError: Rows of soft targets must sum to one; 1 of 1 rows do not (first: row 0 sums to
     1.1). Pass logits through softmax first, or wrap them: as_teacher(logits, kind="logits").
     """
-    targets = np.array(probabilities, dtype=np.float64)
+    targets = np.asarray(probabilities, dtype=np.float64)
     _check_shape(targets, n_samples, n_classes, "soft targets")
     nan = np.isnan(targets).any(axis=1)
     if nan.any():

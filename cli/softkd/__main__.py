@@ -10,6 +10,7 @@ import click
 from softkd.commands.datasets import datasets
 from softkd.commands.distill import distill
 from softkd.commands.evaluate import evaluate
+from softkd.commands.export import export
 from softkd.commands.info import info
 from softkd.commands.predict import predict
 from softkd.commands.students import students
@@ -44,7 +45,7 @@ def main(debug: bool) -> None:
     """Distil a neural network into a small, fast, readable student."""
 
 
-for command in (teach, distill, evaluate, predict, info, students, datasets):
+for command in (teach, distill, evaluate, predict, export, info, students, datasets):
     main.add_command(command)
 
 if __name__ == "__main__":

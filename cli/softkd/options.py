@@ -106,9 +106,9 @@ def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--threads",
         type=click.IntRange(min=1),
-        default=os.cpu_count,
+        default=torch.get_num_threads,
         callback=_set_threads,
-        help="Threads of training [default: all cores].",
+        help="Threads of training [default: $OMP_NUM_THREADS, else all cores].",
     )(command)
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, r2_score
 
 
 class Exported(Protocol):
-    """An exported tree in this process, such as :class:`SoftTree` or an `OnnxTeacher`."""
+    """An exported tree in this process, such as a :class:`SoftTree`."""
 
     def predict(self, X: Any) -> Any:
         """Return a prediction for each row."""
@@ -26,7 +26,7 @@ def compare_to_student(
     ----------
     student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
     exported : object with `predict`, and `predict_proba` if it classifies
-        Such as ``SoftTree.load(path)``.
+        Such as ``to_soft_tree(student, weights="int8")`` or ``SoftTree.load(path)``.
     X : array-like of shape (n_samples, n_features)
     y : array-like of shape (n_samples,), default=None
         True labels or values.
@@ -40,15 +40,13 @@ def compare_to_student(
 
     Examples
     --------
-    >>> import tempfile
     >>> from sklearn.datasets import load_iris
     >>> from soft_students import SoftDecisionTreeClassifier
-    >>> from soft_students.export import SoftTree, compare_to_student, to_numpy
+    >>> from soft_students.export import compare_to_student, to_soft_tree
     >>> X, y = load_iris(return_X_y=True)
     >>> student = SoftDecisionTreeClassifier(depth=2, epochs=100, random_state=0).fit(X, y)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     tree = SoftTree.load(to_numpy(student, f"{folder}/tree.npz", weights="int8")[0])
-    >>> loss = compare_to_student(student, tree, X, y)
+    >>> small = to_soft_tree(student, weights="int8")
+    >>> loss = compare_to_student(student, small, X, y)
     >>> loss["agreement"] > 0.98
     True
     """

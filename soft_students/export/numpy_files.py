@@ -12,6 +12,7 @@ import numpy as np
 from soft_students.export import numpy_predictor
 from soft_students.export.files import with_suffix, write_files
 from soft_students.export.flat_tree import FlatTree, Prediction, Weights, flat_tree
+from soft_students.export.numpy_predictor import SoftTree
 
 
 def to_numpy(
@@ -72,7 +73,7 @@ def to_numpy(
     >>> tree.predict(X[0])
     np.int64(0)
     """
-    arrays = tree_arrays(flat_tree(student, prediction=prediction, weights=weights))
+    arrays = _arrays(flat_tree(student, prediction=prediction, weights=weights))
     path = with_suffix(Path(path), ".npz", "a numpy export")
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]  # of numpy's own keyword
@@ -82,7 +83,26 @@ def to_numpy(
     return write_files(files, overwrite=overwrite)
 
 
-def tree_arrays(tree: FlatTree) -> dict[str, np.ndarray]:
+def to_soft_tree(
+    student: Any, *, prediction: Prediction | None = None, weights: Weights | None = None
+) -> SoftTree:
+    """Return the object that loading an export would give, without files.
+
+    Parameters
+    ----------
+    student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
+        Fitted.
+    prediction, weights
+        As in :func:`to_numpy`. What the weights lose here they lose in a C export as well.
+
+    Returns
+    -------
+    SoftTree
+    """
+    return SoftTree(_arrays(flat_tree(student, prediction=prediction, weights=weights)))
+
+
+def _arrays(tree: FlatTree) -> dict[str, np.ndarray]:
     """Return what the ``.npz`` file of a tree holds."""
     arrays = {
         "format": np.array(numpy_predictor.FORMAT),

@@ -31,6 +31,8 @@ from soft_students.teachers.torch_module import TorchTeacher
 from soft_students.teachers.training_loop import Epoch, Plan, Rows, fit_network
 from soft_students.transfer import Transfer
 
+_SMALL_BATCH = 2**15  # values
+
 
 def train_teacher(
     X: np.ndarray,
@@ -94,7 +96,8 @@ def train_teacher(
     random_state : int, RandomState instance or None, default=None
         Decides the split, and the first weights, order and distortions of every network.
     n_jobs : int, default=None
-        Threads. None leaves torch's setting as it is; -1 takes all cores.
+        Threads; -1 takes all cores. None leaves torch's setting as it is, but takes one thread
+        where a batch holds fewer than 32,768 values: several would only wait for each other.
     device : str, default="cpu"
     verbose : int, default=0
         With 1 or more, a progress bar on standard error where that is a terminal.
@@ -152,6 +155,8 @@ def train_teacher(
     standardize = Standardize.fit(rows.X, shape)
 
     members = []
+    if n_jobs is None and plan.batch_size * rows.X.shape[1] < _SMALL_BATCH:
+        n_jobs = 1
     with _threads(n_jobs), _progress_bar(plan, len(rows.X), verbose) as (step, note):
 
         def report(epoch: Epoch) -> None:

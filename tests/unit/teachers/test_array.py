@@ -14,6 +14,15 @@ def test_the_rows_are_given_back():
     np.testing.assert_array_equal(ArrayTeacher(P, task="regression").predict(X), P)
 
 
+def test_nobody_changes_what_the_teacher_says():
+    given = P - 3
+    teacher = ArrayTeacher(given, kind="logits")
+    given[:] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        teacher.logits(X)[:] = 0
+    np.testing.assert_array_equal(teacher.logits(X), P - 3)
+
+
 def test_tensors_and_lists_are_arrays():
     for outputs in (P.tolist(), torch.tensor(P, requires_grad=True)):
         np.testing.assert_allclose(ArrayTeacher(outputs).predict_proba(X), P, atol=1e-300)

@@ -115,6 +115,12 @@ def test_a_state_dict_alone_asks_for_its_architecture(net, tmp_path):
         load_teacher(tmp_path / "t.pt")
 
 
+def test_a_dictionary_of_nameless_tensors_is_no_state_dict(tmp_path):
+    torch.save({1: torch.zeros(2)}, tmp_path / "t.pt")
+    with pytest.raises(BundleError, match=r"keys \[1\], and no state dict"):
+        load_teacher(tmp_path / "t.pt", arch="torch.nn:Identity")
+
+
 def _wide():
     return Net(width=9)
 
@@ -176,7 +182,11 @@ def write_joblib(value, path):
     joblib.dump(value, path)
 
 
-WRITERS = [write_torch, write_legacy_torch, write_pickle, write_joblib]
+def write_compressed_joblib(value, path):
+    joblib.dump(value, path, compress=3)
+
+
+WRITERS = [write_torch, write_legacy_torch, write_pickle, write_joblib, write_compressed_joblib]
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -210,6 +220,15 @@ def test_a_pickled_estimator_teaches_with_trust(tmp_path, write):
     teacher = load_teacher(tmp_path / "t.pt", trust=True)
     assert isinstance(teacher, EstimatorTeacher)
     np.testing.assert_allclose(teacher.predict_proba(X), model.predict_proba(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["zlib", "gzip", "bz2", "xz", "lzma"])
+def test_every_compression_of_joblib_is_known(tmp_path, method):
+    path = tmp_path / "model.joblib"
+    joblib.dump(LogisticRegression().fit(X, Y), path, compress=(method, 1))
+    with pytest.raises(BundleError, match=r"compressed, as pickles may be.*--trust"):
+        load_teacher(path)
+    assert load_teacher(path, trust=True).classes_.tolist() == ["no", "yes"]
 
 
 def test_a_pickled_teacher_is_itself(tmp_path):
@@ -288,6 +307,13 @@ def test_empty_foreign_and_missing_files_are_refused(tmp_path):
         load_teacher(tmp_path / "none.pt")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         load_teacher(tmp_path)
+
+
+def test_a_device_that_is_not_there_is_refused_before_reading(trained, tmp_path):
+    path = save_teacher(trained, tmp_path / "t.pt")
+    with pytest.raises(ValueError, match="'device' of a teacher") as caught:
+        load_teacher(path, device="gpu")
+    assert not isinstance(caught.value, BundleError)  # nothing is wrong with the file
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

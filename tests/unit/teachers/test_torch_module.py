@@ -11,6 +11,7 @@ from torch import nn
 
 from soft_students.teachers import InputRangeWarning, TorchTeacher
 
+HAS_CUDA = torch.cuda.is_available()
 RNG = np.random.RandomState(0)
 X = RNG.rand(11, 4).astype(np.float32)
 
@@ -307,6 +308,22 @@ def test_the_module_is_neither_copied_nor_moved_unasked(layer):
     assert clone(teacher) is teacher
     meta = nn.Linear(4, 3, device="meta")
     assert TorchTeacher(meta).module.weight.device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    "device", ["gpu", pytest.param("cuda", marks=pytest.mark.skipif(HAS_CUDA, reason="has CUDA"))]
+)
+def test_a_device_that_is_not_there_is_refused(layer, device):
+    with pytest.raises(ValueError, match=f"'device' of a teacher must be .* Got '{device}'"):
+        TorchTeacher(layer, device=device)
+
+
+@pytest.mark.skipif(not HAS_CUDA, reason="needs CUDA")
+def test_a_module_may_be_on_another_device(layer):
+    expected = TorchTeacher(layer).logits(X)
+    teacher = TorchTeacher(layer, device="cuda", preprocess={"mean": 0.0, "std": 1.0})
+    assert teacher.module.weight.is_cuda
+    np.testing.assert_allclose(teacher.logits(X), expected, atol=1e-2)
 
 
 def test_a_module_changed_by_its_owner_is_asked_as_it_is(layer):

@@ -72,6 +72,30 @@ def test_neither_the_threads_nor_the_random_numbers_of_the_caller_change():
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.parametrize(
+    ("n_features", "n_jobs", "expected"), [(100, None, 1), (1000, None, 3), (100, 2, 2)]
+)
+def test_small_batches_are_trained_by_one_thread_unless_told_otherwise(
+    n_features, n_jobs, expected
+):
+    X, y = np.random.RandomState(0).rand(60, n_features), np.arange(60) % 2
+    used = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        train_teacher(
+            X,
+            y,
+            **QUICK | {"n_jobs": n_jobs, "batch_size": 50, "epochs": 1},
+            callback=lambda epoch: used.append(torch.get_num_threads()),
+            random_state=0,
+        )
+        assert used == [expected]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_labels_may_be_strings():
     names = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
     teacher = train_teacher(IRIS, names, **QUICK | {"epochs": 30}, random_state=0)

@@ -1,0 +1,20 @@
+"""What a student has learnt, in pictures and words.
+
+Pictures need matplotlib: ``pip install 'soft-students[plots]'``. They are made without pyplot: they
+work without a display, and leave its state alone.
+"""
+
+from soft_students.explain.files import save_picture
+from soft_students.explain.learning_curves import plot_learning_curves
+from soft_students.explain.path import PathExplanation, explain_path
+from soft_students.explain.path_picture import plot_path
+from soft_students.explain.tree_picture import plot_tree
+
+__all__ = [
+    "PathExplanation",
+    "explain_path",
+    "plot_learning_curves",
+    "plot_path",
+    "plot_tree",
+    "save_picture",
+]

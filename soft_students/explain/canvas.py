@@ -1,0 +1,226 @@
+"""A drawing surface measured in inches, on one matplotlib axes.
+
+This is the only module that imports matplotlib; pyplot, which holds global state, is left alone.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from soft_students.explain.palette import DIVERGING, INK, PALE
+
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PolyCollection
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.patches import PathPatch, Rectangle
+    from matplotlib.path import Path
+    from matplotlib.textpath import text_to_path
+except ImportError as error:
+    raise ImportError(
+        "Pictures need matplotlib. Install it with: pip install 'soft-students[plots]'"
+    ) from error
+
+_SMALLEST = 0.65  # of the asked font size, before a text is cut
+
+
+class Picture(Figure):
+    """A figure that a notebook shows although pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=110)
+        return file.getvalue()
+
+
+class Canvas:
+    """One axes whose unit is an inch, with y downwards.
+
+    Parameters
+    ----------
+    width, height : float
+    ax : Axes, default=None
+        Where to draw, scaled to fit. None makes a figure of that size.
+    """
+
+    def __init__(self, width: float, height: float, ax: Axes | None = None) -> None:
+        self._scale = 1.0
+        if ax is None:
+            ax = Picture(figsize=(width, height), facecolor="white").add_axes((0, 0, 1, 1))
+        else:
+            inches = ax.get_window_extent().size / ax.figure.dpi
+            self._scale = float(min(inches / (width, height)))
+        ax.set_axis_off()
+        ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal", autoscale_on=False)
+        self.ax = ax
+
+    @property
+    def figure(self) -> Figure:
+        """The figure that holds it all."""
+        return self.ax.get_figure(root=True)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float = 8,
+        *,
+        width: float | None = None,
+        color: str = INK,
+        bold: bool = False,
+        ha: Literal["left", "center", "right"] = "center",
+        va: Literal["top", "center", "bottom", "baseline"] = "center",
+    ) -> None:
+        """Write text as it is, made smaller and then cut to fit into `width` inches."""
+        if width is not None:
+            text, size = _fitted(text, size, width, bold)
+        self.ax.text(
+            x,
+            y,
+            text,
+            fontsize=size * self._scale,
+            color=color,
+            weight="bold" if bold else "normal",
+            ha=ha,
+            va=va,
+            parse_math=False,
+            usetex=False,
+            zorder=4,
+        )
+
+    def image(
+        self,
+        values: np.ndarray,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        *,
+        limit: float | None = None,
+    ) -> None:
+        """Show values in [-limit, limit], zero white; or without a limit a picture in grey."""
+        self.ax.imshow(
+            values,
+            extent=(x, x + width, y + height, y),
+            cmap=DIVERGING if limit is not None else "gray_r",
+            vmin=None if limit is None else -limit,
+            vmax=limit,
+            origin="upper",
+            interpolation="nearest",
+            aspect="equal",
+            zorder=2,
+        )
+        self.box(x, y, width, height, edge=PALE)
+
+    def outline(self, values: np.ndarray, x: float, y: float, width: float, height: float) -> None:
+        """Draw the contour of a picture at half its height."""
+        rows, columns = values.shape
+        low, high = values.min(), values.max()
+        if not low < high or min(rows, columns) < 2:
+            return
+        self.ax.contour(
+            x + (np.arange(columns) + 0.5) * width / columns,
+            y + (np.arange(rows) + 0.5) * height / rows,
+            values,
+            levels=[(low + high) / 2],
+            colors=INK,
+            linewidths=0.8 * self._scale,
+            zorder=3,
+        )
+
+    def box(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        *,
+        face: str = "none",
+        edge: str = "none",
+        behind: bool = False,
+    ) -> None:
+        """Draw a rectangle, if asked behind everything else."""
+        self.ax.add_patch(
+            Rectangle(
+                (x, y),
+                width,
+                height,
+                facecolor=face,
+                edgecolor=edge,
+                linewidth=0.6 * self._scale,
+                zorder=0 if behind else 3,
+            )
+        )
+
+    def bars(self, corners: np.ndarray, colors: Sequence[str], *, label: str | None = None) -> None:
+        """Draw rectangles given as (left, top, right, bottom), of shape (n, 4), as one artist."""
+        left, top, right, bottom = corners.T
+        outlines = np.stack(
+            [
+                np.stack([left, top], 1),
+                np.stack([right, top], 1),
+                np.stack([right, bottom], 1),
+                np.stack([left, bottom], 1),
+            ],
+            axis=1,
+        )
+        self.ax.add_collection(
+            PolyCollection(outlines, facecolors=colors, edgecolors="none", label=label, zorder=3),
+            autolim=False,
+        )
+
+    def line(self, x0: float, y0: float, x1: float, y1: float, color: str = PALE) -> None:
+        """Draw a thin straight line."""
+        self._stroke(Path([(x0, y0), (x1, y1)]), color, 0.6)
+
+    def branch(
+        self, x0: float, y0: float, x1: float, y1: float, *, color: str, thickness: float
+    ) -> None:
+        """Draw a curve that leaves and arrives vertically, `thickness` points wide."""
+        middle = (y0 + y1) / 2
+        curve = Path(
+            [(x0, y0), (x0, middle), (x1, middle), (x1, y1)],
+            [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
+        )
+        self._stroke(curve, color, thickness, zorder=1)
+
+    def _stroke(self, path: Path, color: str, thickness: float, zorder: int = 3) -> None:
+        self.ax.add_patch(
+            PathPatch(
+                path,
+                facecolor="none",
+                edgecolor=color,
+                linewidth=thickness * self._scale,
+                capstyle="butt",
+                zorder=zorder,
+            )
+        )
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """Return the width of a text, in inches."""
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
+
+
+def _fitted(text: str, size: float, width: float, bold: bool) -> tuple[str, float]:
+    natural = text_width(text, size, bold)
+    if natural <= width:
+        return text, size
+    size *= max(_SMALLEST, width / natural)
+    if text_width(text, size, bold) <= width * 1.001:
+        return text, size
+    low, high = 0, len(text) - 1  # the longest beginning that fits
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text_width(text[:middle] + "…", size, bold) <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low] + "…", size

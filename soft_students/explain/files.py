@@ -1,0 +1,62 @@
+"""Pictures as files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soft_students.persistence import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Endings of the files that a picture can be written to.
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+_DPI = 160
+
+
+def check_picture_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a picture, or refuse it if its ending says no known format.
+
+    Raises
+    ------
+    ValueError
+    """
+    path = Path(path)
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise ValueError(
+            f"The path of a picture must end in {', '.join(PICTURE_SUFFIXES)}. Got '{path}'."
+        )
+    return path
+
+
+def save_picture(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    """Write a figure to a file that is whole or not there.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : str or path-like
+        Ends in ``.png``, ``.svg`` or ``.pdf``.
+    overwrite : bool, default=True
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ValueError
+        If the path has another ending.
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    OSError
+        If the file cannot be written. An old file is then intact.
+    """
+    path = check_picture_path(path)
+    with atomic_write(path, overwrite=overwrite) as file:
+        figure.savefig(file, format=path.suffix[1:].lower(), dpi=_DPI)
+    return path

@@ -1,0 +1,73 @@
+"""Loss over the epochs of a training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def plot_learning_curves(student: Any, *, ax: Axes | None = None) -> Figure:
+    """Draw the training loss of each epoch, and of early stopping the validation loss.
+
+    Parameters
+    ----------
+    student : estimator
+        Fitted, with the attribute ``loss_curve_``, and perhaps ``validation_curve_`` and
+        ``best_iter_``, which is marked.
+    ax : matplotlib.axes.Axes, default=None
+        Where to draw. None makes a figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
+    sklearn.exceptions.NotFittedError
+    ValueError
+        If the student has no loss curve, as after `load` or `partial_fit`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from soft_students import SoftDecisionTreeClassifier
+    >>> from soft_students.explain import plot_learning_curves
+    >>> X, y = load_iris(return_X_y=True)
+    >>> student = SoftDecisionTreeClassifier(depth=2, epochs=20, random_state=0).fit(X, y)
+    >>> figure = plot_learning_curves(student)
+    >>> figure.savefig("curves.png")  # doctest: +SKIP
+    """
+    from soft_students.explain.canvas import Picture
+    from soft_students.explain.palette import INK, LEFT, RIGHT
+
+    check_is_fitted(student)
+    loss = getattr(student, "loss_curve_", None)
+    if not loss:
+        raise ValueError(
+            f"This {type(student).__name__} holds no loss curve: files of `save` do not keep it, "
+            "and partial_fit does not make it. Draw it right after fit."
+        )
+    if ax is None:
+        ax = Picture(figsize=(5, 3.2), facecolor="white", layout="constrained").add_subplot()
+    epochs = np.arange(1, len(loss) + 1)
+    ax.plot(epochs, loss, color=RIGHT, label="training, with penalty")
+    validation = getattr(student, "validation_curve_", None)
+    best = getattr(student, "best_iter_", None)
+    if validation:
+        ax.plot(epochs, validation, color=LEFT, linestyle="--", label="validation")
+        if best is not None:
+            at = (best + 1, validation[best])
+            ax.plot(*at, "o", color=INK, markersize=5, label=f"kept: epoch {at[0]}")
+        ax.legend(frameon=False)
+    ax.set(xlabel="epoch", ylabel="loss" if validation else "training loss, with penalty")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    return ax.get_figure(root=True)

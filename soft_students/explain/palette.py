@@ -1,0 +1,10 @@
+"""The colours of all pictures; orange and purple tell apart for every common colour blindness."""
+
+DIVERGING = "PuOr"  # matplotlib's name; orange below zero, purple above
+LEFT, RIGHT = "#d9770b", "#7564a8"
+INK, GREY, LIGHT, PALE, FAINT = "#1a1a1a", "#666666", "#9a9a9a", "#c4c4c4", "#f4f4f4"
+
+
+def side_color(value: float) -> str:
+    """Return the colour of the side that a value pushes to."""
+    return RIGHT if value > 0 else LEFT

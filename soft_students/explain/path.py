@@ -1,0 +1,256 @@
+"""The path of one row through a soft tree, as numbers and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from soft_students.explain.tree_view import TreeView, readable, view_tree
+from soft_students.students.soft_tree import routing
+from soft_students.students.soft_tree.base import BaseSoftDecisionTree
+from soft_students.targets import sharpen
+
+_WAYS = {
+    "greedy": "along the likelier branches",
+    "greatest_path": "to the leaf of greatest path probability",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PathExplanation:
+    r"""What happens to one row on its way from the root to a leaf.
+
+    The activation of gate i is :math:`a_i = \sum_j c_{ij} + b_i`, and the row goes right with
+    probability :math:`\sigma(a_i)`.
+
+    Parameters
+    ----------
+    row : ndarray of shape (n_features,)
+    nodes : ndarray of int, shape (depth + 1,)
+        From the root to the leaf.
+    activations : ndarray of shape (depth,)
+    went_right : ndarray of bool, shape (depth,)
+    probabilities : ndarray of shape (depth,)
+        Of the branch taken.
+    path_probabilities : ndarray of shape (depth + 1,)
+        Of reaching each node: the products of the probabilities before it.
+    weights : ndarray of shape (depth, n_features)
+        β w of each gate.
+    contributions : ndarray of shape (depth, n_features)
+        β w (x - offset): what each feature adds to the activation; above zero it pushes right.
+    biases : ndarray of shape (depth,)
+        β b of each gate.
+    leaf_output : ndarray of shape (n_outputs,)
+        Class probabilities of the leaf, at temperature one, or its values.
+    mean_output : ndarray of shape (n_outputs,)
+        Of the whole tree: the leaves weighted by path probability.
+    prediction : label, float or list of float
+        What the student predicts, by its `prediction` parameter.
+    way : {"greatest_path", "greedy"}
+        How the leaf was chosen.
+    classes : ndarray of shape (n_outputs,) or None
+        None for regression.
+    feature_names : list of str
+    """
+
+    row: np.ndarray
+    nodes: np.ndarray
+    activations: np.ndarray
+    went_right: np.ndarray
+    probabilities: np.ndarray
+    path_probabilities: np.ndarray
+    weights: np.ndarray
+    contributions: np.ndarray
+    biases: np.ndarray
+    leaf_output: np.ndarray
+    mean_output: np.ndarray
+    prediction: Any
+    way: str
+    classes: np.ndarray | None
+    feature_names: list[str]
+
+    @property
+    def leaf(self) -> int:
+        """The node number of the leaf."""
+        return int(self.nodes[-1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain lists and numbers, fit for JSON.
+
+        Returns
+        -------
+        dict
+            The fields, but for what belongs to one gate, which is in the list ``"steps"``: of each
+            gate ``node``, ``activation``, ``branch`` ("left" or "right"), ``probability`` of that
+            branch, ``path_probability`` behind it, ``bias``, and for each feature ``weights`` and
+            ``contributions``.
+        """
+        steps = [
+            {
+                "node": int(self.nodes[i]),
+                "activation": float(self.activations[i]),
+                "branch": "right" if self.went_right[i] else "left",
+                "probability": float(self.probabilities[i]),
+                "path_probability": float(self.path_probabilities[i + 1]),
+                "bias": float(self.biases[i]),
+                "weights": self.weights[i].tolist(),
+                "contributions": self.contributions[i].tolist(),
+            }
+            for i in range(len(self.activations))
+        ]
+        return {
+            "prediction": self.prediction,
+            "way": self.way,
+            "leaf": self.leaf,
+            "leaf_output": self.leaf_output.tolist(),
+            "mean_output": self.mean_output.tolist(),
+            "classes": None if self.classes is None else self.classes.tolist(),
+            "steps": steps,
+            "feature_names": self.feature_names,
+            "row": self.row.tolist(),
+        }
+
+    def to_text(self, top: int = 3) -> str:
+        """Return it as lines of text.
+
+        Parameters
+        ----------
+        top : int, default=3
+            Features named at each gate, those that push its activation most; and classes at the
+            end.
+
+        Returns
+        -------
+        str
+        """
+        lines = [f"Predicted: {readable(self.prediction)}", f"Path {_WAYS[self.way]}:"]
+        for i, step in enumerate(self.to_dict()["steps"]):
+            pushes = self.contributions[i]
+            strongest = np.argsort(-np.abs(pushes), kind="stable")[:top]
+            reasons = ", ".join(f"{self.feature_names[j]} {pushes[j]:+.2f}" for j in strongest)
+            lines.append(
+                f"  node {step['node']:<5} {step['branch']:<5} p = {step['probability']:.3f}  "
+                f"path {step['path_probability']:.3f}  activation {step['activation']:+.2f}: "
+                f"{reasons}, bias {step['bias']:+.2f}"
+            )
+        lines += [
+            f"  leaf {self.leaf:<5} {self._summary(self.leaf_output, top)}",
+            f"  all leaves {self._summary(self.mean_output, top)}",
+        ]
+        return "\n".join(lines)
+
+    __str__ = to_text
+
+    def _summary(self, output: np.ndarray, top: int) -> str:
+        if self.classes is None:
+            return ", ".join(f"{value:.4g}" for value in output)
+        order = np.argsort(-output, kind="stable")[:top]
+        return ", ".join(f"{readable(self.classes[k])}: {output[k]:.3f}" for k in order)
+
+
+def explain_path(
+    student: BaseSoftDecisionTree,
+    x: Any,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
+) -> PathExplanation:
+    """Follow one row through a soft tree.
+
+    The leaf is the one of greatest path probability, or, of a student with
+    ``prediction="greedy"``, the one where the likelier branches lead.
+
+    Parameters
+    ----------
+    student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
+        Fitted.
+    x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
+    image_shape, feature_names
+        As in :func:`plot_tree`; here they only name the features.
+
+    Returns
+    -------
+    PathExplanation
+
+    Raises
+    ------
+    TypeError
+        If `student` is no soft tree.
+    sklearn.exceptions.NotFittedError
+    ValueError
+        If `x` is not one row of the student's features, or another parameter does not fit them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from soft_students import SoftDecisionTreeClassifier
+    >>> from soft_students.explain import explain_path
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> student = SoftDecisionTreeClassifier(depth=2, random_state=0).fit(X, y)
+    >>> path = explain_path(student, X.iloc[0])
+    >>> path.nodes[0], len(path.nodes), path.leaf == student.apply(X)[0]
+    (np.int64(0), 3, np.True_)
+    >>> print(path)
+    Predicted: 0
+    Path to the leaf of greatest path probability:
+      node 0 ...
+    """
+    return follow(
+        student, x, view_tree(student, image_shape=image_shape, feature_names=feature_names)
+    )
+
+
+def follow(student: Any, x: Any, view: TreeView) -> PathExplanation:
+    """Follow one row through a student that has been viewed."""
+    X = student._checked(_one_row(x, student.n_features_in_)).astype(np.float64)
+    all_activations = student._activations(X)
+    paths = routing.path_probabilities(all_activations)
+    greedy = student.prediction == "greedy"
+    leaf = routing.greedy_leaves(all_activations) if greedy else routing.greatest_path_leaves(paths)
+    nodes = routing.ancestors(leaf, view.depth)[0]
+    gates = nodes[:-1]
+    activations = all_activations[0, gates]
+    went_right = nodes[1:] == 2 * gates + 2
+    towards = np.where(went_right, activations, -activations)
+    mean = paths[:, view.n_gates :] @ student._leaf_values().astype(np.float64)
+    if view.labels is not None:
+        mean = sharpen(mean, student.temperature_)
+    leaf_output = view.leaf_outputs[leaf[0] - view.n_gates]
+    answer = mean[0] if student.prediction == "expectation" else leaf_output
+    if view.labels is not None:
+        prediction = student.classes_[answer.argmax()]
+    else:
+        prediction = answer[0] if student._flat else answer
+    return PathExplanation(
+        row=X[0],
+        nodes=nodes,
+        activations=activations,
+        went_right=went_right,
+        probabilities=1 / (1 + np.exp(-np.clip(towards, -708, 708))),
+        path_probabilities=paths[0, nodes],
+        weights=view.weights[gates],
+        contributions=view.weights[gates] * (X[0] - (0 if view.offset is None else view.offset)),
+        biases=(student.gate_betas_[gates] * student.gate_biases_[gates]).astype(np.float64),
+        leaf_output=leaf_output,
+        mean_output=mean[0],
+        prediction=prediction.tolist() if hasattr(prediction, "tolist") else prediction,
+        way="greedy" if greedy else "greatest_path",
+        classes=None if view.labels is None else student.classes_,
+        feature_names=view.feature_names,
+    )
+
+
+def _one_row(x: Any, n_features: int) -> Any:
+    """Return `x` as a table of one row."""
+    if hasattr(x, "to_frame") and np.ndim(x) == 1:
+        x = x.to_frame().T  # a Series: one row of a DataFrame
+    if not hasattr(x, "columns"):
+        x = np.asarray(x)
+    if np.shape(x) not in ((n_features,), (1, n_features)):
+        raise ValueError(
+            f"x must be one row of {n_features} features. Got an array of shape {np.shape(x)}."
+        )
+    return x if np.ndim(x) == 2 else x[None]

@@ -1,0 +1,262 @@
+"""The path of one row through a soft tree, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from soft_students.explain.charts import ROW, color_limit, ranked_bars
+from soft_students.explain.palette import FAINT, GREY, INK, LEFT, LIGHT, PALE, RIGHT, side_color
+from soft_students.explain.path import PathExplanation, follow
+from soft_students.explain.tree_view import TreeView, check_int, readable, view_tree
+from soft_students.students.soft_tree.base import BaseSoftDecisionTree
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from soft_students.explain.canvas import Canvas
+
+_MARGIN = 0.15
+_HEAD = 0.3  # what is written over a gate
+_IMAGE = 1.15  # side of the square into which a filter fits
+_BARS = 2.3  # width of ranked contributions
+_BETWEEN = 0.14  # from a gate to the next one, and from a filter to its product
+_HEADINGS = 1.15  # room at the left for what the lines mean
+_LINES = 1.02  # height of the numbers under a gate
+_NAMES = (0.35, 1.1)  # least and greatest width of the class names
+_OUTPUTS = 0.95  # width of each of the two bar charts beside them
+_MOST_OUTPUTS = 12
+_NOTE = 0.22  # height of the line at the foot
+
+
+def plot_path(
+    student: BaseSoftDecisionTree,
+    x: Any,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
+    top: int = 6,
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw the path of one row through a soft tree.
+
+    From left to right: the row; each gate from the root down; the leaf's distribution beside the
+    mean of all leaves. Of an image each gate shows its filter β w with the image's outline, and the
+    filter times the image, whose sum and the gate's bias β b are the activation; of other rows it
+    shows the features that add most to the activation. Purple pushes right, orange left. Below
+    stand the activation, the probability of the branch taken and, so far, of the path.
+
+    Parameters
+    ----------
+    student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
+        Fitted.
+    x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of the image in `x`; channels are drawn side by
+        side. None takes that of the student's :class:`~soft_students.transfer.ImageDistortion`, if
+        it has one and `feature_names` is None; otherwise bars are drawn.
+    feature_names : iterable of str, default=None
+        None takes those of the fit, or positions.
+    top : int, default=6
+        Bars drawn at each gate.
+    ax : matplotlib.axes.Axes, default=None
+        Where to draw. None makes a figure of a size at which everything is readable.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
+    TypeError
+        If `student` is no soft tree.
+    sklearn.exceptions.NotFittedError
+    ValueError
+        If `x` is not one row of the student's features, or another parameter does not fit them.
+
+    See Also
+    --------
+    explain_path : The same as numbers and text.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from soft_students import SoftDecisionTreeClassifier
+    >>> from soft_students.explain import plot_path
+    >>> X, y = load_digits(return_X_y=True)
+    >>> student = SoftDecisionTreeClassifier(depth=2, epochs=5, random_state=0).fit(X, y)
+    >>> figure = plot_path(student, X[0], image_shape=(8, 8))
+    >>> figure.savefig("path.png")  # doctest: +SKIP
+    """
+    from soft_students.explain.canvas import Canvas
+
+    view = view_tree(student, image_shape=image_shape, feature_names=feature_names)
+    top = check_int("plot_path", "top", top, 1, None)
+    picture = _PathPicture(view, follow(student, x, view), min(top, len(view.feature_names)))
+    canvas = Canvas(picture.width, picture.height, ax)
+    picture.draw(canvas)
+    return canvas.figure
+
+
+class _PathPicture:
+    def __init__(self, view: TreeView, path: PathExplanation, top: int) -> None:
+        self.view, self.path, self.top = view, path, top
+        self.limit, self.cut = color_limit(path.weights)
+        self.push_limit = float(np.abs(path.contributions).max()) or 1.0
+        if view.image_shape is None:
+            self.gate = (_BARS, ROW * top)
+            self.numbers_y = _MARGIN + _HEAD + self.gate[1] + 0.15
+            headings = _HEADINGS
+        else:
+            channels, height, width = view.image_shape
+            unit = _IMAGE / max(height, width)
+            self.gate = (unit * width * channels, unit * height)
+            self.numbers_y = _MARGIN + _HEAD + 2 * self.gate[1] + _BETWEEN + 0.15
+            headings = max(_HEADINGS, self.gate[0])
+        self.start = _MARGIN + headings + 0.15
+        self.end = self.start + len(path.activations) * (self.gate[0] + _BETWEEN) + 0.15
+        sizes = np.maximum(np.abs(path.leaf_output), np.abs(path.mean_output))
+        # The outputs that matter most, in their own order.
+        self.outputs = np.sort(np.argsort(-sizes, kind="stable")[:_MOST_OUTPUTS])
+        self.names = [self._output_name(k) for k in self.outputs]
+        longest = max(map(len, self.names))
+        self.names_width = min(max(_NAMES[0], 0.1 + 0.085 * longest), _NAMES[1])
+        self.width = self.end + self.names_width + 2 * _OUTPUTS + _MARGIN
+        outputs = _MARGIN + _HEAD + 0.35 + 0.21 * len(self.outputs)
+        self.height = max(self.numbers_y + _LINES, outputs) + _NOTE + _MARGIN
+
+    def draw(self, canvas: Canvas) -> None:
+        self._row(canvas)
+        for place in range(len(self.path.activations)):
+            self._gate(canvas, place)
+        self._outputs(canvas)
+        note = "Orange pushes to the left child, purple to the right one."
+        if self.view.image_shape is not None:
+            note += (
+                f" Darkest: ±{self.limit:.2g}{' and beyond' if self.cut else ''} in filters, ±{self.push_limit:.2g} in products, "
+                "whose sum and a bias are the activation."
+            )
+        else:
+            note += f" Longest bar: ±{self.push_limit:.2g}."
+        room = self.width - 2 * _MARGIN
+        canvas.text(_MARGIN, self.height - 0.17, note, 7.5, color=GREY, ha="left", width=room)
+
+    def _row(self, canvas: Canvas) -> None:
+        """Draw the row itself, and what the lines beside it mean."""
+        right, y = self.start - 0.12, _MARGIN + _HEAD
+        centred = "" if self.view.offset is None else " − mean"
+        if self.view.image_shape is None:
+            heading = f"weight × (value{centred})" if centred else "weight × value"
+            y += self.gate[1] / 2
+        else:
+            width, height = self.gate
+            image = self.view.images(self.path.row[None])[0]
+            if self.view.image_shape[0] == 3 and image.min() >= 0 and image.max() <= 1:
+                width /= 3
+                image = self.path.row.reshape(self.view.image_shape).transpose(1, 2, 0)
+            canvas.text(right - width / 2, y - 0.1, "row", 9, bold=True, width=width)
+            canvas.image(image, right - width, y, width, height)
+            heading = f"filter × (row{centred})" if centred else "filter × row"
+            y += 1.5 * height + _BETWEEN
+        canvas.text(right, y, heading, 8, ha="right", color=GREY, width=right - _MARGIN)
+        headings = ("activation", "left | right", "path so far")
+        for line, heading in zip((0.05, 0.38, 0.8), headings, strict=True):
+            canvas.text(right, self.numbers_y + line, heading, 8, ha="right", color=GREY)
+
+    def _gate(self, canvas: Canvas, place: int) -> None:
+        path, (width, height) = self.path, self.gate
+        x, y = self.start + place * (width + _BETWEEN), _MARGIN + _HEAD
+        centre = x + width / 2
+        canvas.text(centre, y - 0.1, f"node {path.nodes[place]}", 9, bold=True, width=width)
+        if self.view.image_shape is None:
+            names = [
+                f"{name} = {value:.3g}"
+                for name, value in zip(self.view.feature_names, path.row, strict=True)
+            ]
+            pushes, limit = path.contributions[place], self.push_limit
+            ranked_bars(canvas, x, y, width, pushes, names, top=self.top, limit=limit)
+        else:
+            images = self.view.images(np.stack([path.weights[place], path.contributions[place]]))
+            canvas.image(images[0], x, y, width, height, limit=self.limit)
+            canvas.outline(self.view.images(path.row[None])[0], x, y, width, height)
+            y += height + _BETWEEN
+            canvas.image(images[1], x, y, width, height, limit=self.push_limit)
+        self._numbers(canvas, place, x, self.numbers_y)
+
+    def _numbers(self, canvas: Canvas, place: int, x: float, y: float) -> None:
+        """Draw the activation, the branch and the path probability under a gate."""
+        path, width, centre = self.path, self.gate[0], x + self.gate[0] / 2
+        activation, taken = path.activations[place], path.probabilities[place]
+        signed = f"{activation:+.2f}".replace("-", "−")
+        canvas.text(centre, y + 0.05, signed, 10, color=side_color(activation))
+        right = bool(path.went_right[place])
+        split = x + width * (1 - taken if right else taken)
+        canvas.bars(
+            np.array([[x, y + 0.22, split, y + 0.34], [split, y + 0.22, x + width, y + 0.34]]),
+            [PALE if right else LEFT, RIGHT if right else PALE],
+            label="branch",
+        )
+        branch = f"right {taken:.3f}" if right else f"left {taken:.3f}"
+        canvas.text(centre, y + 0.44, branch, 9, bold=True, color=RIGHT if right else LEFT)
+        so_far = path.path_probabilities[place + 1]
+        canvas.box(x, y + 0.65, width, 0.12, face=FAINT, behind=True)
+        reached = np.array([[x, y + 0.65, x + width * so_far, y + 0.77]])
+        canvas.bars(reached, [LIGHT], label="path")
+        canvas.text(centre, y + 0.87, f"{so_far:.3f}", 9)
+
+    def _outputs(self, canvas: Canvas) -> None:
+        """Draw what the leaf says beside what all leaves say."""
+        path, y = self.path, _MARGIN + _HEAD
+        names, width = self.names_width, _OUTPUTS
+        middle = self.end + names + width
+        title = f"predicts {readable(self._prediction())}"
+        canvas.text(middle, y - 0.1, title, 11, bold=True, width=2 * width + names)
+        outputs = (path.leaf_output, path.mean_output)
+        low, high = 0.0, 1.0
+        if path.classes is None:
+            low = min(0.0, *(float(output.min()) for output in outputs))
+            high = max(0.0, *(float(output.max()) for output in outputs))
+        unit = (width - 0.42) / ((high - low) or 1)
+        for column, (title, output) in enumerate(
+            zip((f"leaf {path.leaf}", "all leaves"), outputs, strict=True)
+        ):
+            x = self.end + names + column * width
+            best = None if path.classes is None else int(output.argmax())
+            canvas.text(x, y + 0.15, title, 8, ha="left", color=GREY, width=width - 0.05)
+            zero = x - low * unit
+            tops = y + 0.3 + 0.21 * np.arange(len(self.outputs))
+            shown = output[self.outputs]
+            corners = np.stack(
+                [np.full(len(tops), zero), tops + 0.03, zero + shown * unit, tops + 0.18], axis=1
+            )
+            colors = [INK if k == best else LIGHT for k in self.outputs]
+            canvas.bars(corners, colors, label=title)
+            canvas.line(zero, tops[0], zero, tops[-1] + 0.21)
+            for value, top in zip(shown, tops, strict=True):
+                if path.classes is None or value >= 0.005:
+                    text = f"{value:.3g}" if path.classes is None else f"{value:.2f}"
+                    place = zero + max(value, 0) * unit + 0.04
+                    canvas.text(place, top + 0.11, text, 7, ha="left")
+        for k, name, top in zip(self.outputs, self.names, tops, strict=True):
+            bold = path.classes is not None and k == int(path.mean_output.argmax())
+            canvas.text(
+                self.end + names - 0.08,
+                top + 0.11,
+                name,
+                9,
+                ha="right",
+                bold=bold,
+                width=names - 0.1,
+            )
+
+    def _output_name(self, k: int) -> str:
+        return f"output {k}" if self.view.labels is None else self.view.labels[k]
+
+    def _prediction(self) -> str:
+        value = self.path.prediction
+        return f"{value:.4g}" if self.path.classes is None and np.ndim(value) == 0 else str(value)

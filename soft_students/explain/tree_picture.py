@@ -1,0 +1,318 @@
+"""A soft tree as one picture: filters, branches and leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from soft_students.explain.charts import ROW, color_limit, color_scale, column_chart, ranked_bars
+from soft_students.explain.palette import GREY, LEFT, RIGHT
+from soft_students.explain.tree_view import TreeView, check_int, level_of, view_tree
+from soft_students.students.soft_tree.base import BaseSoftDecisionTree
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from soft_students.explain.canvas import Canvas
+
+_DEEPEST = 8  # levels of gates in one picture: 256 leaves are 19 m of paper
+_MARGIN = 0.15
+_SLOT = 0.76  # inches from leaf to leaf
+_CHART = (0.62, 0.5)  # width and height of a leaf's bars
+_GATE = 1.06  # side of the square into which a filter fits
+_BARS = 2.1  # width of ranked weights
+_ABOVE = 0.36  # what is written over a gate
+_GAP = 0.62  # from a gate down to the next level
+_WIDEST = 11.0  # points: the width of a branch that all rows take
+_RARE = 0.1  # leaves with less than this part of an even share of the rows are not announced
+_MOST_TICKS = 12
+
+
+def plot_tree(
+    student: BaseSoftDecisionTree,
+    *,
+    X: Any = None,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
+    root: int = 0,
+    max_depth: int = 4,
+    top: int = 5,
+    ax: Axes | None = None,
+) -> Figure:
+    r"""Draw a soft tree: the filter of every gate, what every leaf says.
+
+    A gate shows the weights β w as an image, or the weightiest of them as bars, all gates on one
+    scale centred at zero: where a weight is purple the feature pushes right, where it is orange,
+    left. Above it stand the classes that are the likeliest one in some leaf below (of regression,
+    the range of the leaves' values). A leaf shows its distribution and, large, its likeliest class.
+
+    Parameters
+    ----------
+    student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
+        Fitted.
+    X : array-like of shape (n_samples, n_features), default=None
+        Rows. Branches are then as wide as the mean probability that a row takes them, nodes tell
+        that share, leaves with less than a tenth of an even share are left out of the classes
+        above the gates, and bars show weights times the feature's standard deviation, so that
+        features of different units compare.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of the image in each row; channels are drawn
+        side by side. None takes that of the student's
+        :class:`~soft_students.transfer.ImageDistortion`, if it has one and `feature_names` is None;
+        otherwise bars are drawn.
+    feature_names : iterable of str, default=None
+        None takes those of the fit, or positions.
+    root : int, default=0
+        The gate at the top. Node ``i`` has the children ``2i + 1`` and ``2i + 2``.
+    max_depth : int, default=4
+        Levels of gates drawn, from 1 to 8. What lies deeper is drawn as one leaf, with the mean of
+        its leaves' distributions: weighted by path probability where `X` is given.
+    top : int, default=5
+        Bars drawn at each gate.
+    ax : matplotlib.axes.Axes, default=None
+        Where to draw. None makes a figure of a size at which everything is readable.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
+    TypeError
+        If `student` is no soft tree.
+    sklearn.exceptions.NotFittedError
+    ValueError
+        If a parameter does not fit the student.
+
+    References
+    ----------
+    Frosst and Hinton (2017), "Distilling a neural network into a soft decision tree",
+    arXiv:1711.09784, figure 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from soft_students import SoftDecisionTreeClassifier
+    >>> from soft_students.explain import plot_tree
+    >>> X, y = load_digits(return_X_y=True)
+    >>> student = SoftDecisionTreeClassifier(depth=2, epochs=5, random_state=0).fit(X, y)
+    >>> figure = plot_tree(student, X=X, image_shape=(8, 8))
+    >>> figure.savefig("tree.png")  # doctest: +SKIP
+    """
+    from soft_students.explain.canvas import Canvas
+
+    view = view_tree(student, image_shape=image_shape, feature_names=feature_names)
+    plan = _plan(
+        view,
+        root=check_int("plot_tree", "root", root, 0, view.n_gates - 1),
+        max_depth=check_int("plot_tree", "max_depth", max_depth, 1, _DEEPEST),
+        top=check_int("plot_tree", "top", top, 1, None),
+    )
+    reach = spread = None
+    if X is not None:
+        reach = student.node_statistics(X)["reach"]
+        spread = student._checked(X).std(axis=0, dtype=np.float64)
+    canvas = Canvas(plan.width, plan.height, ax)
+    _TreePicture(view, canvas, plan, reach, spread).draw()
+    return canvas.figure
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is drawn where, in inches."""
+
+    root: int
+    levels: int
+    top: int
+    slot: float
+    gate: tuple[float, float]
+    width: float
+    height: float
+
+    @property
+    def level_height(self) -> float:
+        return _ABOVE + self.gate[1] + _GAP
+
+    def nodes(self, level: int) -> range:
+        """Nodes of a level, counted from the root of the picture."""
+        first = (self.root + 1) * 2**level - 1
+        return range(first, first + 2**level)
+
+    def centre(self, level: int, place: int) -> float:
+        """Abscissa of the node at a place of a level."""
+        return _MARGIN + (place + 0.5) * self.slot * 2 ** (self.levels - level)
+
+    def top_of(self, level: int) -> float:
+        return _MARGIN + level * self.level_height
+
+
+def _plan(view: TreeView, *, root: int, max_depth: int, top: int) -> _Plan:
+    levels = min(max_depth, view.depth - level_of(root))
+    if view.image_shape is None:
+        gate = (_BARS, ROW * min(top, len(view.feature_names)))
+    else:
+        channels, height, width = view.image_shape
+        unit = _GATE / max(height, width)
+        gate = (unit * width * channels, unit * height)
+    # The lowest gates are two slots apart, and the key beside the root needs some room.
+    slot = max(_SLOT, (gate[0] + 0.3) / 2, (gate[0] + 3.6) / 2**levels)
+    leaf = _CHART[1] + (0.7 if level_of(root) + levels < view.depth else 0.57)
+    return _Plan(
+        root=root,
+        levels=levels,
+        top=top,
+        slot=slot,
+        gate=gate,
+        width=2 * _MARGIN + slot * 2**levels,
+        height=2 * _MARGIN + levels * (_ABOVE + gate[1] + _GAP) + leaf,
+    )
+
+
+class _TreePicture:
+    def __init__(
+        self,
+        view: TreeView,
+        canvas: Canvas,
+        plan: _Plan,
+        reach: np.ndarray | None,
+        spread: np.ndarray | None,
+    ) -> None:
+        self.view, self.canvas, self.plan, self.reach = view, canvas, plan, reach
+        self.gates = [node for level in range(plan.levels) for node in plan.nodes(level)]
+        self.scaled = view.image_shape is None and spread is not None
+        shown = view.weights[self.gates]
+        if view.image_shape is None:
+            shown = shown * (1 if spread is None else spread)
+        self.weights = dict(zip(self.gates, shown, strict=True))
+        if view.image_shape is None:
+            self.limit, self.cut = float(np.abs(shown).max()) or 1.0, False
+        else:
+            self.limit, self.cut = color_limit(shown)
+
+    def draw(self) -> None:
+        plan = self.plan
+        self._key()
+        for level in range(plan.levels):
+            for place, node in enumerate(plan.nodes(level)):
+                self._branches(level, place, node)
+                self._gate(level, place, node)
+        for place, node in enumerate(plan.nodes(plan.levels)):
+            self._leaf(place, node)
+
+    # -- what a node says -------------------------------------------------------------------------
+
+    def _share(self, node: int) -> str:
+        if self.reach is None:
+            return f"node {node}"
+        percent = 100 * self.reach[node]
+        shown = (
+            "<0.1" if 0 < percent < 0.1 else f"{percent:.1f}" if percent < 10 else f"{percent:.0f}"
+        )
+        return f"{node} · {shown}%"
+
+    def _below(self, node: int) -> str:
+        """Say in a few words what the leaves under a node predict."""
+        under = self.view.leaves_under(node)
+        outputs = self.view.leaf_outputs[under]
+        if self.view.labels is None:
+            if outputs.shape[1] > 1:
+                return ""
+            return f"{outputs.min():.3g} … {outputs.max():.3g}"
+        if self.reach is not None:
+            shares = self.reach[self.view.n_gates :]
+            often = shares[under] >= _RARE / len(shares)
+            outputs = outputs[often] if often.any() else outputs
+        classes = np.unique(outputs.argmax(axis=1))
+        names = [self.view.labels[k] for k in classes]
+        return (" " if all(len(name) == 1 for name in names) else ", ").join(names)
+
+    def _output(self, node: int) -> np.ndarray:
+        """Return what a leaf says, or on average the leaves under a node."""
+        under = self.view.leaves_under(node)
+        outputs = self.view.leaf_outputs[under]
+        shares = None if self.reach is None else self.reach[self.view.n_gates :][under]
+        if shares is None or not shares.sum() > 0:
+            return outputs.mean(axis=0)
+        return np.average(outputs, axis=0, weights=shares)
+
+    # -- drawing ----------------------------------------------------------------------------------
+
+    def _gate(self, level: int, place: int, node: int) -> None:
+        plan, canvas = self.plan, self.canvas
+        width, height = plan.gate
+        centre, y = plan.centre(level, place), plan.top_of(level)
+        room = 2 ** (plan.levels - level) * plan.slot - 0.25
+        canvas.text(centre, y + 0.1, self._below(node), 11, width=room, bold=True)
+        canvas.text(centre, y + 0.27, self._share(node), 7, color=GREY, width=room)
+        y += _ABOVE
+        x = centre - width / 2
+        weights = self.weights[node]
+        if self.view.image_shape is None:
+            names, top = self.view.feature_names, plan.top
+            ranked_bars(canvas, x, y, width, weights, names, top=top, limit=self.limit)
+        else:
+            image = self.view.images(weights[None])[0]
+            canvas.image(image, x, y, width, height, limit=self.limit)
+
+    def _branches(self, level: int, place: int, node: int) -> None:
+        plan = self.plan
+        x, y = plan.centre(level, place), plan.top_of(level) + _ABOVE + plan.gate[1]
+        for side, color in ((0, LEFT), (1, RIGHT)):
+            thickness = 1.5
+            if self.reach is not None:
+                thickness = max(0.5, _WIDEST * float(self.reach[2 * node + 1 + side]))
+            self.canvas.branch(
+                x + (side - 0.5) * plan.gate[0] / 3,
+                y,
+                plan.centre(level + 1, 2 * place + side),
+                plan.top_of(level + 1) - 0.02,
+                color=color,
+                thickness=thickness,
+            )
+
+    def _leaf(self, place: int, node: int) -> None:
+        plan, canvas, view = self.plan, self.canvas, self.view
+        output, labels = self._output(node), view.labels
+        centre, y = plan.centre(plan.levels, place), plan.top_of(plan.levels)
+        room = plan.slot - 0.06
+        best = None if labels is None else int(output.argmax())
+        span = 0.0, 1.0
+        if labels is None:
+            span = min(0.0, view.leaf_outputs.min()), max(0.0, view.leaf_outputs.max())
+        columns = column_chart(
+            canvas,
+            centre - _CHART[0] / 2,
+            y,
+            _CHART,
+            output,
+            span,
+            marked=best,
+            label=f"leaf {node}",
+        )
+        y += _CHART[1]
+        if labels is not None and best is not None:
+            if len(labels) <= _MOST_TICKS and max(map(len, labels)) == 1:
+                for column, label in zip(columns, labels, strict=True):
+                    canvas.text(column, y + 0.07, label, 6, color=GREY)
+            canvas.text(centre, y + 0.29, labels[best], 20, width=room, bold=True)
+        elif len(output) == 1:
+            canvas.text(centre, y + 0.25, f"{output[0]:.3g}", 13, width=room, bold=True)
+        canvas.text(centre, y + 0.5, self._share(node), 7, color=GREY, width=room)
+        if node < view.n_gates:
+            under = view.leaves_under(node)
+            text = f"⋯ {under.stop - under.start} leaves"
+            canvas.text(centre, y + 0.63, text, 7, color=GREY, width=room)
+
+    def _key(self) -> None:
+        # Below the classes of the root, which may take the whole width.
+        x, y = _MARGIN + 0.25, _MARGIN + _ABOVE
+        title = "gate weight × deviation" if self.scaled else "gate weight"
+        color_scale(self.canvas, x, y, 1.3, self.limit, title=title, cut=self.cut)
+        if self.reach is not None:
+            self.canvas.text(x, y + 0.72, "node · share of rows", 7, color=GREY, ha="left")
