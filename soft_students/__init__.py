@@ -1,14 +1,30 @@
 """Distil a neural teacher into a small, fast, readable scikit-learn student."""
 
-from soft_students.persistence import load, save
-from soft_students.students import (
-    DistilledClassifier,
-    SoftDecisionTreeClassifier,
-    SoftDecisionTreeRegressor,
-)
-from soft_students.teachers import as_teacher
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soft_students.persistence import load, save
+    from soft_students.students import (
+        DistilledClassifier,
+        SoftDecisionTreeClassifier,
+        SoftDecisionTreeRegressor,
+    )
+    from soft_students.teachers import as_teacher
 
 __version__ = "0.1.0"
+
+# Imported at first use: a fitted student predicts without torch, whose import takes seconds.
+_HOMES = {
+    "DistilledClassifier": "soft_students.students",
+    "SoftDecisionTreeClassifier": "soft_students.students",
+    "SoftDecisionTreeRegressor": "soft_students.students",
+    "as_teacher": "soft_students.teachers",
+    "load": "soft_students.persistence",
+    "save": "soft_students.persistence",
+}
 
 __all__ = [
     "DistilledClassifier",
@@ -19,3 +35,13 @@ __all__ = [
     "load",
     "save",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

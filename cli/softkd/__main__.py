@@ -10,6 +10,7 @@ import click
 from softkd.commands.datasets import datasets
 from softkd.commands.distill import distill
 from softkd.commands.evaluate import evaluate
+from softkd.commands.explain import explain
 from softkd.commands.export import export
 from softkd.commands.info import info
 from softkd.commands.predict import predict
@@ -45,7 +46,7 @@ def main(debug: bool) -> None:
     """Distil a neural network into a small, fast, readable student."""
 
 
-for command in (teach, distill, evaluate, predict, export, info, students, datasets):
+for command in (teach, distill, evaluate, predict, explain, export, info, students, datasets):
     main.add_command(command)
 
 if __name__ == "__main__":

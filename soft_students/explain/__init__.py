@@ -4,13 +4,14 @@ Pictures need matplotlib: ``pip install 'soft-students[plots]'``. They are made 
 work without a display, and leave its state alone.
 """
 
-from soft_students.explain.files import save_picture
+from soft_students.explain.files import PICTURE_SUFFIXES, save_picture
 from soft_students.explain.learning_curves import plot_learning_curves
 from soft_students.explain.path import PathExplanation, explain_path
 from soft_students.explain.path_picture import plot_path
 from soft_students.explain.tree_picture import plot_tree
 
 __all__ = [
+    "PICTURE_SUFFIXES",
     "PathExplanation",
     "explain_path",
     "plot_learning_curves",

@@ -1,6 +1,7 @@
 """A drawing surface measured in inches, on one matplotlib axes.
 
-This is the only module that imports matplotlib; pyplot, which holds global state, is left alone.
+All pictures are made here and thereby find out whether matplotlib is installed. pyplot, which holds
+global state, is left alone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ except ImportError as error:
         "Pictures need matplotlib. Install it with: pip install 'soft-students[plots]'"
     ) from error
 
-_SMALLEST = 0.65  # of the asked font size, before a text is cut
+_SMALLEST = 6.5  # points: a text that does not fit at this size is cut
 
 
 class Picture(Figure):
@@ -53,8 +54,8 @@ class Canvas:
         if ax is None:
             ax = Picture(figsize=(width, height), facecolor="white").add_axes((0, 0, 1, 1))
         else:
-            inches = ax.get_window_extent().size / ax.figure.dpi
-            self._scale = float(min(inches / (width, height)))
+            room = ax.get_window_extent()
+            self._scale = min(room.width / width, room.height / height) / figure_of(ax).dpi
         ax.set_axis_off()
         ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal", autoscale_on=False)
         self.ax = ax
@@ -62,7 +63,7 @@ class Canvas:
     @property
     def figure(self) -> Figure:
         """The figure that holds it all."""
-        return self.ax.get_figure(root=True)
+        return figure_of(self.ax)
 
     def text(
         self,
@@ -171,7 +172,9 @@ class Canvas:
             axis=1,
         )
         self.ax.add_collection(
-            PolyCollection(outlines, facecolors=colors, edgecolors="none", label=label, zorder=3),
+            PolyCollection(
+                list(outlines), facecolors=colors, edgecolors="none", label=label, zorder=3
+            ),
             autolim=False,
         )
 
@@ -203,6 +206,11 @@ class Canvas:
         )
 
 
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that holds an axes, also where a subfigure lies between them."""
+    return ax.figure.figure  # get_figure(root=True), which matplotlib has from 3.10 on
+
+
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Return the width of a text, in inches."""
     font = FontProperties(size=size, weight="bold" if bold else "normal")
@@ -213,7 +221,7 @@ def _fitted(text: str, size: float, width: float, bold: bool) -> tuple[str, floa
     natural = text_width(text, size, bold)
     if natural <= width:
         return text, size
-    size *= max(_SMALLEST, width / natural)
+    size = max(min(size, _SMALLEST), size * width / natural)
     if text_width(text, size, bold) <= width * 1.001:
         return text, size
     low, high = 0, len(text) - 1  # the longest beginning that fits

@@ -74,25 +74,36 @@ def ranked_bars(
         )
 
 
-def color_scale(
-    canvas: Canvas, x: float, y: float, width: float, limit: float, *, title: str, cut: bool
+def key(
+    canvas: Canvas,
+    x: float,
+    y: float,
+    limit: float,
+    *,
+    title: str,
+    cut: bool | None,
 ) -> None:
-    """Draw the key to the colours of weights: which push left, which push right.
+    """Say which colours push left, which right, and how much the greatest of them means.
 
     Parameters
     ----------
     canvas : Canvas
-    x, y, width : float
-        Top left corner and width, in inches; it is 0.6 inches high.
+    x, y : float
+        Top left corner, in inches; it is 1.3 inches wide and 0.6 high.
     limit : float
-        The value of the darkest colour.
+        The value of the darkest colour or the longest bar.
     title : str
-    cut : bool
-        Whether some values exceed the limit.
+        What is shown.
+    cut : bool or None
+        Of colours, whether some values exceed the limit. None is for bars.
     """
+    width = 1.3
     canvas.text(x, y + 0.06, title, 8, ha="left")
     canvas.text(x, y + 0.24, "← left", 7.5, color=LEFT, ha="left")
     canvas.text(x + width, y + 0.24, "right →", 7.5, color=RIGHT, ha="right")
+    if cut is None:
+        canvas.text(x, y + 0.42, f"longest bar: {limit:.2g}", 7, color=GREY, ha="left")
+        return
     canvas.image(np.linspace(-limit, limit, 101)[None], x, y + 0.33, width, 0.1, limit=limit)
     below, above = ("≤ ", "≥ ") if cut else ("", "")
     for place, text in ((0, f"{below}−{limit:.2g}"), (0.5, "0"), (1, f"{above}{limit:.2g}")):

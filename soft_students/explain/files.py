@@ -16,21 +16,6 @@ PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 _DPI = 160
 
 
-def check_picture_path(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a picture, or refuse it if its ending says no known format.
-
-    Raises
-    ------
-    ValueError
-    """
-    path = Path(path)
-    if path.suffix.lower() not in PICTURE_SUFFIXES:
-        raise ValueError(
-            f"The path of a picture must end in {', '.join(PICTURE_SUFFIXES)}. Got '{path}'."
-        )
-    return path
-
-
 def save_picture(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """Write a figure to a file that is whole or not there.
 
@@ -56,7 +41,11 @@ def save_picture(figure: Figure, path: str | os.PathLike[str], *, overwrite: boo
     OSError
         If the file cannot be written. An old file is then intact.
     """
-    path = check_picture_path(path)
+    path = Path(path)
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise ValueError(
+            f"The path of a picture must end in {', '.join(PICTURE_SUFFIXES)}. Got '{path}'."
+        )
     with atomic_write(path, overwrite=overwrite) as file:
         figure.savefig(file, format=path.suffix[1:].lower(), dpi=_DPI)
     return path

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from soft_students.explain.palette import INK, LEFT, RIGHT
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -45,8 +47,7 @@ def plot_learning_curves(student: Any, *, ax: Axes | None = None) -> Figure:
     >>> figure = plot_learning_curves(student)
     >>> figure.savefig("curves.png")  # doctest: +SKIP
     """
-    from soft_students.explain.canvas import Picture
-    from soft_students.explain.palette import INK, LEFT, RIGHT
+    from soft_students.explain.canvas import Picture, figure_of
 
     check_is_fitted(student)
     loss = getattr(student, "loss_curve_", None)
@@ -69,5 +70,5 @@ def plot_learning_curves(student: Any, *, ax: Axes | None = None) -> Figure:
         ax.legend(frameon=False)
     ax.set(xlabel="epoch", ylabel="loss" if validation else "training loss, with penalty")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    return ax.get_figure(root=True)
+    ax.locator_params(axis="x", integer=True)
+    return figure_of(ax)

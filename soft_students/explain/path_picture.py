@@ -24,7 +24,7 @@ _HEAD = 0.3  # what is written over a gate
 _IMAGE = 1.15  # side of the square into which a filter fits
 _BARS = 2.3  # width of ranked contributions
 _BETWEEN = 0.14  # from a gate to the next one, and from a filter to its product
-_HEADINGS = 1.15  # room at the left for what the lines mean
+_HEADINGS = 1.3  # room at the left for what the lines mean
 _LINES = 1.02  # height of the numbers under a gate
 _NAMES = (0.35, 1.1)  # least and greatest width of the class names
 _OUTPUTS = 0.95  # width of each of the two bar charts beside them
@@ -137,9 +137,10 @@ class _PathPicture:
         self._outputs(canvas)
         note = "Orange pushes to the left child, purple to the right one."
         if self.view.image_shape is not None:
+            beyond = " and beyond" if self.cut else ""
             note += (
-                f" Darkest: ±{self.limit:.2g}{' and beyond' if self.cut else ''} in filters, ±{self.push_limit:.2g} in products, "
-                "whose sum and a bias are the activation."
+                f" Darkest: ±{self.limit:.2g}{beyond} in filters, ±{self.push_limit:.2g} in "
+                "products, whose sum and a bias are the activation."
             )
         else:
             note += f" Longest bar: ±{self.push_limit:.2g}."
@@ -213,9 +214,9 @@ class _PathPicture:
         """Draw what the leaf says beside what all leaves say."""
         path, y = self.path, _MARGIN + _HEAD
         names, width = self.names_width, _OUTPUTS
-        middle = self.end + names + width
+        room = names + 2 * width
         title = f"predicts {readable(self._prediction())}"
-        canvas.text(middle, y - 0.1, title, 11, bold=True, width=2 * width + names)
+        canvas.text(self.end + room / 2, y - 0.1, title, 11, bold=True, width=room)
         outputs = (path.leaf_output, path.mean_output)
         low, high = 0.0, 1.0
         if path.classes is None:
@@ -255,7 +256,9 @@ class _PathPicture:
             )
 
     def _output_name(self, k: int) -> str:
-        return f"output {k}" if self.view.labels is None else self.view.labels[k]
+        if self.view.labels is not None:
+            return self.view.labels[k]
+        return "value" if len(self.path.leaf_output) == 1 else f"output {k}"
 
     def _prediction(self) -> str:
         value = self.path.prediction

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from soft_students.explain.charts import ROW, color_limit, color_scale, column_chart, ranked_bars
+from soft_students.explain.charts import ROW, color_limit, column_chart, key, ranked_bars
 from soft_students.explain.palette import GREY, LEFT, RIGHT
 from soft_students.explain.tree_view import TreeView, check_int, level_of, view_tree
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
@@ -29,6 +29,7 @@ _ABOVE = 0.36  # what is written over a gate
 _GAP = 0.62  # from a gate down to the next level
 _WIDEST = 11.0  # points: the width of a branch that all rows take
 _RARE = 0.1  # leaves with less than this part of an even share of the rows are not announced
+_CLASSES = 11  # points
 _MOST_TICKS = 12
 
 
@@ -57,8 +58,9 @@ def plot_tree(
     X : array-like of shape (n_samples, n_features), default=None
         Rows. Branches are then as wide as the mean probability that a row takes them, nodes tell
         that share, leaves with less than a tenth of an even share are left out of the classes
-        above the gates, and bars show weights times the feature's standard deviation, so that
-        features of different units compare.
+        above the gates. Weights are shown times the feature's standard deviation, so that
+        features of different units compare; of images only if the student was trained with
+        ``standardize=True``.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of the image in each row; channels are drawn
         side by side. None takes that of the student's
@@ -185,13 +187,15 @@ class _TreePicture:
     ) -> None:
         self.view, self.canvas, self.plan, self.reach = view, canvas, plan, reach
         self.gates = [node for level in range(plan.levels) for node in plan.nodes(level)]
-        self.scaled = view.image_shape is None and spread is not None
         shown = view.weights[self.gates]
-        if view.image_shape is None:
-            shown = shown * (1 if spread is None else spread)
+        # Pixels share a unit; but gates trained on features of deviation one weigh in another.
+        self.scaled = spread is not None and (view.image_shape is None or view.offset is not None)
+        if self.scaled:
+            shown = shown * spread
         self.weights = dict(zip(self.gates, shown, strict=True))
+        self.cut: bool | None = None
         if view.image_shape is None:
-            self.limit, self.cut = float(np.abs(shown).max()) or 1.0, False
+            self.limit = float(np.abs(shown).max()) or 1.0
         else:
             self.limit, self.cut = color_limit(shown)
 
@@ -216,7 +220,7 @@ class _TreePicture:
         )
         return f"{node} · {shown}%"
 
-    def _below(self, node: int) -> str:
+    def _below(self, node: int, room: float) -> str:
         """Say in a few words what the leaves under a node predict."""
         under = self.view.leaves_under(node)
         outputs = self.view.leaf_outputs[under]
@@ -230,7 +234,7 @@ class _TreePicture:
             outputs = outputs[often] if often.any() else outputs
         classes = np.unique(outputs.argmax(axis=1))
         names = [self.view.labels[k] for k in classes]
-        return (" " if all(len(name) == 1 for name in names) else ", ").join(names)
+        return _shortened(names, room)
 
     def _output(self, node: int) -> np.ndarray:
         """Return what a leaf says, or on average the leaves under a node."""
@@ -248,7 +252,7 @@ class _TreePicture:
         width, height = plan.gate
         centre, y = plan.centre(level, place), plan.top_of(level)
         room = 2 ** (plan.levels - level) * plan.slot - 0.25
-        canvas.text(centre, y + 0.1, self._below(node), 11, width=room, bold=True)
+        canvas.text(centre, y + 0.1, self._below(node, room), _CLASSES, width=room, bold=True)
         canvas.text(centre, y + 0.27, self._share(node), 7, color=GREY, width=room)
         y += _ABOVE
         x = centre - width / 2
@@ -313,6 +317,21 @@ class _TreePicture:
         # Below the classes of the root, which may take the whole width.
         x, y = _MARGIN + 0.25, _MARGIN + _ABOVE
         title = "gate weight × deviation" if self.scaled else "gate weight"
-        color_scale(self.canvas, x, y, 1.3, self.limit, title=title, cut=self.cut)
+        key(self.canvas, x, y, self.limit, title=title, cut=self.cut)
         if self.reach is not None:
             self.canvas.text(x, y + 0.72, "node · share of rows", 7, color=GREY, ha="left")
+
+
+def _shortened(names: list[str], room: float) -> str:
+    """Join names, the longest ones cut until all fit, in letters that may be made smaller."""
+    from soft_students.explain.canvas import text_width
+
+    separator = " " if all(len(name) == 1 for name in names) else ", "
+    text = separator.join(names)
+    length = max(map(len, names))
+    while text_width(text, 0.8 * _CLASSES, bold=True) > room and length > 4:
+        length -= 1
+        text = separator.join(
+            name if len(name) <= length else name[: length - 1].rstrip() + "…" for name in names
+        )
+    return text

@@ -139,13 +139,10 @@ def level_of(node: int) -> int:
 
 def check_int(function: str, name: str, value: Any, low: int, high: int | None) -> int:
     """Return a parameter that must be an int in [low, high]; a high of None is infinity."""
-    if (
-        isinstance(value, Integral)
-        and not isinstance(value, bool)
-        and low <= value
-        and (high is None or value <= high)
-    ):
-        return int(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if low <= number and (high is None or number <= high):
+            return number
     interval = f"[{low}, inf)" if high is None else f"[{low}, {high}]"
     raise ValueError(
         f"The {name!r} parameter of {function} must be an int in the range {interval}. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, indexable
 
 from soft_students.targets import check_logits
-from soft_students.teachers import ArrayTeacher, Teacher, as_teacher
+
+if TYPE_CHECKING:
+    from soft_students.teachers import Teacher
 
 
 def _student_has(method: str) -> Any:
@@ -91,6 +93,8 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         -------
         self
         """
+        from soft_students.teachers import ArrayTeacher
+
         teacher = self._teacher()
         X, y = indexable(X, y)
         y = np.asarray(column_or_1d(y, warn=True))
@@ -128,6 +132,8 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
     def _teacher(self) -> Teacher:
+        from soft_students.teachers import ArrayTeacher, as_teacher
+
         teacher = as_teacher(self.teacher)
         if isinstance(teacher, ArrayTeacher):
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,9 @@ from sklearn.utils.validation import (
 )
 
 from soft_students.targets import check_logits, check_probabilities, mix_labels, one_hot, soften
-from soft_students.teachers import Teacher, as_teacher
+
+if TYPE_CHECKING:
+    from soft_students.teachers import Teacher
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,18 @@ class ClassSupervision:
 
         A copy has the label of its original. None if there is no teacher to be asked.
         """
+        from soft_students.teachers import ArrayTeacher
+
         teacher = self.teacher
         if teacher is None:
             return None
 
         def ask(X: np.ndarray) -> np.ndarray:
+            if isinstance(teacher, ArrayTeacher):
+                raise ValueError(
+                    "A transfer set needs a teacher that can be asked; an array belongs to one X. "
+                    "Pass the model that made it, or set transfer=None."
+                )
             logits = check_logits(teacher.logits(X), len(X), len(self.classes))
             labels = None if self.labels is None else self.labels[: len(X)]
             return ClassSupervision(self.classes, logits, labels, None).targets(
@@ -106,6 +115,8 @@ def class_supervision(
     ValueError
         If the arguments contradict each other or do not fit `X`.
     """
+    from soft_students.teachers import as_teacher  # imports torch, which predicting does without
+
     name = type(student).__name__
     if teacher is None and _teaches(y):
         teacher, y = y, None
@@ -181,6 +192,8 @@ def value_supervision(
     ask : callable or None
         Gives the teacher's values for copies of all rows of X, mixed with the true values.
     """
+    from soft_students.teachers import as_teacher  # imports torch, which predicting does without
+
     name = type(student).__name__
     if teacher is None and _teaches(y) and not _is_matrix(y):
         teacher, y = y, None
@@ -240,9 +253,7 @@ def _is_matrix(y: Any) -> bool:
 
 def _teaches(y: Any) -> bool:
     """Whether `y` is a teacher or soft targets rather than labels."""
-    if isinstance(y, Teacher) or hasattr(y, "predict_proba") or callable(y) or _is_matrix(y):
-        return True
-    if hasattr(y, "predict") and hasattr(y, "fit"):
+    if hasattr(y, "predict") or callable(y) or _is_matrix(y):
         return True
     return isinstance(y, (list, tuple)) and any(_teaches(member) for member in y)
 

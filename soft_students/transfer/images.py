@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
-from torch.nn import functional as F
 
 from soft_students.transfer.base import Transfer
+
+if TYPE_CHECKING:
+    import torch
 
 _BATCH = 4096  # images distorted at a time: bounds memory at about 8 * 4096 * height * width bytes
 
@@ -93,6 +95,9 @@ class ImageDistortion(Transfer):
         ValueError
             If a row of `X` does not hold an image of `image_shape`, or a parameter is out of range.
         """
+        import torch  # here: a student that holds this as a parameter predicts without torch
+        from torch.nn import functional as F
+
         X = np.asarray(X)
         channels, height, width = self._shape(X.shape[1])
         self._check_parameters()
@@ -115,6 +120,8 @@ class ImageDistortion(Transfer):
 
     def _grid(self, n: int, height: int, width: int, generator: torch.Generator) -> torch.Tensor:
         """Where each output pixel is read from, in grid_sample's [-1, 1] coordinates."""
+        import torch
+        from torch.nn import functional as F
 
         def uniform(limit: float) -> torch.Tensor:
             return (2 * torch.rand(n, generator=generator) - 1) * limit

@@ -15,6 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from sklearn.datasets import load_iris
+
 from softkd.__main__ import main
 
 MEASURES = {"accuracy", "agreement", "kl_to_teacher", "bytes", "latency_us"}

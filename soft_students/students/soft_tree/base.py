@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from rich.console import Console
@@ -23,16 +22,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from soft_students.students.soft_tree import routing
-from soft_students.students.soft_tree.kernel import LeafLoss, TreeParameters
-from soft_students.students.soft_tree.training import (
-    Trainer,
-    TrainingHistory,
-    TrainingRows,
-    TrainingSettings,
-    torch_threads,
-    train,
-)
 from soft_students.transfer import Transfer
+
+if TYPE_CHECKING:
+    import torch
+
+    from soft_students.students.soft_tree.kernel import LeafLoss, TreeParameters
+    from soft_students.students.soft_tree.training import Trainer, TrainingHistory, TrainingRows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _AUTO_STEPS = 1500  # epochs="auto" trains for at least this many steps,
 _AUTO_EPOCHS = 40  # and at least this many epochs
@@ -42,7 +42,8 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 class BaseSoftDecisionTree(BaseEstimator):
     """A complete binary tree of linear gates, trained by gradient descent.
 
-    Subclasses say what leaves hold, what the targets are and how outputs are read.
+    Subclasses say what leaves hold, what the targets are and how outputs are read. Methods that
+    train import torch, and what needs it, themselves: predicting does without.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -86,6 +87,17 @@ class BaseSoftDecisionTree(BaseEstimator):
     def _leaf_values(self) -> np.ndarray:
         """Return what each leaf predicts, of shape (n_leaves, n_outputs)."""
 
+    @contextmanager
+    def _unchanged_on_failure(self) -> Iterator[None]:
+        """Keep the tree as it was if fitting fails or is interrupted."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
     # -- training ---------------------------------------------------------------------------------
 
     def _fit(
@@ -108,6 +120,8 @@ class BaseSoftDecisionTree(BaseEstimator):
         stratify : ndarray of shape (n,) or None
             Classes, for the validation split.
         """
+        from soft_students.students.soft_tree.training import torch_threads, train
+
         random_state = check_random_state(self.random_state)
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
@@ -154,6 +168,10 @@ class BaseSoftDecisionTree(BaseEstimator):
 
         The optimiser's state lasts from call to call, but not through pickling.
         """
+        import torch
+
+        from soft_students.students.soft_tree.training import TrainingRows, torch_threads
+
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
             return
@@ -183,6 +201,11 @@ class BaseSoftDecisionTree(BaseEstimator):
         random_state: np.random.RandomState,
         resume: bool = False,
     ) -> Trainer:
+        import torch
+
+        from soft_students.students.soft_tree.kernel import TreeParameters
+        from soft_students.students.soft_tree.training import Trainer, TrainingSettings
+
         resume = resume or (self.warm_start and hasattr(self, "gate_weights_"))
         if resume:
             self._check_can_resume(X, targets)
@@ -249,6 +272,10 @@ class BaseSoftDecisionTree(BaseEstimator):
         random_state: np.random.RandomState,
     ) -> TrainingRows:
         """Gather the rows of all epochs, distorted copies and their targets included."""
+        import torch
+
+        from soft_students.students.soft_tree.training import TrainingRows
+
         sample_weights = torch.from_numpy(weights / weights.mean())
         if self.transfer is None:
             return TrainingRows(
@@ -310,6 +337,8 @@ class BaseSoftDecisionTree(BaseEstimator):
         self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> Callable[[TreeParameters], float]:
         """Return the loss of the tree's mean prediction on held-out rows."""
+        import torch
+
         shifted = self._shifted(X)
         loss = type(self._leaf_loss())(mixture_weight=1.0)
         columns = torch.from_numpy(np.ascontiguousarray(targets.T, dtype=X.dtype))
@@ -533,6 +562,74 @@ class BaseSoftDecisionTree(BaseEstimator):
             "right": np.concatenate([right, nowhere]),
             "decided": np.concatenate([decided, nowhere]),
         }
+
+    # -- pictures ---------------------------------------------------------------------------------
+
+    def plot_tree(
+        self,
+        *,
+        X: ArrayLike | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: Iterable[str] | None = None,
+        root: int = 0,
+        max_depth: int = 4,
+        top: int = 5,
+        ax: Axes | None = None,
+    ) -> Figure:
+        """Draw the filter of every gate and what every leaf says.
+
+        Needs ``pip install 'soft-students[plots]'``.
+
+        Parameters
+        ----------
+        X, image_shape, feature_names, root, max_depth, top, ax
+            As of :func:`soft_students.explain.plot_tree`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from soft_students.explain import plot_tree  # not at the top: explain knows this module
+
+        return plot_tree(
+            self,
+            X=X,
+            image_shape=image_shape,
+            feature_names=feature_names,
+            root=root,
+            max_depth=max_depth,
+            top=top,
+            ax=ax,
+        )
+
+    def plot_path(
+        self,
+        x: ArrayLike,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: Iterable[str] | None = None,
+        top: int = 6,
+        ax: Axes | None = None,
+    ) -> Figure:
+        """Draw the path of one row: each gate's filter, activation and probability, and the leaf.
+
+        Needs ``pip install 'soft-students[plots]'``.
+
+        Parameters
+        ----------
+        x : array-like of shape (n_features,) or (1, n_features)
+        image_shape, feature_names, top, ax
+            As of :func:`soft_students.explain.plot_path`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from soft_students.explain import plot_path
+
+        return plot_path(
+            self, x, image_shape=image_shape, feature_names=feature_names, top=top, ax=ax
+        )
 
     # -- pickling and bundles ---------------------------------------------------------------------
 

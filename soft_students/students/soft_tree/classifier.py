@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.random import RandomState
@@ -15,10 +15,12 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
-from soft_students.students.soft_tree.kernel import CrossEntropyLeaves, LeafLoss
 from soft_students.students.supervision import class_supervision
 from soft_students.targets import one_hot, sharpen
 from soft_students.transfer import Transfer
+
+if TYPE_CHECKING:
+    from soft_students.students.soft_tree.kernel import LeafLoss
 
 
 class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
@@ -227,22 +229,23 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         FloatingPointError
             If the loss stops being finite.
         """
-        rows = validate_data(self, X, dtype=[np.float64, np.float32])
-        asked = X if hasattr(X, "columns") else rows
-        lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
-        if self.warm_start and hasattr(self, "classes_"):
-            self._check_classes(lesson.classes)
-        temperature = self.temperature if lesson.logits is not None else 1.0
-        targets = lesson.targets(temperature, self.hard_weight)
-        self.classes_ = lesson.classes
-        self._fit(
-            rows,
-            targets,
-            sample_weight,
-            lesson.asker(temperature, self.hard_weight),
-            targets.argmax(axis=1),
-        )
-        self.temperature_ = temperature
+        with self._unchanged_on_failure():
+            rows = validate_data(self, X, dtype=[np.float64, np.float32])
+            asked = X if hasattr(X, "columns") else rows
+            lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            if self.warm_start and hasattr(self, "classes_"):
+                self._check_classes(lesson.classes)
+            temperature = self.temperature if lesson.logits is not None else 1.0
+            targets = lesson.targets(temperature, self.hard_weight)
+            self.classes_ = lesson.classes
+            self._fit(
+                rows,
+                targets,
+                sample_weight,
+                lesson.asker(temperature, self.hard_weight),
+                targets.argmax(axis=1),
+            )
+            self.temperature_ = temperature
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -273,32 +276,33 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         -------
         self
         """
-        first = not hasattr(self, "gate_weights_")
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
-        asked = X if hasattr(X, "columns") else rows
-        lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
-        known = self.classes_ if not first else classes
-        if known is None and lesson.logits is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        temperature = self.temperature if lesson.logits is not None else 1.0
-        if lesson.logits is None:
-            known = np.unique(np.asarray(known))
-            unknown = np.setdiff1d(lesson.classes, known)
-            if unknown.size:
-                raise ValueError(
-                    f"y holds {unknown.tolist()[:5]}, which are not among the classes "
-                    f"{known.tolist()[:20]} of the first call to partial_fit."
-                )
-            columns = np.searchsorted(known, lesson.classes)[lesson.labels]
-            targets = one_hot(columns, len(known))
-        else:
-            if not first:
-                self._check_classes(lesson.classes)
-            known = lesson.classes
-            targets = lesson.targets(temperature, self.hard_weight)
-        self.classes_ = known
-        self._partial_fit(rows, targets, sample_weight)
-        self.temperature_ = temperature
+        with self._unchanged_on_failure():
+            first = not hasattr(self, "gate_weights_")
+            rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+            asked = X if hasattr(X, "columns") else rows
+            lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            known = self.classes_ if not first else classes
+            if known is None and lesson.logits is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            temperature = self.temperature if lesson.logits is not None else 1.0
+            if lesson.logits is None:
+                known = np.unique(np.asarray(known))
+                unknown = np.setdiff1d(lesson.classes, known)
+                if unknown.size:
+                    raise ValueError(
+                        f"y holds {unknown.tolist()[:5]}, which are not among the classes "
+                        f"{known.tolist()[:20]} of the first call to partial_fit."
+                    )
+                columns = np.searchsorted(known, lesson.classes)[lesson.labels]
+                targets = one_hot(columns, len(known))
+            else:
+                if not first:
+                    self._check_classes(lesson.classes)
+                known = lesson.classes
+                targets = lesson.targets(temperature, self.hard_weight)
+            self.classes_ = known
+            self._partial_fit(rows, targets, sample_weight)
+            self.temperature_ = temperature
         return self
 
     def _check_classes(self, classes: np.ndarray) -> None:
@@ -348,6 +352,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         return softmax(self.temperature_ * log_softmax(self.leaf_logits_, axis=1), axis=1)
 
     def _leaf_loss(self) -> LeafLoss:
+        from soft_students.students.soft_tree.kernel import CrossEntropyLeaves
+
         return CrossEntropyLeaves(self.mixture_weight)
 
     def _initial_leaves(

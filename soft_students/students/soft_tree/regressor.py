@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.random import RandomState
@@ -12,9 +12,11 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
-from soft_students.students.soft_tree.kernel import LeafLoss, SquaredErrorLeaves
 from soft_students.students.supervision import value_supervision
 from soft_students.transfer import Transfer
+
+if TYPE_CHECKING:
+    from soft_students.students.soft_tree.kernel import LeafLoss
 
 
 class SoftDecisionTreeRegressor(RegressorMixin, BaseSoftDecisionTree):
@@ -135,18 +137,19 @@ n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, d
         -------
         self
         """
-        rows = validate_data(self, X, dtype=[np.float64, np.float32])
-        asked = X if hasattr(X, "columns") else rows
-        targets, ask = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
-        if not (self.warm_start and hasattr(self, "gate_weights_")):
-            self._scale_targets(targets, sample_weight)
-        self._fit(
-            rows,
-            self._scaled(targets),
-            sample_weight,
-            None if ask is None else lambda copies: self._scaled(ask(copies)),
-            None,
-        )
+        with self._unchanged_on_failure():
+            rows = validate_data(self, X, dtype=[np.float64, np.float32])
+            asked = X if hasattr(X, "columns") else rows
+            targets, ask = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            if not (self.warm_start and hasattr(self, "gate_weights_")):
+                self._scale_targets(targets, sample_weight)
+            self._fit(
+                rows,
+                self._scaled(targets),
+                sample_weight,
+                None if ask is None else lambda copies: self._scaled(ask(copies)),
+                None,
+            )
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -173,13 +176,14 @@ n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, d
         -------
         self
         """
-        first = not hasattr(self, "gate_weights_")
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
-        asked = X if hasattr(X, "columns") else rows
-        targets, _ = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
-        if first:
-            self._scale_targets(targets, sample_weight)
-        self._partial_fit(rows, self._scaled(targets), sample_weight)
+        with self._unchanged_on_failure():
+            first = not hasattr(self, "gate_weights_")
+            rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+            asked = X if hasattr(X, "columns") else rows
+            targets, _ = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            if first:
+                self._scale_targets(targets, sample_weight)
+            self._partial_fit(rows, self._scaled(targets), sample_weight)
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -223,6 +227,8 @@ n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, d
         return (columns - self._target_mean) / self._target_deviation
 
     def _leaf_loss(self) -> LeafLoss:
+        from soft_students.students.soft_tree.kernel import SquaredErrorLeaves
+
         return SquaredErrorLeaves(self.mixture_weight)
 
     def _initial_leaves(
