@@ -9,8 +9,8 @@ process, on one thread; medians are given, and what counts are the ratios.
 Every form predicts probabilities of the same tree; the rows of PyPI's ``neural-trees``
 (benchmarks/requirements.txt) those of its own tree of the same depth, in each form that it has.
 The trees are trained for one epoch only: how far gates have hardened matters to the C greatest path
-alone. C is compiled with ``cc -O3``, and called for
-one row through ctypes, for many in a loop in C; without a compiler its rows are left out.
+alone. C is compiled with ``cc -O3``, and called for one row through ctypes, for many in a loop in
+C; without a compiler its rows are left out.
 """
 
 from __future__ import annotations

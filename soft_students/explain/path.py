@@ -189,7 +189,7 @@ def explain_path(
     >>> from soft_students import SoftDecisionTreeClassifier
     >>> from soft_students.explain import explain_path
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> student = SoftDecisionTreeClassifier(depth=2, random_state=0).fit(X, y)
+    >>> student = SoftDecisionTreeClassifier(depth=2, epochs=5, random_state=0).fit(X, y)
     >>> path = explain_path(student, X.iloc[0])
     >>> path.nodes[0], len(path.nodes), path.leaf == student.apply(X)[0]
     (np.int64(0), 3, np.True_)

@@ -118,7 +118,7 @@ class _Graph:
             leaf = self._add("ArgMax", paths, axis=1, keepdims=0)
             return self._add("Gather", self._number(tree.answers), leaf)
         if tree.prediction == "greedy":
-            return self._add("MatMul", paths, self._number(tree.answers))
+            return self._add("MatMul", paths, self._number(tree.answers[order]))
         outputs = self._add("MatMul", paths, self._number(tree.leaves[order]))
         if tree.temperature == 1:
             return outputs

@@ -80,11 +80,14 @@ def explain(
                 "--sample."
             )
         student = load(file)
-        dataset = None if data is None else read_data(data, data_dir, target)
+        rows = shape = None
+        if data is not None:
+            dataset = read_data(data, data_dir, target)
+            rows, shape = _test_rows(student, dataset), dataset.image_shape
         figure = plot_tree(
             student,
-            X=None if dataset is None else _test_rows(student, dataset),
-            image_shape=None if dataset is None else dataset.image_shape,
+            X=rows,
+            image_shape=shape,
             root=root or 0,
             max_depth=max_depth or 4,
         )
@@ -120,4 +123,10 @@ def explain(
 
 def _test_rows(student: Any, dataset: Dataset) -> Any:
     """Return the test rows, with the names of their columns if the student knows them."""
+    n_features = getattr(student, "n_features_in_", None)
+    if n_features not in (None, dataset.X_test.shape[1]):
+        raise click.ClickException(
+            f"{dataset.name} has {dataset.X_test.shape[1]} features, but the student takes "
+            f"{n_features}. Name the data that it was trained on: --data."
+        )
     return frames(dataset)[1] if hasattr(student, "feature_names_in_") else dataset.X_test

@@ -9,7 +9,7 @@ import pytest
 from soft_students import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 
 # Quotes, a trigraph, a digit after an escape, a comment's end and more than ASCII.
-AWKWARD = ['say "no"', "back\\slash", "??/", "é1", "*/ %s", "\n", ""]
+AWKWARD = ['say "no"', "back\\slash", "??/", "é1", "*/ %s", "\n1", ""]
 
 
 def drawn(student, n_features, *, dtype=np.float32, targets, offset=0.0, scale=2.0):
