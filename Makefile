@@ -34,7 +34,8 @@ mnist: $(VENV)/demo.stamp
 	$(BIN)/softkd distill --teacher softkd-mnist/teacher.pt --student soft_tree --data mnist --out softkd-mnist/tree.student
 
 bench: $(VENV)/test.stamp
-	$(BIN)/python benchmarks/speed/soft_tree_training.py
+	$(BIN)/python benchmarks/soft_tree_training.py --out benchmarks/results/soft_tree_training.json
+	$(BIN)/python benchmarks/soft_tree_prediction.py --out benchmarks/results/soft_tree_prediction.json
 
 clean:
 	rm -rf $(VENV) .demo softkd-mnist build *.egg-info

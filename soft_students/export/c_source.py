@@ -209,5 +209,5 @@ def _string_literal(text: str) -> str:
     swallow it. A question mark is escaped since two of them start a trigraph.
     """
     plain = set(range(0x20, 0x7F)) - set(b'"\\?')
-    escaped = [chr(b) if b in plain else f"\\{b:o}" for b in text.encode()]
+    escaped = [chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()]
     return '"' + "".join(escaped) + '"'
