@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 # torch is pinned in constraints.txt: an open range pulls gigabytes of CUDA on some machines.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Tests run one process a core, each with one thread: torch on tiny arrays gains nothing from more.
 .PHONY: demo test lint mnist bench clean
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
@@ -22,7 +23,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/softkd distill --teacher .demo/teacher.pt --student soft_tree --out .demo/tree.student --force
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

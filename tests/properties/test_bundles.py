@@ -43,13 +43,13 @@ def loads_the_same_or_refuses(data):
     assert dumps(again) == bundle()
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300, deadline=10_000)
 @given(st.lists(edits, min_size=1, max_size=5))
 def test_edited_bytes(changes):
     loads_the_same_or_refuses(edit(bundle(), changes))
 
 
-@settings(max_examples=100, deadline=1000)
+@settings(max_examples=100, deadline=10_000)
 @given(positions, positions, positions)
 def test_spliced_bytes(start, stop, place):
     data = bundle()
@@ -57,7 +57,7 @@ def test_spliced_bytes(start, stop, place):
     loads_the_same_or_refuses(data[:place] + data[start:stop] + data[place:])
 
 
-@settings(max_examples=100, deadline=1000)
+@settings(max_examples=100, deadline=10_000)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"PK\x03\x04", b"\x80\x04"]))
 def test_bytes_of_any_kind(data, start):
     loads_the_same_or_refuses(start + data)
@@ -80,7 +80,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200, deadline=10_000)
 @given(
     st.sampled_from(["student", "class", "params", "fitted", "written_by"]),
     st.sampled_from([None, "depth", "transfer", "classes", "temperature", "n_features"]),
