@@ -275,6 +275,8 @@ def test_interrupting_training_leaves_no_file(folder):
         ],
         stderr=subprocess.PIPE,
         text=True,
+        # a job in the background of a shell starts with SIGINT ignored, and would pass that on
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stderr is not None
     process.stderr.readline()  # "Data: ...": the work begins

@@ -36,7 +36,7 @@ def test_an_existing_file_is_kept_unless_told_otherwise(classifier, tmp_path):
 
 def test_a_failure_to_draw_leaves_no_file(classifier, tmp_path):
     figure = plot_tree(classifier)
-    figure.axes[0].text(0, 0, "$\\bad{")  # cannot be drawn
+    figure.axes[0].text(0, 0, "$\\bad$")  # cannot be drawn
     with pytest.raises(ValueError, match="bad"):
         save_picture(figure, tmp_path / "tree.png")
     assert not list(tmp_path.iterdir())
