@@ -175,12 +175,12 @@ def print_json(result: dict[str, Any]) -> None:
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "accuracy": ("accuracy", "{:.2%}".format),
     "agreement": ("agreement", "{:.2%}".format),
-    "kl_to_teacher": ("KL to teacher", "{:.4f}".format),
+    "kl_to_teacher": ("KL", "{:.4f}".format),
     "r2": ("R²", "{:.4f}".format),
     "r2_to_teacher": ("R² to teacher", "{:.4f}".format),
     "mse_to_teacher": ("MSE to teacher", "{:.4g}".format),
     "bytes": ("bytes", "{:,}".format),
-    "latency_us": ("µs a row", "{:,.0f}".format),
+    "latency_us": ("µs/row", "{:,.0f}".format),
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import sklearn
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -38,7 +39,7 @@ from softkd.options import (
 
 _TITLES = {
     "student": "student: distilled",
-    "labels_transfer": "labels, distorted too",
+    "labels_transfer": "labels + distorted",
     "labels": "labels alone",
 }
 
@@ -194,11 +195,11 @@ def _by_prediction(result: Distillation, data: Dataset) -> dict[str, float] | No
 
 
 def _table(result: Distillation, teacher: Teacher, data: Dataset) -> Table:
-    table = Table(title=f"{data.name}: {len(data.X_test)} test rows")
+    table = Table(box=SIMPLE_HEAD, title=f"{data.name}: {len(data.X_test)} test rows")
     table.add_column("", no_wrap=True)
     for name in next(iter(result.rows.values())):
         table.add_column(COLUMNS[name][0], justify="right")
-    table.add_column("training", justify="right")
+    table.add_column("time", justify="right")
     for name, row in result.rows.items():
         title = f"teacher: {teacher.name}" if name == "teacher" else _TITLES[name]
         seconds = f"{result.seconds[name]:.0f} s" if name in result.seconds else ""
