@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ _GAP = 0.62  # from a gate down to the next level
 _WIDEST = 11.0  # points: the width of a branch that all rows take
 _RARE = 0.1  # leaves with less than this part of an even share of the rows are not announced
 _CLASSES = 11  # points
+_SHORTEST = 4  # letters that are left of a class name
 _MOST_TICKS = 12
 
 
@@ -327,11 +329,17 @@ def _shortened(names: list[str], room: float) -> str:
     from soft_students.explain.canvas import text_width
 
     separator = " " if all(len(name) == 1 for name in names) else ", "
-    text = separator.join(names)
-    length = max(map(len, names))
-    while text_width(text, 0.8 * _CLASSES, bold=True) > room and length > 4:
-        length -= 1
-        text = separator.join(
+
+    def joined(length: int) -> str:
+        return separator.join(
             name if len(name) <= length else name[: length - 1].rstrip() + "…" for name in names
         )
-    return text
+
+    def fits(length: int) -> bool:
+        return text_width(joined(length), 0.8 * _CLASSES, bold=True) <= room
+
+    longest = max(map(len, names))
+    if longest <= _SHORTEST or fits(longest):
+        return joined(longest)
+    lengths = range(_SHORTEST, longest)
+    return joined(lengths[max(0, bisect_left(lengths, True, key=lambda n: not fits(n)) - 1)])
