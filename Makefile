@@ -30,9 +30,11 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-mnist: $(VENV)/demo.stamp
-	$(BIN)/softkd teach --data mnist --arch cnn --out softkd-mnist/teacher.pt
-	$(BIN)/softkd distill --teacher softkd-mnist/teacher.pt --student soft_tree --data mnist --out softkd-mnist/tree.student
+softkd-mnist/teacher.pt: | $(VENV)/demo.stamp
+	$(BIN)/softkd teach --data mnist --arch cnn --out $@
+
+mnist: softkd-mnist/teacher.pt
+	$(BIN)/softkd distill --teacher softkd-mnist/teacher.pt --student soft_tree --out softkd-mnist/tree.student --force
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python benchmarks/soft_tree_training.py --out benchmarks/results/soft_tree_training.json

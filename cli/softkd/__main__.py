@@ -2,37 +2,78 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import warnings
+from importlib import import_module
 from typing import Any
 
 import click
 
-from softkd.commands.datasets import datasets
-from softkd.commands.distill import distill
-from softkd.commands.evaluate import evaluate
-from softkd.commands.explain import explain
-from softkd.commands.export import export
-from softkd.commands.info import info
-from softkd.commands.predict import predict
-from softkd.commands.students import students
-from softkd.commands.teach import teach
+_COMMANDS = (
+    "teach",
+    "distill",
+    "evaluate",
+    "predict",
+    "explain",
+    "export",
+    "info",
+    "students",
+    "datasets",
+)
+
+#: What the library raises when the user can put it right; the text says how.
+_USER_ERRORS = (ValueError, TypeError, OSError, ImportError, ArithmeticError)
 
 
 class Commands(click.Group):
-    """A group whose failures are one line, and a traceback only with ``--debug``."""
+    """A group whose failures are one line, and a traceback only with ``--debug``.
+
+    A command is imported when it is called for, since torch takes seconds to import.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which one needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command: the function ``name`` of the module ``softkd.commands.name``."""
+        if cmd_name not in _COMMANDS:
+            return None
+        return getattr(import_module(f"softkd.commands.{cmd_name}"), cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or the one that was meant."""
+        near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+        if near and args[0] not in _COMMANDS:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        warnings.showwarning = _show_warning
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            if ctx.params.get("debug"):
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt:
+                click.echo("Interrupted. Files are written whole or not at all.", err=True)
+                ctx.exit(130)  # what a shell reports of a process that SIGINT ended
+            except (click.ClickException, click.exceptions.Exit, click.Abort):
                 raise
-            text = " ".join(str(error).split()) or type(error).__name__
-            raise click.ClickException(text) from error
+            except Exception as error:
+                # click ends quietly where the reader of a pipe has gone
+                if ctx.params["debug"] or getattr(error, "errno", None) == errno.EPIPE:
+                    raise
+                raise click.ClickException(_one_line(error)) from error
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if text and isinstance(error, _USER_ERRORS):
+        return text
+    return f"Unexpected {type(error).__name__}: {text} ('softkd --debug ...' shows where.)"
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -45,9 +86,6 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def main(debug: bool) -> None:
     """Distil a neural network into a small, fast, readable student."""
 
-
-for command in (teach, distill, evaluate, predict, explain, export, info, students, datasets):
-    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -1,21 +1,31 @@
-"""Options and parameter types that several commands share."""
+"""Options and parameter types that several commands share, and what they are turned into."""
 
 from __future__ import annotations
 
 import ast
 import difflib
 import json
+import math
 import os
+import platform
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
-from soft_students.datasets import Dataset, load_dataset
-from soft_students.teachers import Teacher, load_teacher
+from soft_students.datasets import Dataset, check_complete, load_dataset
+
+if TYPE_CHECKING:  # these import torch, which takes seconds and which predicting does without
+    from sklearn.base import BaseEstimator
+
+    from soft_students.teachers import Teacher
 
 
 class Setting(click.ParamType):
@@ -38,18 +48,47 @@ class Setting(click.ParamType):
         return name, text
 
 
-def check_settings(settings: Iterable[tuple[str, Any]], known: Iterable[str]) -> dict[str, Any]:
-    """Return settings as a dict; a name that the student lacks is bad usage."""
-    known = sorted(known)
-    for name, _ in settings:
+class Shape(click.ParamType):
+    """Sizes with commas between them, such as ``1,28,28``."""
+
+    name = "sizes"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """Return the sizes."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            shape = tuple(int(size) for size in value.split(","))
+        except ValueError:
+            shape = ()
+        if not shape or min(shape) < 1:
+            self.fail(f"{value!r} is not a shape, such as 1,28,28.", param, ctx)
+        return shape
+
+
+def make_student(
+    cls: type[BaseEstimator], presets: Mapping[str, Any], chosen: Iterable[tuple[str, Any]]
+) -> BaseEstimator:
+    """Return a student with the user's parameters; what it does not take is bad usage.
+
+    Presets, which the user did not ask for, are left out where the student has no such parameter.
+    """
+    known = sorted(cls().get_params(deep=False))
+    parameters = {name: value for name, value in presets.items() if name in known}
+    for name, value in chosen:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.BadParameter(
-                f"There is no parameter {name!r}.{hint} Parameters: {', '.join(known)}.",
-                param_hint="--set",
+            raise click.UsageError(
+                f"{cls.__name__} has no parameter {name!r}.{hint} It has: {', '.join(known)}."
             )
-    return dict(settings)
+        parameters[name] = value
+    student = cls(**parameters)
+    try:
+        student._validate_params()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return student
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,7 +97,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--target", metavar="COLUMN", help="Column of a table that holds the labels."),
         click.option(
             "--data-dir",
-            type=click.Path(exists=True, file_okay=False),
+            metavar="FOLDER",
             help="Folder of IDX files for mnist and fashion_mnist [default: $SOFTKD_DATA, the "
             "cache, then the network].",
         ),
@@ -73,13 +112,17 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--arch`` and ``--trust``, which say how to read a teacher file."""
+    """Add ``--arch``, ``--input-shape`` and ``--trust``, which say how to read a teacher file."""
     for option in (
         click.option(
             "--trust",
             is_flag=True,
-            help="Allow teacher files that can run code when they are loaded: pickles and "
-            "torch.export archives.",
+            help="Allow files that can run code when they are loaded, such as pickles.",
+        ),
+        click.option(
+            "--input-shape",
+            type=Shape(),
+            help="Of one input, for a teacher file that does not say: 1,28,28.",
         ),
         click.option(
             "--arch",
@@ -94,42 +137,70 @@ def teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--force`` and ``--json``."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        json_option,
         click.option("--force", is_flag=True, help="Replace an existing output file."),
     ):
         command = option(command)
     return command
 
 
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
+        command
+    )
+
+
 def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--threads``, and set torch's threads by it."""
+    """Add ``--threads``, and have torch use as many while the command runs."""
     return click.option(
         "--threads",
         type=click.IntRange(min=1),
-        default=torch.get_num_threads,
+        default=_torch_threads,
         callback=_set_threads,
         help="Threads of training [default: $OMP_NUM_THREADS, else all cores].",
     )(command)
 
 
+def _torch_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int) -> int:
-    torch.set_num_threads(value)
+    from soft_students.students.soft_tree.training import torch_threads
+
+    ctx.with_resource(torch_threads(value))
     return value
 
 
-def check_output(path: Path, force: bool) -> Path:
-    """Refuse an output that could not be written after the work is done."""
-    if path.is_dir():
-        raise click.ClickException(f"'{path}' is a folder; --out must be a file.")
-    if path.exists() and not force:
-        raise click.ClickException(f"'{path}' exists. Choose another --out, or pass --force.")
-    folder = path.resolve().parent
-    folder_above = folder
-    while not folder_above.exists():
-        folder_above = folder_above.parent
-    if not folder_above.is_dir() or not os.access(folder_above, os.W_OK | os.X_OK):
-        raise click.ClickException(f"Cannot write into the folder '{folder_above}'.")
-    folder.mkdir(parents=True, exist_ok=True)
+def check_output(path: Path, force: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:
+    """Refuse an output that could not be written after the work is done.
+
+    Its folder is made if need be. A file that is an input, too, is never replaced.
+    """
+    try:
+        if path.is_dir():
+            raise click.ClickException(f"'{path}' is a folder; --out must be a file.")
+        if path.exists():
+            if not path.is_file():
+                raise click.ClickException(f"'{path}' is a device or a pipe, not a file.")
+            if any(os.path.exists(name) and path.samefile(name) for name in inputs):
+                raise click.ClickException(f"'{path}' is read as well. Choose another --out.")
+            if not force:
+                raise click.ClickException(
+                    f"'{path}' exists. Choose another --out, or pass --force."
+                )
+        folder = path.resolve().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        # Permissions tell a superuser nothing, and not every file system takes files.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise click.ClickException(
+            f"Cannot write '{path}': {error.strerror or error}. Choose another --out."
+        ) from error
     return path
 
 
@@ -151,39 +222,110 @@ def read_data(
         remembered = known.get("data_dir")
         if data_dir is None and remembered and os.path.isdir(remembered):
             data_dir = remembered
+        if os.path.isabs(data) and not os.path.exists(data):
+            raise click.ClickException(
+                f"The teacher was trained on '{data}', which is no longer there. Name the data: "
+                "--data."
+            )
         click.echo(f"Data: {data}, on which the teacher was trained.", err=True)
-    return load_dataset(data, data_dir=data_dir, target=target)
+    dataset = load_dataset(data, data_dir=data_dir, target=target)
+    for rows in (dataset.X_train, dataset.X_test):
+        check_complete(rows, dataset.feature_names, f"'{data}'")
+    return dataset
 
 
-def read_teacher(path: str, arch: str | None, trust: bool, data: Dataset | None = None) -> Teacher:
-    """Load a teacher; what its file does not say comes from the data."""
+def read_teacher_and_data(
+    path: str,
+    arch: str | None,
+    input_shape: tuple[int, ...] | None,
+    trust: bool,
+    data: str | None,
+    data_dir: str | None,
+    target: str | None,
+) -> tuple[Teacher, Dataset]:
+    """Load both; what the file of one does not say, the other tells."""
+    from soft_students.teachers import load_teacher
+
     if arch is not None:
         # A console script does not look in the current folder, where the user's module lies.
         sys.path.append(os.getcwd())
-    teacher = load_teacher(path, arch=arch, trust=trust)
-    if data is not None and teacher.classes_ is None and data.classes is not None:
-        teacher.classes_ = data.classes
-    return teacher
+    dataset = None if data is None else read_data(data, data_dir, target)
+    teacher = load_teacher(
+        path,
+        arch=arch,
+        input_shape=input_shape,
+        trust=trust,
+        task=None if dataset is None else dataset.task,
+    )
+    if dataset is None:
+        dataset = read_data(None, data_dir, target, teacher)
+    if (
+        teacher.task == "classification"
+        and teacher.classes_ is None
+        and dataset.task == teacher.task
+    ):
+        outputs = teacher.logits(dataset.X_train[:1]).shape[1]
+        if dataset.classes is not None and outputs == len(dataset.classes):
+            teacher.classes_ = dataset.classes
+    return teacher, dataset
 
 
-def print_json(result: dict[str, Any]) -> None:
-    """Print one JSON object on stdout."""
-    click.echo(json.dumps(result, indent=2, default=str, allow_nan=False))
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    names = ("soft-students", "torch", "scikit-learn", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def print_json(result: Any) -> None:
+    """Print JSON on stdout; what is not a finite number becomes null."""
+    click.echo(json.dumps(_finite(result), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def plain_parameters(student: BaseEstimator) -> dict[str, Any]:
+    """Return a student's parameters as JSON values; objects as the text that makes them."""
+    return {
+        name: value if isinstance(value, (int, float, str, type(None))) else repr(value)
+        for name, value in student.get_params(deep=False).items()
+    }
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout, in full width unless a terminal limits it."""
+    table.box, table.show_edge, table.pad_edge = box.SIMPLE_HEAD, False, False
+    table.padding = (0, 1, 0, 0)  # a result table then fits into 80 columns
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
 
 
 #: Heading of each measure, and how it is shown.
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+_MEASURES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "accuracy": ("accuracy", "{:.2%}".format),
     "agreement": ("agreement", "{:.2%}".format),
-    "kl_to_teacher": ("KL", "{:.4f}".format),
+    "kl_to_teacher": ("KL to teacher", "{:.4f}".format),
     "r2": ("R²", "{:.4f}".format),
     "r2_to_teacher": ("R² to teacher", "{:.4f}".format),
     "mse_to_teacher": ("MSE to teacher", "{:.4g}".format),
     "bytes": ("bytes", "{:,}".format),
     "latency_us": ("µs/row", "{:,.0f}".format),
+    "seconds": ("time", "{:.0f} s".format),
 }
 
 
-def show(name: str, value: Any) -> str:
-    """Return one measure as text."""
-    return "" if value is None else COLUMNS[name][1](value)
+def result_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return a table of measures, one row a model."""
+    names = list(next(iter(rows.values())))
+    table = Table(title=title, title_justify="left")
+    table.add_column("", no_wrap=True)
+    for name in names:
+        table.add_column(_MEASURES[name][0], justify="right")
+    for model, row in rows.items():
+        shown = ("" if row[name] is None else _MEASURES[name][1](row[name]) for name in names)
+        table.add_row(model, *shown)
+    return table

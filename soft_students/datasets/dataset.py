@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -59,6 +59,41 @@ class Dataset:
     image_shape: tuple[int, ...] | None
     source: str
     task: Task = "classification"
+
+    def select(self, columns: Sequence[str]) -> Dataset:
+        """Return the data with these columns, in this order.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Of `feature_names`.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        ValueError
+            If columns are missing, or have no names.
+        """
+        names = list(columns)
+        if names == self.feature_names:
+            return self
+        missing = [name for name in names if name not in (self.feature_names or [])]
+        if missing:
+            raise ValueError(
+                f"{self.name!r} lacks {len(missing)} of the columns that a model was trained on: "
+                f"{', '.join(map(repr, missing[:10]))}. It has: "
+                f"{', '.join(map(repr, (self.feature_names or [])[:20])) or 'none with names'}."
+            )
+        order = [(self.feature_names or []).index(name) for name in names]
+        return replace(
+            self,
+            X_train=np.ascontiguousarray(self.X_train[:, order]),
+            X_test=np.ascontiguousarray(self.X_test[:, order]),
+            feature_names=names,
+        )
 
     def __repr__(self) -> str:
         kind = "regression" if self.classes is None else f"{len(self.classes)} classes"

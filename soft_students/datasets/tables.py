@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from soft_students.datasets.dataset import Dataset, Task
 from soft_students.datasets.tabular import as_float32, build_dataset, listed
@@ -44,14 +47,18 @@ def load_table(
     )
 
 
-def load_rows(path: str | os.PathLike[str]) -> pd.DataFrame | np.ndarray:
+def load_rows(
+    source: str | os.PathLike[str] | BinaryIO, columns: Sequence[str] | None = None
+) -> pd.DataFrame | np.ndarray:
     """Load rows without a target, to predict on.
 
     Parameters
     ----------
-    path : path-like
-        A CSV or Parquet file (a column that a student does not know, such as the target, may be
-        there), or an array: NPY, or NPZ with the array ``X``.
+    source : path-like or binary file object
+        A CSV or Parquet file, or an array: NPY, or NPZ with the array ``X``. A file object holds
+        CSV.
+    columns : sequence of str, default=None
+        Columns of a table to return, in this order, as float32. None returns all as they are.
 
     Returns
     -------
@@ -60,27 +67,47 @@ def load_rows(path: str | os.PathLike[str]) -> pd.DataFrame | np.ndarray:
     Raises
     ------
     OSError, ValueError, ImportError
-        If the file is missing, of another kind, damaged, or needs the extra ``tables``.
+        If the file is missing, of another kind, damaged, lacks a column, or needs the extra
+        ``tables``.
     """
-    path = Path(path)
+    if not isinstance(source, (str, os.PathLike)):
+        path = Path("standard input")
+        return _select(path, _read_csv(path, source.read()), columns)
+    path = Path(source)
     suffix = path.suffix.lower()
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
     if suffix in _READERS:
-        return _READERS[suffix](path)
+        return _select(path, _READERS[suffix](path), columns)
     if suffix not in (".npy", ".npz"):
         raise ValueError(f"'{path}' must be a file .csv, .parquet, .npz or .npy.")
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
-            rows = loaded["X"] if suffix == ".npz" else loaded
+            # by what the file is, whichever way it is called
+            rows = loaded["X"] if isinstance(loaded, NpzFile) else loaded
     except KeyError:
         raise ValueError(f"'{path}' holds no array 'X'.") from None
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"'{path}' cannot be read as an array: {error}") from error
     if rows.ndim != 2:
         raise ValueError(f"'{path}' must hold an array of 2 dimensions; it has {rows.ndim}.")
     return rows
+
+
+def _select(path: Path, frame: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
+    if columns is None:
+        return frame
+    pd = _needs("pandas", "tables")
+    frame = frame.rename(columns=str)
+    names = list(columns)
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"'{path}' lacks {len(missing)} of the columns that the student was trained on: "
+            f"{listed(missing)}. It has: {listed(list(frame.columns))}."
+        )
+    return pd.DataFrame(_features(path, frame[names]), columns=names)
 
 
 def _needs(module: str, what: str) -> ModuleType:
@@ -92,19 +119,24 @@ def _needs(module: str, what: str) -> ModuleType:
         ) from error
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, content: bytes | None = None) -> pd.DataFrame:
+    """Read a file, or its content where it has been read already."""
     pd = _needs("pandas", "CSV files")
+
+    def source() -> Path | io.BytesIO:
+        return path if content is None else io.BytesIO(content)
+
     # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
     options: dict[str, Any] = {"encoding": "utf-8-sig", "low_memory": False}
     try:
         # The names by themselves first: reading the table renames those that occur twice.
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, na_filter=False, **options)
+        header = pd.read_csv(source(), header=None, nrows=1, dtype=str, na_filter=False, **options)
         _check_names(path, header.iloc[0].tolist())
         with warnings.catch_warnings():
             # Rows longer than the header: without these two lines the values would shift by one
             # column, or the last would be dropped, without a word.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, index_col=False, **options)
+            return pd.read_csv(source(), index_col=False, **options)
     except pd.errors.EmptyDataError:
         raise ValueError(f"'{path}' is empty. A CSV file needs a line of column names.") from None
     except UnicodeDecodeError as error:

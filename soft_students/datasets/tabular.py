@@ -112,6 +112,32 @@ def as_float32(values: np.ndarray, what: str) -> np.ndarray:
     return converted
 
 
+def check_complete(X: np.ndarray, feature_names: Sequence[str] | None, what: str) -> None:
+    """Refuse rows with missing values.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    feature_names : sequence of str or None
+        For the message; columns are counted from 1 without.
+    what : str
+        Where the rows come from, for the message.
+
+    Raises
+    ------
+    ValueError
+        If a value is NaN; says in which columns.
+    """
+    missing = np.isnan(X)
+    columns = np.flatnonzero(missing.any(axis=0)).tolist()
+    if columns:
+        names = [str(i + 1) if feature_names is None else feature_names[i] for i in columns]
+        raise ValueError(
+            f"{what} has no value (NaN) in {missing.any(axis=1).sum()} of {len(X)} rows, in the "
+            f"columns {listed(names)}. Remove or complete such rows."
+        )
+
+
 def listed(names: Sequence[str], limit: int = 20) -> str:
     """Return the names for a message, not more of them than one wants to read."""
     text = ", ".join(repr(name) for name in names[:limit])

@@ -127,7 +127,11 @@ class TorchTeacher(Teacher):
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ValueError, IndexError, AssertionError) as error:
-            hint = "" if self.input_shape else " If it takes another shape, pass input_shape."
+            hint = (
+                ""
+                if self.input_shape
+                else " If it takes another shape, pass input_shape (--input-shape)."
+            )
             raise ValueError(
                 f"The teacher {self.name!r} failed on inputs of shape {tuple(batch.shape)}: "
                 f"{last_line(error)}.{hint}"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from soft_students.datasets import available_datasets
-from softkd.options import print_json
+from softkd.options import json_option, print_json, print_table
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 def datasets(as_json: bool) -> None:
     """List the data sets known by name; a path of a .csv, .parquet or .npz table works too."""
     known = available_datasets()
@@ -21,4 +20,4 @@ def datasets(as_json: bool) -> None:
     table = Table("data", "what it is")
     for name, summary in known.items():
         table.add_row(name, summary)
-    Console().print(table)
+    print_table(table)

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from pathlib import Path
 from typing import Any
 
 import click
-import sklearn
-import torch
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+from sklearn.base import BaseEstimator
 
-import soft_students
-from soft_students.datasets import Dataset
-from soft_students.distillation import Distillation, frames
 from soft_students.distillation import distill as run
 from soft_students.persistence import save
 from soft_students.students import available, get_student
-from soft_students.teachers import Teacher
 from softkd.options import (
-    COLUMNS,
     Setting,
     check_output,
-    check_settings,
     data_options,
+    make_student,
     output_options,
+    plain_parameters,
     print_json,
-    read_data,
-    read_teacher,
-    show,
+    print_table,
+    read_teacher_and_data,
+    result_table,
     teacher_options,
     threads_option,
+    versions,
 )
 
 _TITLES = {
@@ -57,11 +48,17 @@ _TITLES = {
     type=click.Path(path_type=Path),
     help="The student file [default: STUDENT-DATA.student].",
 )
-@click.option("--depth", type=click.IntRange(1, 16), help="Of a tree.")
-@click.option("--temperature", type=float, help="Of the soft targets.")
-@click.option("--hard-weight", type=click.FloatRange(0, 1), help="Of the true labels.")
-@click.option("--epochs", type=click.IntRange(min=1))
-@click.option("--prediction", type=click.Choice(["expectation", "greatest_path", "greedy"]))
+@click.option("--depth", type=click.IntRange(1, 16), help="Of a tree: levels of gates.")
+@click.option("--temperature", type=float, help="Of the soft targets; above 0.")
+@click.option(
+    "--hard-weight", type=click.FloatRange(0, 1), help="Of the true labels beside the soft targets."
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training rows.")
+@click.option(
+    "--prediction",
+    type=click.Choice(["expectation", "greatest_path", "greedy"]),
+    help="How a soft tree is read.",
+)
 @click.option(
     "--transfer",
     type=click.Choice(["auto", "none"]),
@@ -103,6 +100,7 @@ def distill(
     baseline: bool,
     seed: int,
     arch: str | None,
+    input_shape: tuple[int, ...] | None,
     trust: bool,
     threads: int,
     force: bool,
@@ -110,22 +108,30 @@ def distill(
 ) -> None:
     """Train a student on a teacher's soft targets, write it, and compare it on the test set.
 
+    Images have settings of their own, which options given here override; 'softkd info' shows those
+    of a student.
+
     With --json, stdout holds one object: accuracy, agreement, kl_to_teacher, bytes and latency_us
     of the student; the same keys under "teacher", "labels" (the same student trained on labels
-    alone) and, for images, "labels_transfer"; "accuracy_by_prediction" of a soft tree;
-    "parameters", "seconds", "threads", "seed", "data", "out" and "versions".
+    alone) and, for images, "labels_transfer" (on labels, with the distorted images too);
+    "accuracy_by_prediction" of a soft tree; "student", "parameters", "seconds", "threads", "seed",
+    "data", "out" and "versions". What is unknown is null. Of values, the first three keys are r2,
+    r2_to_teacher and mse_to_teacher.
     """
     if out is not None:
-        check_output(out, force)
-    teacher = read_teacher(teacher_path, arch, trust)
-    dataset = read_data(data, data_dir, target, teacher)
-    if teacher.classes_ is None and dataset.classes is not None:
-        teacher.classes_ = dataset.classes
+        check_output(out, force, inputs=[teacher_path])
+    teacher, dataset = read_teacher_and_data(
+        teacher_path, arch, input_shape, trust, data, data_dir, target
+    )
     if out is None:
-        out = check_output(Path(f"{student}-{Path(dataset.name).stem}.student"), force)
+        name = f"{student}-{Path(dataset.name).stem}.student"
+        out = check_output(Path(name), force, inputs=[teacher_path])
     entry = get_student(student)
-    estimator_class = entry.regressor if teacher.task == "regression" else entry.classifier
-    known = estimator_class().get_params()
+    presets: dict[str, Any] = {"random_state": seed, "verbose": 1}
+    if dataset.image_shape is not None and entry.image_settings is not None:
+        presets |= entry.image_settings(dataset.image_shape, len(dataset.X_train))
+    if transfer == "none":
+        presets["transfer"] = None
     options = {
         "depth": depth,
         "temperature": temperature,
@@ -134,83 +140,55 @@ def distill(
         "prediction": prediction,
     }
     chosen = [(name, value) for name, value in options.items() if value is not None]
-    parameters: dict[str, Any] = {"random_state": seed, "verbose": 1}
-    if dataset.image_shape is not None and entry.image_settings is not None:
-        parameters |= entry.image_settings(dataset.image_shape, len(dataset.X_train))
-    if transfer == "none" and "transfer" in known:
-        parameters["transfer"] = None
-    parameters |= check_settings([*chosen, *settings], known)
-    parameters = {name: value for name, value in parameters.items() if name in known}
+    learner = make_student(
+        entry.regressor if teacher.task == "regression" else entry.classifier,
+        presets,
+        [*chosen, *settings],
+    )
+
+    def keep(trained: BaseEstimator) -> None:
+        if "verbose" in trained.get_params(deep=False):
+            trained.set_params(verbose=0)
+        save(trained, out, overwrite=force)
+        click.echo(f"Written: {out}", err=True)
+        if baseline:
+            click.echo(
+                "Now the same student from labels alone, to compare (not with --no-baseline).",
+                err=True,
+            )
+
     start = time.perf_counter()
-    result = run(estimator_class(**parameters), teacher, dataset, baselines=baseline)
-    result.student.set_params(verbose=0)
-    save(result.student, out, overwrite=force)
-    by_prediction = _by_prediction(result, dataset)
+    result = run(learner, teacher, dataset, baselines=baseline, on_student=keep)
+    seconds = {**result.seconds, "total": time.perf_counter() - start}
+    by_prediction = result.accuracy_by_prediction
     if as_json:
+        others = {name: row for name, row in result.rows.items() if name != "student"}
         print_json(
             {
                 **result.rows["student"],
                 "accuracy_by_prediction": by_prediction,
-                **{name: row for name, row in result.rows.items() if name != "student"},
+                **others,
                 "student": student,
                 "data": dataset.name,
                 "out": str(out),
-                "parameters": {
-                    name: value if isinstance(value, (int, float, str, type(None))) else repr(value)
-                    for name, value in result.student.get_params(deep=False).items()
-                },
-                "seconds": {**result.seconds, "total": time.perf_counter() - start},
+                "parameters": plain_parameters(result.student),
+                "seconds": seconds,
                 "threads": threads,
                 "seed": seed,
-                "versions": _versions(),
+                "versions": versions(),
             }
         )
         return
-    console = Console()
-    console.print(_table(result, teacher, dataset))
-    if by_prediction:
-        console.print(
-            "Accuracy of the student by "
-            + ", ".join(
-                f"{name.replace('_', ' ')} {100 * value:.2f} %"
-                for name, value in by_prediction.items()
-            ),
-            highlight=False,
+    titles = {"teacher": f"teacher: {teacher.name}", **_TITLES}
+    print_table(
+        result_table(
+            f"{dataset.name}: {len(dataset.X_test)} test rows",
+            {
+                titles[name]: {**row, "seconds": result.seconds.get(name)}
+                for name, row in result.rows.items()
+            },
         )
-    console.print(f"Written: {os.fspath(out)}", highlight=False)
-
-
-def _by_prediction(result: Distillation, data: Dataset) -> dict[str, float] | None:
-    """Return the accuracy of a soft tree by each way of reading it."""
-    student = result.student
-    if not (hasattr(student, "prediction") and "accuracy" in result.rows["student"]):
-        return None
-    asked, X_test = student.prediction, frames(data)[1]
-    accuracies = {}
-    for prediction in ("expectation", "greatest_path", "greedy"):
-        student.prediction = prediction
-        accuracies[prediction] = float(student.score(X_test, data.y_test))
-    student.prediction = asked
-    return accuracies
-
-
-def _table(result: Distillation, teacher: Teacher, data: Dataset) -> Table:
-    table = Table(box=SIMPLE_HEAD, title=f"{data.name}: {len(data.X_test)} test rows")
-    table.add_column("", no_wrap=True)
-    for name in next(iter(result.rows.values())):
-        table.add_column(COLUMNS[name][0], justify="right")
-    table.add_column("time", justify="right")
-    for name, row in result.rows.items():
-        title = f"teacher: {teacher.name}" if name == "teacher" else _TITLES[name]
-        seconds = f"{result.seconds[name]:.0f} s" if name in result.seconds else ""
-        table.add_row(title, *(show(key, value) for key, value in row.items()), seconds)
-    return table
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "soft-students": soft_students.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "scikit-learn": sklearn.__version__,
-    }
+    )
+    if by_prediction:
+        each = (f"{name.replace('_', ' ')} {value:.2%}" for name, value in by_prediction.items())
+        click.echo(f"Accuracy of the student by {', '.join(each)}")

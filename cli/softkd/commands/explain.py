@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from soft_students.datasets import Dataset
-from soft_students.distillation import frames
+from soft_students.distillation import held_out_rows
 from soft_students.explain import (
     PICTURE_SUFFIXES,
     explain_path,
@@ -129,4 +129,4 @@ def _test_rows(student: Any, dataset: Dataset) -> Any:
             f"{dataset.name} has {dataset.X_test.shape[1]} features, but the student takes "
             f"{n_features}. Name the data that it was trained on: --data."
         )
-    return frames(dataset)[1] if hasattr(student, "feature_names_in_") else dataset.X_test
+    return held_out_rows(student, dataset)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from soft_students.distillation import frames
+from soft_students.distillation import held_out_rows
 from soft_students.export import compare_to_student, to_c, to_numpy, to_onnx, to_soft_tree
 from soft_students.persistence import load
 from softkd.options import check_output, data_options, output_options, print_json, read_data
@@ -93,7 +93,7 @@ def export(
         "weights": weights or student.gate_weights_.dtype.name,
     }
     if dataset is not None:
-        X_test = frames(dataset)[1] if hasattr(student, "feature_names_in_") else dataset.X_test
+        X_test = held_out_rows(student, dataset)
         exported = to_soft_tree(student, prediction=prediction, weights=weights)
         result["comparison"] = compare_to_student(student, exported, X_test, dataset.y_test)
     if as_json:

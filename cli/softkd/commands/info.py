@@ -6,19 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from soft_students.persistence import BundleError, load
-from soft_students.teachers import EnsembleTeacher, load_teacher
-from softkd.options import print_json
+from softkd.options import json_option, plain_parameters, print_json, print_table
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.argument("file", type=click.Path())
+@json_option
 def info(file: str, as_json: bool) -> None:
-    """Say what a student or teacher FILE is, without running code from it."""
+    """Say what a student or teacher FILE is, without running code from it.
+
+    --json prints "file", "bytes", "kind", "classes" and "features"; of a student also "class",
+    "feature_names" and "parameters"; of a teacher "name", "members", "input_range", "accuracy" and
+    "data".
+    """
     try:
         described = _student(file)
     except BundleError as no_student:
@@ -33,32 +36,34 @@ def info(file: str, as_json: bool) -> None:
         return
     table = Table(show_header=False)
     for name, value in described.items():
-        shown = (
-            ", ".join(f"{key}={item}" for key, item in value.items())
-            if isinstance(value, dict)
-            else str(value)
-        )
-        table.add_row(name, shown)
-    Console().print(table)
+        table.add_row(name, _shown(value))
+    print_table(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {_shown(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
 def _student(file: str) -> dict[str, Any]:
     student = load(file)
-    parameters = student.get_params(deep=False)
-    classes = getattr(student, "classes_", None)
+    classes, names = getattr(student, "classes_", None), getattr(student, "feature_names_in_", None)
     return {
         "kind": "student",
         "class": type(student).__name__,
         "classes": None if classes is None else classes.tolist(),
         "features": student.n_features_in_,
-        "parameters": {
-            name: value if isinstance(value, (int, float, str, type(None))) else repr(value)
-            for name, value in parameters.items()
-        },
+        "feature_names": None if names is None else names.tolist(),
+        "parameters": plain_parameters(student),
     }
 
 
 def _teacher(file: str) -> dict[str, Any]:
+    from soft_students.teachers import EnsembleTeacher, load_teacher  # imports torch
+
     teacher = load_teacher(file)
     record = teacher.record
     return {

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from soft_students.students import available
-from softkd.options import print_json
+from softkd.options import json_option, print_json, print_table
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 def students(as_json: bool) -> None:
     """List the students and what each is good for."""
     entries = available().values()
@@ -31,4 +30,4 @@ def students(as_json: bool) -> None:
     for entry in entries:
         names = f"{entry.classifier.__name__}\n{entry.regressor.__name__}"
         table.add_row(entry.name, names, entry.summary)
-    Console().print(table)
+    print_table(table)

@@ -19,6 +19,7 @@ from softkd.options import (
     print_json,
     read_data,
     threads_option,
+    versions,
 )
 
 
@@ -35,9 +36,9 @@ from softkd.options import (
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="Networks to train; several make an ensemble.",
+    help="Networks to train, from different seeds; several make an ensemble.",
 )
-@click.option("--seed", default=0, show_default=True, help="Random seed.")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the first.")
 @click.option("--epochs", type=click.IntRange(min=1), help="[default: chosen by --arch]")
 @threads_option
 @output_options
@@ -58,10 +59,13 @@ def teach(
 
     The epoch is chosen on a validation split of the training data; the test set is measured once,
     at the end.
+
+    --json prints "accuracy" (on the test set), "validation_accuracy", "teacher", "members", "data",
+    "out", "bytes" (of the file), "seconds", "threads", "seed" and "versions".
     """
     if data is None:
         raise click.UsageError("Name the data to train on: --data.")
-    check_output(out, force)
+    check_output(out, force, inputs=[data])
     dataset = read_data(data, data_dir, target)
     if dataset.classes is None:
         raise click.ClickException(
@@ -85,28 +89,31 @@ def teach(
             "data": os.path.abspath(data) if os.path.exists(data) else data,
             "data_dir": None if data_dir is None else os.path.abspath(data_dir),
             "target": target,
+            "feature_names": dataset.feature_names,
         },
     )
     seconds = time.perf_counter() - start
     accuracy = record_test_accuracy(teacher, dataset.X_test, dataset.y_test)
     save_teacher(teacher, out, overwrite=force)
     if as_json:
+        known = {} if teacher.record is None else teacher.record.accuracy
         print_json(
             {
-                "out": str(out),
-                "teacher": teacher.name,
-                "data": dataset.name,
                 "accuracy": accuracy,
-                "validation_accuracy": None
-                if teacher.record is None
-                else teacher.record.accuracy.get("validation"),
+                "validation_accuracy": known.get("validation"),
+                "teacher": teacher.name,
+                "members": seeds,
+                "data": dataset.name,
+                "out": str(out),
+                "bytes": out.stat().st_size,
                 "seconds": seconds,
                 "threads": threads,
                 "seed": seed,
+                "versions": versions(),
             }
         )
     else:
         click.echo(
-            f"{out}: {teacher.name} on {dataset.name}, test accuracy {100 * accuracy:.2f} %, "
-            f"trained in {seconds:.0f} s"
+            f"{out}: {teacher.name} on {dataset.name}, test accuracy {accuracy:.2%}, trained in "
+            f"{seconds:.0f} s"
         )

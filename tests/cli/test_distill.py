@@ -1,0 +1,243 @@
+"""The main job from the command line."""
+
+import json
+import shutil
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from torch import nn
+
+from soft_students import load
+from soft_students.datasets import load_dataset
+
+MEASURES = {"accuracy", "agreement", "kl_to_teacher", "bytes", "latency_us"}
+KEYS = MEASURES | {
+    "accuracy_by_prediction",
+    "teacher",
+    "labels",
+    "student",
+    "data",
+    "out",
+    "parameters",
+    "seconds",
+    "threads",
+    "seed",
+    "versions",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return the current folder, which is empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_teacher_and_a_students_name_are_enough(done, folder, teacher):
+    shutil.copy(teacher, "t.pt")
+    result = done("distill", "--teacher", "t.pt", "--student", "soft_tree", "--epochs", 1)
+    for row in ("teacher: mlp", "student: distilled", "labels + distorted", "labels alone"):
+        assert row in result.stdout
+    assert "KL to teacher" in result.stdout
+    assert "greatest path" in result.stdout
+    assert "digits, on which the teacher was trained" in result.stderr
+    assert {path.name for path in folder.iterdir()} == {"t.pt", "soft_tree-digits.student"}
+
+
+def test_json_has_stable_keys_and_is_all_of_stdout(done, folder, teacher, fast):
+    result = done("distill", "--teacher", teacher, *fast, "--out", "new/s", "--json", "--seed", 7)
+    said = json.loads(result.stdout)
+    assert set(said) == KEYS
+    assert set(said["teacher"]) == set(said["labels"]) == MEASURES
+    assert set(said["seconds"]) == {"student", "labels", "total"}
+    assert set(said["versions"]) == {"python", "soft-students", "torch", "scikit-learn", "numpy"}
+    assert (said["student"], said["data"], said["out"]) == ("soft_tree", "digits", "new/s")
+    assert said["seed"] == said["parameters"]["random_state"] == 7
+    assert said["parameters"]["depth"] == 3
+    student, digits = load("new/s"), load_dataset("digits")
+    assert said["bytes"] == (folder / "new" / "s").stat().st_size
+    assert said["accuracy"] == np.mean(student.predict(digits.X_test) == digits.y_test)
+    assert student.verbose == 0
+
+
+def test_every_way_to_predict_is_measured_and_the_chosen_one_counts(done, folder, teacher, fast):
+    arguments = ("--teacher", teacher, *fast, "--no-baseline", "--out", "s", "--json")
+    said = json.loads(done("distill", *arguments, "--prediction", "greedy").stdout)
+    student, digits = load("s"), load_dataset("digits")
+    assert student.prediction == "greedy"
+    assert said["accuracy"] == said["accuracy_by_prediction"]["greedy"]
+    for prediction, accuracy in said["accuracy_by_prediction"].items():
+        student.prediction = prediction
+        assert accuracy == np.mean(student.predict(digits.X_test) == digits.y_test)
+
+
+def test_the_same_seed_gives_the_same_file(done, folder, teacher):
+    settings = ("--depth", 2, "--epochs", 1, "--no-baseline")
+    for out, seed in (("a", 1), ("b", 1), ("c", 2)):
+        done("distill", "--teacher", teacher, *settings, "--out", out, "--seed", seed)
+    a, b, c = ((folder / out).read_bytes() for out in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_images_get_settings_of_their_own_which_options_override(done, folder, teacher):
+    arguments = ("--teacher", teacher, "--depth", 2, "--epochs", 1, "--json", "--force")
+    preset = json.loads(done("distill", *arguments).stdout)
+    assert "ImageDistortion" in preset["parameters"]["transfer"]
+    assert set(preset["labels_transfer"]) == MEASURES
+    assert preset["parameters"]["epochs"] == 1
+    chosen = ("--transfer", "none", "--temperature", "1.25", "--set", "standardize=true")
+    said = json.loads(done("distill", *arguments, *chosen, "--set", "batch_size=99").stdout)
+    assert said["parameters"]["transfer"] is None
+    assert said["parameters"]["temperature"] == 1.25
+    assert said["parameters"]["standardize"] is True
+    assert said["parameters"]["batch_size"] == 99
+    assert "labels_transfer" not in said
+
+
+def test_threads_are_as_asked_and_given_back(done, folder, teacher, fast, monkeypatch):
+    before = torch.get_num_threads()
+    arguments = ("--teacher", teacher, *fast, "--no-baseline", "--json", "--force")
+    assert json.loads(done("distill", *arguments, "--threads", 1).stdout)["threads"] == 1
+    assert json.loads(done("distill", *arguments).stdout)["threads"] == before
+    assert torch.get_num_threads() == before
+
+
+# -- tables -----------------------------------------------------------------------------------
+
+
+def test_a_table_in_another_order_teaches_the_same(done, folder, table_teacher, reversed_table):
+    settings = ("--depth", 2, "--epochs", 3, "--no-baseline", "--json")
+    straight = done("distill", "--teacher", table_teacher, *settings, "--out", "straight")
+    turned = done(
+        "distill", "--teacher", table_teacher, "--data", reversed_table, "--target", "species",
+        *settings, "--out", "turned",
+    )  # fmt: skip
+    assert json.loads(turned.stdout)["teacher"]["accuracy"] > 0.8
+    assert (folder / "straight").read_bytes() == (folder / "turned").read_bytes()
+    measured = [json.loads(result.stdout)["accuracy"] for result in (straight, turned)]
+    assert measured[0] == measured[1]
+
+
+def test_a_table_that_lacks_a_column_of_the_teacher_is_refused(softkd, folder, iris, table_teacher):
+    iris.drop(columns="petal width (cm)").assign(other=1).to_csv("other.csv", index=False)
+    result = softkd(
+        "distill", "--teacher", table_teacher, "--data", "other.csv", "--target", "species"
+    )
+    assert result.exit_code == 1
+    assert "'petal width (cm)'" in result.stderr
+
+
+def test_the_table_of_the_teacher_is_found_from_anywhere(done, softkd, folder, iris, fast):
+    iris.to_csv("here.csv", index=False)
+    done("teach", "--data", "here.csv", "--target", "species", "--epochs", 1, "--out", "t.pt")
+    (folder / "below").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder / "below")
+        done("distill", "--teacher", "../t.pt", *fast, "--no-baseline")
+        assert (folder / "below" / "soft_tree-here.student").exists()
+    (folder / "here.csv").unlink()
+    result = softkd("distill", "--teacher", "t.pt", *fast)
+    assert result.exit_code == 1
+    assert "no longer there" in result.stderr
+    assert "--data" in result.stderr
+
+
+def test_missing_values_are_named_by_column(softkd, folder, iris, table_teacher):
+    incomplete = iris.copy()
+    incomplete.iloc[3, 0] = np.nan
+    incomplete.to_csv("nan.csv", index=False)
+    result = softkd(
+        "distill", "--teacher", table_teacher, "--data", "nan.csv", "--target", "species"
+    )
+    assert result.exit_code == 1
+    assert "'sepal length (cm)'" in result.stderr
+    assert "NaN" in result.stderr
+    assert not list(folder.glob("*.student"))
+
+
+# -- foreign teachers -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def factory(folder, monkeypatch):
+    """Write a module with the factory of a convolutional network of digits; return its net."""
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    (folder / "ournet.py").write_text(
+        "from torch import nn\n\n\n"
+        "def make():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 10))\n"
+    )
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 10))
+    torch.save(net.state_dict(), "state.pt")
+    return net
+
+
+def test_a_state_dict_needs_a_factory_and_perhaps_a_shape(softkd, done, factory, fast):
+    arguments = ("distill", "--teacher", "state.pt", "--data", "digits", *fast, "--no-baseline")
+    without_factory = softkd(*arguments)
+    assert without_factory.exit_code == 1
+    assert "--arch" in without_factory.stderr
+    without_shape = softkd(*arguments, "--arch", "ournet:make")
+    assert without_shape.exit_code == 1
+    assert "--input-shape" in without_shape.stderr
+    taken = done(*arguments, "--arch", "ournet:make", "--input-shape", "1,8,8", "--json")
+    digits = load_dataset("digits")
+    with torch.no_grad():
+        logits = factory(torch.from_numpy(digits.X_test).view(-1, 1, 8, 8))
+    expected = np.mean(logits.argmax(1).numpy() == digits.y_test)
+    assert json.loads(taken.stdout)["teacher"]["accuracy"] == expected
+
+
+def test_labels_that_the_teacher_does_not_name_are_those_of_the_data(done, folder, iris, fast):
+    iris.to_csv("iris.csv", index=False)
+    torch.manual_seed(0)
+    torch.jit.script(nn.Linear(4, 3)).save("script.pt")
+    said = json.loads(
+        done(
+            "distill", "--teacher", "script.pt", "--data", "iris.csv", "--target", "species",
+            *fast, "--no-baseline", "--out", "s", "--json",
+        ).stdout
+    )  # fmt: skip
+    assert load("s").classes_.tolist() == ["setosa", "versicolor", "virginica"]
+    assert 0 < said["teacher"]["accuracy"] < 1
+
+
+def test_a_trusted_estimator_with_named_columns_teaches(done, folder, iris, reversed_table, fast):
+    X, y = iris.drop(columns="species"), iris["species"]
+    joblib.dump(LogisticRegression(max_iter=500).fit(X, y), "model.joblib")
+    result = done(
+        "distill", "--teacher", "model.joblib", "--trust", "--data", reversed_table,
+        "--target", "species", *fast, "--json",
+    )  # fmt: skip
+    assert json.loads(result.stdout)["teacher"]["accuracy"] > 0.9
+    assert "Warning" not in result.stderr
+
+
+def test_values_are_learnt_from_a_regressor(done, folder, fast):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(80, 3)), columns=list("abc"))
+    X.assign(y=X.sum(axis=1)).to_csv("values.csv", index=False)
+    joblib.dump(LinearRegression().fit(X, X.sum(axis=1)), "model.joblib")
+    result = done(
+        "distill", "--teacher", "model.joblib", "--trust", "--data", "values.csv",
+        "--target", "y", "--depth", 2, "--epochs", 3, "--json",
+    )  # fmt: skip
+    said = json.loads(result.stdout)
+    assert {"r2", "r2_to_teacher", "mse_to_teacher", "bytes", "latency_us"} < set(said)
+    assert said["teacher"]["r2"] == pytest.approx(1)
+    assert said["accuracy_by_prediction"] is None
+
+
+def test_a_teacher_of_labels_is_not_asked_about_values(softkd, folder, teacher):
+    rng = np.random.default_rng(0)
+    pd.DataFrame(rng.normal(size=(40, 65))).to_csv("values.csv", index=False)
+    result = softkd("distill", "--teacher", teacher, "--data", "values.csv", "--target", "64")
+    assert result.exit_code == 1
+    assert "predicts labels" in result.stderr
