@@ -17,6 +17,7 @@ _COMMANDS = (
     "predict",
     "explain",
     "export",
+    "reproduce",
     "info",
     "students",
     "datasets",

@@ -208,15 +208,16 @@ def read_data(
     data: str | None,
     data_dir: str | None,
     target: str | None,
-    teacher: Teacher | None = None,
+    trained_on: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """Load the data that the user named, or those that the teacher was trained on."""
+    """Load the data that the user named, or what a teacher or student says it was trained on."""
     if data is None:
-        known = {} if teacher is None or teacher.record is None else teacher.record.data
+        known = trained_on or {}
         data = known.get("data")
-        if data is None:
+        if not isinstance(data, str):
             raise click.UsageError(
-                "The teacher file does not say which data it was trained on. Name them: --data."
+                "The file of the model does not say which data it was trained on. Name them: "
+                "--data."
             )
         target = target or known.get("target")
         remembered = known.get("data_dir")
@@ -224,10 +225,10 @@ def read_data(
             data_dir = remembered
         if os.path.isabs(data) and not os.path.exists(data):
             raise click.ClickException(
-                f"The teacher was trained on '{data}', which is no longer there. Name the data: "
+                f"The model was trained on '{data}', which is no longer there. Name the data: "
                 "--data."
             )
-        click.echo(f"Data: {data}, on which the teacher was trained.", err=True)
+        click.echo(f"Data: {data}, on which the model was trained.", err=True)
     dataset = load_dataset(data, data_dir=data_dir, target=target)
     for rows in (dataset.X_train, dataset.X_test):
         check_complete(rows, dataset.feature_names, f"'{data}'")
@@ -258,7 +259,8 @@ def read_teacher_and_data(
         task=None if dataset is None else dataset.task,
     )
     if dataset is None:
-        dataset = read_data(None, data_dir, target, teacher)
+        known = None if teacher.record is None else teacher.record.data
+        dataset = read_data(None, data_dir, target, known)
     if (
         teacher.task == "classification"
         and teacher.classes_ is None
@@ -268,6 +270,20 @@ def read_teacher_and_data(
         if dataset.classes is not None and outputs == len(dataset.classes):
             teacher.classes_ = dataset.classes
     return teacher, dataset
+
+
+def describe_data(
+    dataset: Dataset, data: str, data_dir: str | None, target: str | None
+) -> dict[str, Any]:
+    """Return what the file of a model keeps of its data, for `read_data` to find them again."""
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "data": os.path.abspath(data) if os.path.exists(data) else data,
+        "data_dir": None if data_dir is None else os.path.abspath(data_dir),
+        "target": target,
+        "feature_names": dataset.feature_names,
+    }
 
 
 def versions() -> dict[str, str]:

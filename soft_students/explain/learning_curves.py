@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +20,10 @@ def plot_learning_curves(student: Any, *, ax: Axes | None = None) -> Figure:
 
     Parameters
     ----------
-    student : estimator
+    student : estimator, or mapping of str to estimator
         Fitted, with the attribute ``loss_curve_``, and perhaps ``validation_curve_`` and
-        ``best_iter_``, which is marked.
+        ``best_iter_``, which is marked. Of several students, named by the keys, the training losses
+        are compared.
     ax : matplotlib.axes.Axes, default=None
         Where to draw. None makes a figure.
 
@@ -35,7 +37,7 @@ def plot_learning_curves(student: Any, *, ax: Axes | None = None) -> Figure:
         If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
     sklearn.exceptions.NotFittedError
     ValueError
-        If the student has no loss curve, as after `load` or `partial_fit`.
+        If a student has no loss curve, as after `partial_fit`.
 
     Examples
     --------
@@ -49,15 +51,37 @@ def plot_learning_curves(student: Any, *, ax: Axes | None = None) -> Figure:
     """
     from soft_students.explain.canvas import Picture, figure_of
 
+    several = isinstance(student, Mapping)
+    losses = {
+        name: _loss_curve(one) for name, one in (student if several else {"": student}).items()
+    }
+    if ax is None:
+        ax = Picture(figsize=(5, 3.2), facecolor="white", layout="constrained").add_subplot()
+    if several:
+        for name, loss in losses.items():
+            ax.plot(np.arange(1, len(loss) + 1), loss, label=name)
+        ax.set(ylabel="training loss, with penalty", yscale="log")
+        ax.legend(frameon=False)
+    else:
+        _draw_one(student, losses[""], ax)
+    ax.set_xlabel("epoch")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.locator_params(axis="x", integer=True)
+    return figure_of(ax)
+
+
+def _loss_curve(student: Any) -> list[float]:
     check_is_fitted(student)
     loss = getattr(student, "loss_curve_", None)
     if not loss:
         raise ValueError(
-            f"This {type(student).__name__} holds no loss curve: files of `save` do not keep it, "
-            "and partial_fit does not make it. Draw it right after fit."
+            f"This {type(student).__name__} holds no loss curve: partial_fit does not make one. "
+            "Draw it after fit."
         )
-    if ax is None:
-        ax = Picture(figsize=(5, 3.2), facecolor="white", layout="constrained").add_subplot()
+    return loss
+
+
+def _draw_one(student: Any, loss: list[float], ax: Axes) -> None:
     epochs = np.arange(1, len(loss) + 1)
     ax.plot(epochs, loss, color=RIGHT, label="training, with penalty")
     validation = getattr(student, "validation_curve_", None)
@@ -68,7 +92,4 @@ def plot_learning_curves(student: Any, *, ax: Axes | None = None) -> Figure:
             at = (best + 1, validation[best])
             ax.plot(*at, "o", color=INK, markersize=5, label=f"kept: epoch {at[0]}")
         ax.legend(frameon=False)
-    ax.set(xlabel="epoch", ylabel="loss" if validation else "training loss, with penalty")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.locator_params(axis="x", integer=True)
-    return figure_of(ax)
+    ax.set_ylabel("loss" if validation else "training loss, with penalty")

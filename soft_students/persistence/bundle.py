@@ -28,7 +28,7 @@ import json
 import os
 import struct
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -77,6 +77,8 @@ class Bundle:
         Fitted arrays: bool, integers or finite floats.
     written_by : dict of str to str
         Versions of the packages that wrote it.
+    data : dict
+        What the student was trained on, plain JSON; may be empty.
     """
 
     student: str
@@ -85,6 +87,7 @@ class Bundle:
     fitted: dict[str, Any]
     arrays: dict[str, np.ndarray]
     written_by: dict[str, str]
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def write_bundle(bundle: Bundle, file: BinaryIO) -> None:
@@ -119,6 +122,7 @@ def write_bundle(bundle: Bundle, file: BinaryIO) -> None:
         "fitted": bundle.fitted,
         "arrays_sha256": hashlib.sha256(arrays).hexdigest(),
         "written_by": bundle.written_by,
+        **({"data": bundle.data} if bundle.data else {}),
     }
     metadata = {
         "format": FORMAT,
@@ -185,6 +189,7 @@ def read_bundle(file: BinaryIO) -> Bundle:
         fitted=content["fitted"],
         arrays=_parse_arrays(arrays),
         written_by=content["written_by"],
+        data=content.get("data", {}),
     )
 
 
@@ -265,7 +270,9 @@ def _parse_metadata(data: bytes) -> dict[str, Any]:
 def _check_content(metadata: dict[str, Any]) -> dict[str, Any]:
     content = metadata.get("content")
     if not isinstance(content, dict) or any(
-        not isinstance(content.get(key), type_) for key, type_ in _CONTENT.items()
+        not isinstance(content.get(key, default), type_)
+        for key, type_, default in [(*entry, None) for entry in _CONTENT.items()]
+        + [("data", dict, {})]
     ):
         raise BundleError(_DAMAGED.format(f"{_METADATA} is incomplete"))
     try:

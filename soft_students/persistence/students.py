@@ -6,6 +6,8 @@ import io
 import os
 import platform
 import stat
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -48,7 +50,13 @@ class Bundled(Protocol):
         """
 
 
-def save(student: BaseEstimator, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+def save(
+    student: BaseEstimator,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = True,
+    data: Mapping[str, Any] | None = None,
+) -> Path:
     """Write a fitted student to one file.
 
     The file is whole or not there, holds no code, and is readable by this and later versions of
@@ -63,6 +71,9 @@ def save(student: BaseEstimator, path: str | os.PathLike[str], *, overwrite: boo
         The file; its folder must exist.
     overwrite : bool, default=True
         Whether an existing file may be replaced.
+    data : dict, default=None
+        What the student was trained on, of plain JSON values, such as ``{"data": "mnist"}``: kept
+        in the file, where `trained_on` finds it.
 
     Returns
     -------
@@ -100,7 +111,7 @@ def save(student: BaseEstimator, path: str | os.PathLike[str], *, overwrite: boo
     >>> bool((again.predict_proba(X) == student.predict_proba(X)).all())
     True
     """
-    bundle = _to_bundle(student)
+    bundle = replace(_to_bundle(student), data=dict(data or {}))
     with atomic_write(path, overwrite=overwrite) as file:
         write_bundle(bundle, file)
     return Path(path)
@@ -140,6 +151,31 @@ def load(path: str | os.PathLike[str], *, trust: bool = False) -> BaseEstimator:
             if trust and file.peek(4)[:4] != b"PK\x03\x04":
                 return _unpickle(file)
             return _from_bundle(read_bundle(file))
+    except BundleError as error:
+        raise BundleError(f"Cannot load '{os.fspath(path)}': {error}.") from error
+
+
+def trained_on(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what the file of a student says of the data that it was trained on.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file written by `save`.
+
+    Returns
+    -------
+    dict
+        What `save` was given; empty if that was nothing.
+
+    Raises
+    ------
+    BundleError, OSError
+        As for `load`.
+    """
+    try:
+        with _open(path) as file:
+            return read_bundle(file).data
     except BundleError as error:
         raise BundleError(f"Cannot load '{os.fspath(path)}': {error}.") from error
 

@@ -45,7 +45,7 @@ def test_a_teacher_and_a_students_name_are_enough(done, folder, teacher):
         assert row in result.stdout
     assert "KL to teacher" in result.stdout
     assert "greatest path" in result.stdout
-    assert "digits, on which the teacher was trained" in result.stderr
+    assert "digits, on which the model was trained" in result.stderr
     assert {path.name for path in folder.iterdir()} == {"t.pt", "soft_tree-digits.student"}
 
 

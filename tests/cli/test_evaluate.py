@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from soft_students import load
+from soft_students import load, save
 from soft_students.datasets import load_dataset
 
 MEASURES = {"accuracy", "agreement", "kl_to_teacher", "bytes", "latency_us"}
@@ -50,8 +50,12 @@ def test_columns_are_found_by_name(done, table_teacher, table_student, table, re
         assert straight[key] == turned[key]
 
 
-def test_data_are_needed_from_somewhere(softkd, student):
-    result = softkd("evaluate", "--model", student)
+def test_a_student_remembers_its_data(softkd, done, student, tmp_path):
+    said = json.loads(done("evaluate", "--model", student, "--json").stdout)
+    assert said["data"] == "digits"
+    silent = tmp_path / "silent.student"
+    save(load(student), silent)
+    result = softkd("evaluate", "--model", silent)
     assert result.exit_code == 2
     assert "--data" in result.stderr
 

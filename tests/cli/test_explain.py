@@ -32,6 +32,14 @@ def run(*arguments):
     return CliRunner().invoke(main, ["explain", *arguments])
 
 
+def test_a_sample_is_counted_in_the_data_that_the_file_remembers(student, tmp_path):
+    save(student, tmp_path / "s", data={"data": "digits"})
+    remembered = run(str(tmp_path / "s"), "--sample", "42")
+    assert remembered.exit_code == 0, remembered.output
+    named = run(str(tmp_path / "s"), "--data", "digits", "--sample", "42")
+    assert remembered.stdout == named.stdout
+
+
 def test_without_out_the_path_is_text(file, student, digits):
     done = run(file, "--data", "digits", "--sample", "42")
     assert done.exit_code == 0, done.output

@@ -35,7 +35,7 @@ def test_json_is_alone_on_stdout_and_progress_is_for_terminals(teacher, fast, tm
     done = subprocess.run((*COMMAND, *arguments), capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["data"] == "digits"
     assert done.stderr.splitlines() == [
-        "Data: digits, on which the teacher was trained.",
+        "Data: digits, on which the model was trained.",
         f"Written: {tmp_path / 's'}",
         "Now the same student from labels alone, to compare (not with --no-baseline).",
     ]

@@ -47,6 +47,23 @@ def classification_loss(X, T, sample_weights, weights, biases, betas, leaves, mi
     return total / sum(sample_weights)
 
 
+def focus(X, T, sample_weights, weights, biases, betas, leaves, focusing):
+    """Return the weight of each row in the focal loss, with a weighted mean of one."""
+    Q = [distribution(list(leaf)) for leaf in leaves]
+    rows = []
+    for x, target in zip(X, T, strict=True):
+        reached = node_probabilities(x, weights, biases, betas)[len(biases) :]
+        overlap = sum(
+            p * q[k] * target[k]
+            for p, q in zip(reached, Q, strict=True)
+            for k in range(len(target))
+        )
+        match = overlap / sum(value**2 for value in target)
+        rows.append(max(0.02, 1 - match) ** focusing)
+    mean = sum(f * w for f, w in zip(rows, sample_weights, strict=True)) / sum(sample_weights)
+    return [f / mean for f in rows]
+
+
 def regression_loss(X, Y, sample_weights, weights, biases, betas, leaves, mixture_weight):
     n_gates = len(biases)
     total = 0.0

@@ -16,6 +16,7 @@ from softkd.options import (
     Setting,
     check_output,
     data_options,
+    describe_data,
     make_student,
     output_options,
     plain_parameters,
@@ -146,10 +147,15 @@ def distill(
         [*chosen, *settings],
     )
 
+    if data is not None:
+        described = describe_data(dataset, data, data_dir, target)
+    else:  # then the teacher's file has said what they are
+        described = {} if teacher.record is None else teacher.record.data
+
     def keep(trained: BaseEstimator) -> None:
         if "verbose" in trained.get_params(deep=False):
             trained.set_params(verbose=0)
-        save(trained, out, overwrite=force)
+        save(trained, out, overwrite=force, data=described)
         click.echo(f"Written: {out}", err=True)
         if baseline:
             click.echo(

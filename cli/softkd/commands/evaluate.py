@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from soft_students.distillation import compare
-from soft_students.persistence import load
+from soft_students.persistence import load, trained_on
 from softkd.options import (
     data_options,
     json_option,
@@ -41,17 +41,16 @@ def evaluate(
     """Measure a student on test data: accuracy, fidelity to a teacher, bytes, latency.
 
     Of a table, the test data are the quarter of the rows that softkd never trains on; --data may be
-    left out if the teacher file says what it was trained on.
+    left out if the file of the teacher, or without one the student's, says what it was trained on.
 
     --json prints the student's accuracy, agreement, kl_to_teacher, bytes and latency_us; the same
     of the teacher under "teacher"; "data", "test_rows", "model" and "threads". What is unknown is
     null. Of values, the first three are r2, r2_to_teacher and mse_to_teacher.
     """
-    if data is None and teacher_path is None:
-        raise click.UsageError("Name the data to measure on: --data.")
     student = load(model, trust=trust)
     if teacher_path is None:
-        teacher, dataset = None, read_data(data, data_dir, target)
+        known = None if data is not None or trust else trained_on(model)
+        teacher, dataset = None, read_data(data, data_dir, target, known)
     else:
         teacher, dataset = read_teacher_and_data(
             teacher_path, arch, input_shape, trust, data, data_dir, target

@@ -17,7 +17,7 @@ from soft_students.explain import (
     plot_tree,
     save_picture,
 )
-from soft_students.persistence import load
+from soft_students.persistence import load, trained_on
 from softkd.options import check_output, data_options, output_options, print_json, read_data
 
 
@@ -61,7 +61,8 @@ def explain(
 ) -> None:
     """Show the soft tree of a student FILE, or with --sample the path of one row through it.
 
-    A tree is drawn to --out; --data gives branches a width by the share of test rows. A path is
+    A tree is drawn to --out; --data gives branches a width by the share of test rows. --sample
+    counts in the test rows of the data that the student was trained on, or of --data. A path is
     printed as text, drawn to --out, or printed by --json: prediction, leaf, leaf_output,
     mean_output, classes, feature_names, row, and steps, which hold node, activation, branch,
     probability, path_probability, bias, weights and contributions.
@@ -94,12 +95,10 @@ def explain(
         save_picture(figure, out, overwrite=force)
         click.echo(f"Written: {out}")
         return
-    if data is None:
-        raise click.UsageError("Name the data that --sample counts in: --data.")
     if root is not None or max_depth is not None:
         raise click.UsageError("--root and --max-depth apply to the tree: leave out --sample.")
     student = load(file)
-    dataset = read_data(data, data_dir, target)
+    dataset = read_data(data, data_dir, target, trained_on(file))
     if sample >= len(dataset.X_test):
         raise click.BadParameter(
             f"{dataset.name} has {len(dataset.X_test)} test rows, counted from 0. Got {sample}.",

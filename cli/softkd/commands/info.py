@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from soft_students.persistence import BundleError, load
+from soft_students.persistence import BundleError, load, trained_on
 from softkd.options import json_option, plain_parameters, print_json, print_table
 
 
@@ -58,6 +58,7 @@ def _student(file: str) -> dict[str, Any]:
         "features": student.n_features_in_,
         "feature_names": None if names is None else names.tolist(),
         "parameters": plain_parameters(student),
+        "data": trained_on(file),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from soft_students.transfer import ImageDistortion
 from softkd.options import (
     check_output,
     data_options,
+    describe_data,
     output_options,
     print_json,
     read_data,
@@ -83,14 +83,7 @@ def teach(
         epochs=epochs,
         random_state=seed,
         verbose=1,
-        data={
-            "name": dataset.name,
-            "source": dataset.source,
-            "data": os.path.abspath(data) if os.path.exists(data) else data,
-            "data_dir": None if data_dir is None else os.path.abspath(data_dir),
-            "target": target,
-            "feature_names": dataset.feature_names,
-        },
+        data=describe_data(dataset, data, data_dir, target),
     )
     seconds = time.perf_counter() - start
     accuracy = record_test_accuracy(teacher, dataset.X_test, dataset.y_test)

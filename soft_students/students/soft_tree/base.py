@@ -651,6 +651,10 @@ class BaseSoftDecisionTree(BaseEstimator):
         }
         if self.feature_offset_ is not None:
             arrays["feature_offset"] = self.feature_offset_
+        if hasattr(self, "loss_curve_"):
+            arrays["loss_curve"] = np.array(self.loss_curve_)
+            arrays["validation_curve"] = np.array(self.validation_curve_)
+            metadata["best_iter"] = self.best_iter_
         return metadata, arrays
 
     def _restore_gates(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> int:
@@ -679,7 +683,20 @@ class BaseSoftDecisionTree(BaseEstimator):
         self.gate_biases_ = arrays["gate_biases"]
         self.gate_betas_ = arrays["gate_betas"]
         self.feature_offset_ = arrays.get("feature_offset")
+        if "loss_curve" in arrays:
+            self._restore_curves(metadata, arrays)
         return n_gates + 1
+
+    def _restore_curves(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        loss = take_floats(arrays, "loss_curve", (arrays["loss_curve"].size,))
+        validation = arrays.get("validation_curve", np.empty(0))
+        if len(validation):
+            take_floats(arrays, "validation_curve", loss.shape)
+        best = metadata.get("best_iter")
+        if best is not None and not (type(best) is int and 0 <= best < len(validation)):
+            raise ValueError(f"best_iter must be an epoch of the validation curve, not {best!r}")
+        self.loss_curve_, self.validation_curve_ = loss.tolist(), validation.tolist()
+        self.best_iter_ = best
 
 
 def take_floats(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:

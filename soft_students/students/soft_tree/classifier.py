@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
-    r"""A soft decision tree, taught by a neural network or by labels.
+    r"""A soft decision tree [1]_, taught by a neural network or by labels.
 
     Every inner node i sends a row x to the right with probability
     :math:`p_i(x) = \sigma(\beta_i (w_i \cdot x + b_i))`; every leaf l holds one distribution
@@ -44,6 +44,10 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         Weight of the loss of the mean prediction :math:`\sum_l P^l Q^l`; the rest is the mean of
         the leaves' losses, which the paper uses alone. The former is more accurate, the latter
         brings single leaves closer to the mean.
+    focusing : float, default=0.0
+        γ of the focal loss [2]_: samples that the tree already has right weigh less, by
+        :math:`(1 - m)^\gamma` where m is one for a prediction equal to the target. It helps trees
+        that are too small for their task.
     penalty : float, default=0.1
         λ at the root, of the penalty on gates that send everything one way; it halves with each
         level.
@@ -118,8 +122,9 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
 
     References
     ----------
-    Frosst and Hinton (2017), "Distilling a neural network into a soft decision tree",
-    arXiv:1711.09784.
+    .. [1] Frosst and Hinton (2017), "Distilling a neural network into a soft decision tree",
+       arXiv:1711.09784.
+    .. [2] Lin et al. (2017), "Focal loss for dense object detection", arXiv:1708.02002, equation 4.
 
     Examples
     --------
@@ -136,6 +141,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSoftDecisionTree._parameter_constraints,
         "temperature": [Interval(Real, 0, None, closed="neither")],
+        "focusing": [Interval(Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -145,6 +151,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         temperature: float = 1.0,
         hard_weight: float = 0.0,
         mixture_weight: float = 0.9,
+        focusing: float = 0.0,
         penalty: float = 0.1,
         beta: float = 1.0,
         beta_schedule: str = "fixed",
@@ -171,6 +178,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         self.temperature = temperature
         self.hard_weight = hard_weight
         self.mixture_weight = mixture_weight
+        self.focusing = focusing
         self.penalty = penalty
         self.beta = beta
         self.beta_schedule = beta_schedule
@@ -354,7 +362,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     def _leaf_loss(self) -> LeafLoss:
         from soft_students.students.soft_tree.kernel import CrossEntropyLeaves
 
-        return CrossEntropyLeaves(self.mixture_weight)
+        return CrossEntropyLeaves(self.mixture_weight, self.focusing)
 
     def _initial_leaves(
         self, n_leaves: int, targets: np.ndarray, random_state: RandomState

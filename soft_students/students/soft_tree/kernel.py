@@ -24,6 +24,8 @@ from torch.nn import functional as F
 # value the slope stays what it is here.
 _ALPHA_MIN = 0.02
 
+_LEAST_MISMATCH = 0.02  # keeps a weight on samples that are right, and batches of them finite
+
 
 @dataclass
 class TreeParameters:
@@ -137,11 +139,29 @@ class CrossEntropyLeaves(LeafLoss):
     the paper's equation 3, and the mixture loss is
     :math:`-\sum_k T_k \log \sum_l P^l Q^l_k`.
 
+    With a focusing parameter γ above zero, samples that the tree already has right weigh less, as
+    in the focal loss: by :math:`(1 - m)^\gamma`, where :math:`m = T \cdot M / T \cdot T`
+    is one where the mean prediction :math:`M = \sum_l P^l Q^l` equals the target. The weights are
+    scaled to a mean of one in each batch and taken as constants, so that the best prediction for a
+    target is still the target itself.
+
+    Parameters
+    ----------
+    mixture_weight : float
+        In [0, 1].
+    focusing : float, default=0.0
+        γ.
+
     References
     ----------
     Frosst and Hinton (2017), "Distilling a neural network into a soft decision tree",
-    arXiv:1711.09784, section 2.
+    arXiv:1711.09784, section 2. Lin et al. (2017), "Focal loss for dense object detection",
+    arXiv:1708.02002, equation 4.
     """
+
+    def __init__(self, mixture_weight: float, focusing: float = 0.0) -> None:
+        super().__init__(mixture_weight)
+        self.focusing = focusing
 
     def __call__(
         self, paths: Tensor, leaves: Tensor, targets: Tensor, weights: Tensor
@@ -149,15 +169,19 @@ class CrossEntropyLeaves(LeafLoss):
         """Evaluate the loss and its derivatives."""
         log_q = F.log_softmax(leaves, dim=1)
         q = log_q.exp()
-        weighted = targets * weights
         share = 1 - self.mixture_weight
+        if self.mixture_weight > 0 or self.focusing > 0:
+            # The floor matters only where a leaf distribution underflows, and keeps 1/M finite.
+            mixture = (q.t() @ paths).clamp_(min=torch.finfo(paths.dtype).tiny ** 0.5)
+        if self.focusing > 0:
+            # The loss is linear in the targets: a sample's weight can as well be theirs.
+            targets = targets * self._focus(mixture, targets, weights)
+        weighted = targets * weights
         # ∂loss/∂P is a sum of products (leaf, class) x (class, sample), made as one.
         by_leaf, by_sample = [], []
         loss = paths.new_zeros(())
         logits_gradient = torch.zeros_like(q)
         if self.mixture_weight > 0:
-            # The floor matters only where a leaf distribution underflows, and keeps 1/M finite.
-            mixture = (q.t() @ paths).clamp_(min=torch.finfo(paths.dtype).tiny ** 0.5)
             loss = loss - self.mixture_weight * (weighted * mixture.log()).sum()
             by_leaf.append(q * -self.mixture_weight)
             by_sample.append(targets / mixture)
@@ -171,6 +195,11 @@ class CrossEntropyLeaves(LeafLoss):
         paths_gradient = torch.cat(by_leaf, 1) @ torch.cat(by_sample)
         logits_gradient -= q * logits_gradient.sum(1, keepdim=True)
         return loss, paths_gradient, logits_gradient
+
+    def _focus(self, mixture: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        match = (targets * mixture).sum(0) / targets.square().sum(0)
+        focus = (1 - match).clamp_(min=_LEAST_MISMATCH).pow_(self.focusing)
+        return focus / (focus @ weights)
 
 
 class SquaredErrorLeaves(LeafLoss):

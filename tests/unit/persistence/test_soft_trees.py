@@ -180,3 +180,16 @@ def test_a_tree_whose_depth_was_changed_after_fit_is_not_saved(classifier, tmp_p
     classifier = loads(dumps(classifier))
     with pytest.raises(ValueError, match="cannot be saved, since it could not be loaded again"):
         save(classifier.set_params(depth=5), tmp_path / "a")
+
+
+def test_the_learning_curves_are_kept(tmp_path):
+    X = np.random.RandomState(0).normal(size=(60, 2))
+    tree = SoftDecisionTreeClassifier(1, epochs=4, early_stopping=True, random_state=0)
+    tree.fit(X, X[:, 0] > 0)
+    again = loads(dumps(tree))
+    assert again.loss_curve_ == tree.loss_curve_
+    assert again.validation_curve_ == tree.validation_curve_
+    assert again.best_iter_ == tree.best_iter_
+    assert dumps(again) == dumps(tree)
+    tree.partial_fit(X, X[:, 0] > 0)
+    assert loads(dumps(tree)).loss_curve_ == tree.loss_curve_

@@ -13,8 +13,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from soft_students.persistence import BundleError, dumps, load, loads, save
+from soft_students.persistence import BundleError, dumps, load, loads, save, trained_on
 from soft_students.persistence import bundle as bundle_module
+from soft_students.students import SoftDecisionTreeClassifier
 from soft_students.transfer import ImageDistortion
 from tests.references import bundle_v1
 
@@ -274,3 +275,15 @@ def test_the_error_is_one_sentence_with_the_path(tmp_path):
     assert str(caught.value) == (
         f"Cannot load '{tmp_path / 'a.student'}': it is empty. Save the student again."
     )
+
+
+def test_a_file_says_what_its_student_was_trained_on(tmp_path):
+    tree = SoftDecisionTreeClassifier(1, epochs=1, random_state=0).fit([[0.0], [1.0]], [0, 1])
+    save(tree, tmp_path / "with", data={"data": "digits", "target": None})
+    assert trained_on(tmp_path / "with") == {"data": "digits", "target": None}
+    save(tree, tmp_path / "without")
+    assert trained_on(tmp_path / "without") == {}
+    assert dumps(load(tmp_path / "with")) == dumps(tree)
+    (tmp_path / "none").write_bytes(b"nothing")
+    with pytest.raises(BundleError, match="Cannot load"):
+        trained_on(tmp_path / "none")

@@ -90,6 +90,33 @@ def test_loss_and_gradients_equal_the_reference(depth, regression, mixture_weigh
     np.testing.assert_allclose(gradient.log_betas.numpy(), by_beta * arrays["betas"], atol=1e-8)
 
 
+@pytest.mark.parametrize("mixture_weight", [0.0, 0.3, 1.0])
+def test_the_focal_loss_weighs_rows_as_the_reference_does(mixture_weight):
+    arrays, X, targets, weights = problem(2)
+    # the last row is matched as closely as can be: its weight is the floor
+    arrays["leaves"][:] += 5 * np.log(targets[-1])
+    focus = np.array(reference.focus(X, targets, weights, **arrays, focusing=1.5))
+    assert focus.max() > 2 * focus.min()
+
+    def loss():  # the weights are constants to the gradient
+        total = reference.classification_loss(
+            X, targets, weights * focus, **arrays, mixture_weight=mixture_weight
+        )
+        return total * (weights @ focus) / weights.sum()
+
+    measured, _, gradient = run(
+        arrays, X, targets, weights, CrossEntropyLeaves(mixture_weight, focusing=1.5)
+    )
+    assert float(measured) == pytest.approx(loss(), abs=1e-12)
+    for name, found in [
+        ("weights", gradient.gate_weights),
+        ("biases", gradient.gate_biases),
+        ("leaves", gradient.leaves),
+    ]:
+        expected = numerical_gradient(loss, arrays[name])
+        np.testing.assert_allclose(found.numpy(), expected, atol=1e-8, err_msg=name)
+
+
 def test_penalty_and_its_gradient_equal_the_reference():
     arrays, X, targets, weights = problem(3, n=9)
 

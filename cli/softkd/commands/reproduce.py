@@ -1,0 +1,98 @@
+"""`softkd reproduce`: a published result, run again from the raw data."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import click
+from joblib import cpu_count
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from softkd.options import json_option, print_json, versions
+
+
+@click.command()
+@click.argument("study", type=click.Choice(["mnist"]))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder [default: softkd-mnist, with --quick softkd-mnist-quick].",
+)
+@click.option("--seeds", type=click.IntRange(min=1), help="Trees of each row [default: 3].")
+@click.option("--quick", is_flag=True, help="Few images, small trees, one seed: two minutes.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=cpu_count,
+    help="Trees trained at a time [default: one a core].",
+)
+@click.option(
+    "--data-dir",
+    metavar="FOLDER",
+    help="Folder of IDX files [default: $SOFTKD_DATA, the cache, then the network].",
+)
+@json_option
+def reproduce(
+    study: str,
+    out: Path | None,
+    seeds: int | None,
+    quick: bool,
+    jobs: int,
+    data_dir: str | None,
+    as_json: bool,
+) -> None:
+    """Train a teacher and soft trees on MNIST, and write results, table and pictures to a folder.
+
+    The table compares trees trained on labels, on the teacher, and on distorted images that the
+    teacher labels. What the folder holds already is not made again: after an interruption the same
+    command goes on. --json prints what results.json holds: "teacher", "rows", "seeds",
+    "train_rows", "test_rows" and "versions".
+    """
+    if importlib.util.find_spec("matplotlib") is None:  # not after an hour of training
+        raise click.ClickException(
+            "The pictures need matplotlib. Install it with: pip install 'soft-students[plots]'"
+        )
+    from soft_students.studies import draw_study, quick_plan, run_study, soft_tree_plan
+
+    folder = out or Path("softkd-mnist-quick" if quick else "softkd-mnist")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"Cannot write into '{folder}': {error.strerror}.") from error
+    plan = quick_plan() if quick else soft_tree_plan()
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("trees", total=None)
+
+        def on_part(done: int, total: int, text: str) -> None:
+            progress.update(task, total=total, completed=done)
+            progress.console.print(f"{done}/{total} {text}", highlight=False)
+
+        result = run_study(
+            folder,
+            plan,
+            seeds=seeds or (1 if quick else 3),
+            n_jobs=jobs,
+            data_dir=data_dir,
+            about={"versions": versions(), "jobs": jobs},
+            on_part=on_part,
+        )
+    pictures = draw_study(folder, plan, data_dir=data_dir)
+    if as_json:
+        print_json(result)
+        return
+    teacher: dict[str, Any] = result["teacher"]
+    click.echo(f"Teacher: {teacher['accuracy']:.2%} in {teacher['seconds']:.0f} s")
+    click.echo((folder / "results.md").read_text(), nl=False)
+    click.echo(f"Written: {folder}/results.json, results.md, teacher.pt, {len(pictures)} pictures")

@@ -1,0 +1,22 @@
+"""Studies: published results, run again from the raw data to the table."""
+
+from soft_students.studies.mnist_soft_tree import (
+    Plan,
+    Row,
+    quick_plan,
+    run_study,
+    soft_tree_plan,
+)
+from soft_students.studies.pictures import draw_study
+from soft_students.studies.table import markdown_table, summarize
+
+__all__ = [
+    "Plan",
+    "Row",
+    "draw_study",
+    "markdown_table",
+    "quick_plan",
+    "run_study",
+    "soft_tree_plan",
+    "summarize",
+]
