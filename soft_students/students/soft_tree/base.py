@@ -54,6 +54,7 @@ class BaseSoftDecisionTree(BaseEstimator):
         "beta": [Interval(Real, 0, None, closed="neither")],
         "beta_schedule": [StrOptions({"fixed", "learned", "annealed"})],
         "beta_final": [Interval(Real, 0, None, closed="neither")],
+        "sharpening": [Interval(Real, 1, None, closed="left")],
         "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -243,6 +244,7 @@ class BaseSoftDecisionTree(BaseEstimator):
             beta=self.beta,
             beta_schedule=self.beta_schedule,
             beta_final=self.beta_final,
+            sharpening=self.sharpening,
             weight_averaging=self.weight_averaging,
             device=self.device,
         )

@@ -58,6 +58,10 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         `beta_final` in the second half of training, which makes gates decide.
     beta_final : float, default=4.0
         For ``beta_schedule="annealed"``.
+    sharpening : float, default=1.0
+        Above 1, the second half of training blends the loss with that of path probabilities
+        to the power γ, which rises from 1 to this value. It teaches the leaf of greatest path
+        probability to answer alone, and with few leaves to choose from helps the mean as well.
     epochs : int or "auto", default="auto"
         Passes over the rows. "auto" makes at least 40 of them and at least 1,500 steps.
     batch_size : int, default=256
@@ -156,6 +160,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         beta: float = 1.0,
         beta_schedule: str = "fixed",
         beta_final: float = 4.0,
+        sharpening: float = 1.0,
         epochs: int | str = "auto",
         batch_size: int = 256,
         learning_rate: float = 0.01,
@@ -183,6 +188,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         self.beta = beta
         self.beta_schedule = beta_schedule
         self.beta_final = beta_final
+        self.sharpening = sharpening
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate

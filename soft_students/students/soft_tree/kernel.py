@@ -230,6 +230,55 @@ class SquaredErrorLeaves(LeafLoss):
         return loss, paths_gradient, leaves_gradient
 
 
+class SharpenedPaths(LeafLoss):
+    r"""A leaf loss blended with itself at sharpened path probabilities.
+
+    :math:`(1 - a) L(P) + a L(\tilde P)` with
+    :math:`\tilde P^l = (P^l)^\gamma / \sum_j (P^j)^\gamma`. As γ grows, the second term becomes
+    the loss of the leaf of greatest path probability, and has a gradient all the way.
+
+    Parameters
+    ----------
+    leaf_loss : LeafLoss
+
+    Attributes
+    ----------
+    share : float
+        a, in [0, 1].
+    sharpness : float
+        γ, at least 1.
+    """
+
+    def __init__(self, leaf_loss: LeafLoss) -> None:
+        super().__init__(leaf_loss.mixture_weight)
+        self._leaf_loss = leaf_loss
+        self.share = 0.0
+        self.sharpness = 1.0
+
+    def __call__(
+        self, paths: Tensor, leaves: Tensor, targets: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Evaluate the loss and its derivatives."""
+        plain = self._leaf_loss(paths, leaves, targets, weights)
+        if self.share == 0:
+            return plain
+        # Divided by the greatest, since small probabilities to the power γ underflow.
+        greatest = paths.amax(0)
+        relative = paths / greatest
+        slope = relative.pow(self.sharpness - 1)
+        powers = slope * relative
+        total = powers.sum(0)
+        sharpened = powers / total
+        loss, values, leaves_gradient = self._leaf_loss(sharpened, leaves, targets, weights)
+        values = values - (sharpened * values).sum(0)
+        paths_gradient = slope.mul_(self.sharpness / (total * greatest)).mul_(values)
+        return (
+            torch.lerp(plain[0], loss, self.share),
+            torch.lerp(plain[1], paths_gradient, self.share),
+            torch.lerp(plain[2], leaves_gradient, self.share),
+        )
+
+
 class SplitBalance:
     r"""The penalty that keeps both subtrees of a node in use, with its running averages.
 

@@ -31,9 +31,10 @@ class SoftDecisionTreeRegressor(RegressorMixin, BaseSoftDecisionTree):
         From 1 to 16.
     hard_weight : float, default=0.0
         Weight of the true values beside the teacher's, in [0, 1].
-    mixture_weight, penalty, beta, beta_schedule, beta_final, epochs, batch_size, learning_rate, \
-weight_decay, weight_averaging, standardize, prediction, early_stopping, validation_fraction, \
-n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, device, verbose
+    mixture_weight, penalty, beta, beta_schedule, beta_final, sharpening, epochs, batch_size, \
+learning_rate, weight_decay, weight_averaging, standardize, prediction, early_stopping, \
+validation_fraction, n_iter_no_change, transfer, transfer_copies, warm_start, random_state, \
+n_jobs, device, verbose
         As in :class:`SoftDecisionTreeClassifier`.
 
     Attributes
@@ -66,6 +67,7 @@ n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, d
         beta: float = 1.0,
         beta_schedule: str = "fixed",
         beta_final: float = 4.0,
+        sharpening: float = 1.0,
         epochs: int | str = "auto",
         batch_size: int = 256,
         learning_rate: float = 0.01,
@@ -91,6 +93,7 @@ n_iter_no_change, transfer, transfer_copies, warm_start, random_state, n_jobs, d
         self.beta = beta
         self.beta_schedule = beta_schedule
         self.beta_final = beta_final
+        self.sharpening = sharpening
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from soft_students.students.soft_tree.kernel import (
     LeafLoss,
+    SharpenedPaths,
     SplitBalance,
     TreeParameters,
     Workspace,
@@ -21,6 +22,8 @@ from soft_students.students.soft_tree.kernel import (
 
 _WARM_UP = 0.25  # share of the steps in which the one-cycle schedule rises
 _ANNEALING = 0.5  # share of the steps, at the end, in which β rises to its final value
+_SHARPENING = 0.5  # likewise, in which path probabilities are sharpened,
+_SHARPENED_SHARE = 0.5  # and the weight that their loss reaches halfway through
 
 
 @dataclass
@@ -35,6 +38,7 @@ class TrainingSettings:
     beta: float
     beta_schedule: str
     beta_final: float
+    sharpening: float
     weight_averaging: float
     device: str
 
@@ -100,7 +104,7 @@ class Trainer:
         self, parameters: TreeParameters, leaf_loss: LeafLoss, settings: TrainingSettings
     ) -> None:
         self.parameters = parameters
-        self._leaf_loss = leaf_loss
+        self._leaf_loss = SharpenedPaths(leaf_loss) if settings.sharpening > 1 else leaf_loss
         self._settings = settings
         weights = parameters.gate_weights
         self._balance = (
@@ -124,7 +128,7 @@ class Trainer:
         self._steps = 0
 
     def schedule(self, progress: float) -> None:
-        """Set learning rate and β for a share of the training done, from 0 to 1."""
+        """Set what changes in training for a share of it done, from 0 to 1."""
         settings = self._settings
         if progress < _WARM_UP:
             factor = 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / _WARM_UP))
@@ -136,6 +140,10 @@ class Trainer:
             done = max(0.0, 1 - (1 - progress) / _ANNEALING)
             log_beta = math.log(settings.beta) * (1 - done) + math.log(settings.beta_final) * done
             self.parameters.log_betas.fill_(log_beta)
+        if isinstance(self._leaf_loss, SharpenedPaths):
+            done = max(0.0, 1 - (1 - progress) / _SHARPENING)
+            self._leaf_loss.sharpness = 1 + (settings.sharpening - 1) * done
+            self._leaf_loss.share = _SHARPENED_SHARE * min(1.0, 2 * done)
 
     @torch.no_grad()
     def step(self, X: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

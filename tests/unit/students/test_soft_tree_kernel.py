@@ -9,6 +9,7 @@ from references import soft_tree as reference
 
 from soft_students.students.soft_tree.kernel import (
     CrossEntropyLeaves,
+    SharpenedPaths,
     SplitBalance,
     SquaredErrorLeaves,
     TreeParameters,
@@ -115,6 +116,44 @@ def test_the_focal_loss_weighs_rows_as_the_reference_does(mixture_weight):
     ]:
         expected = numerical_gradient(loss, arrays[name])
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-8, err_msg=name)
+
+
+@pytest.mark.parametrize("leaf_loss", [CrossEntropyLeaves(0.7), SquaredErrorLeaves(0.7)])
+def test_the_loss_of_sharpened_paths_and_its_gradient(leaf_loss):
+    rng = np.random.RandomState(0)
+    paths = rng.dirichlet(np.ones(4), size=5).T
+    leaves, targets = rng.normal(size=(4, 3)), rng.dirichlet(np.ones(3), size=5).T
+    weights = torch.full((5,), 0.2, dtype=torch.float64)
+    blended = SharpenedPaths(leaf_loss)
+    blended.share, blended.sharpness = 0.3, 2.5
+
+    def loss():
+        sharpened = np.array([column**2.5 / sum(column**2.5) for column in paths.T]).T
+        plain, sharp = (
+            float(leaf_loss(*map(torch.tensor, (P, leaves, targets)), weights)[0])
+            for P in (paths, sharpened)
+        )
+        return 0.7 * plain + 0.3 * sharp
+
+    found, by_paths, by_leaves = blended(*map(torch.tensor, (paths, leaves, targets)), weights)
+    assert float(found) == pytest.approx(loss(), abs=1e-12)
+    by_paths = by_paths.numpy() * weights.numpy()  # for a sample as if its weight were one
+    np.testing.assert_allclose(by_paths, numerical_gradient(loss, paths), atol=1e-8)
+    np.testing.assert_allclose(by_leaves.numpy(), numerical_gradient(loss, leaves), atol=1e-8)
+
+
+def test_very_sharp_paths_are_the_greatest_one_and_stay_finite():
+    paths = torch.tensor([[0.6, 1e-30], [0.4, 1.0 - 1e-30], [1e-38, 0.0]])
+    leaves = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    targets = torch.tensor([[1.0, 0.3], [0.0, 0.7]])
+    weights = torch.tensor([0.5, 0.5])
+    blended = SharpenedPaths(CrossEntropyLeaves(1.0))
+    blended.share, blended.sharpness = 1.0, 80.0
+    loss, *gradients = blended(paths, leaves, targets, weights)
+    greatest = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    expected, *_ = CrossEntropyLeaves(1.0)(greatest, leaves, targets, weights)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
 
 
 def test_penalty_and_its_gradient_equal_the_reference():
