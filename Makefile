@@ -30,11 +30,9 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-softkd-mnist/teacher.pt: | $(VENV)/demo.stamp
-	$(BIN)/softkd teach --data mnist --arch cnn --out $@
-
-mnist: softkd-mnist/teacher.pt
-	$(BIN)/softkd distill --teacher softkd-mnist/teacher.pt --student soft_tree --out softkd-mnist/tree.student --force
+mnist: $(VENV)/demo.stamp
+	$(INSTALL) --editable '.[plots]'
+	$(BIN)/softkd reproduce mnist --out softkd-mnist
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python benchmarks/soft_tree_training.py --out benchmarks/results/soft_tree_training.json

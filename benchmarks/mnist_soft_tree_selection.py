@@ -45,6 +45,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "penalty 0.03": {"penalty": 0.03},
     "penalty 0.3": {"penalty": 0.3},
     "a tenth leaf loss": {"mixture_weight": 0.9},
+    "no sharpening": {"sharpening": 1.0},
+    "sharpening 8": {"sharpening": 8.0},
+    "neither": {"focusing": 0.0, "sharpening": 1.0},
     "gates annealed to 2": {"beta_schedule": "annealed", "beta_final": 2.0},
     "no weight averaging": {"weight_averaging": 0.0},
     "batches of 256": {"batch_size": 256, "learning_rate": 0.005},
@@ -72,7 +75,14 @@ def measure(
     # Variants with the same distortions ask for the same images.
     ask = partial(Memory(work / "cache", verbose=0).cache(teach), teacher_file)
     teacher = as_teacher(ask, kind="logits", classes=data.classes)
-    settings = {**DISTORTED, "transfer_copies": 9, "epochs": 120, **part["settings"]}
+    settings = {
+        **DISTORTED,
+        "temperature": 3.0,
+        "standardize": False,
+        "transfer_copies": 9,
+        "epochs": 120,
+        **part["settings"],
+    }
     factor = settings.pop("distortion", 1.0)
     defaults = ImageDistortion().get_params()
     student = SoftDecisionTreeClassifier(
