@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from soft_students.persistence import load, save
     from soft_students.students import (
+        DecisionTreeStudentClassifier,
+        DecisionTreeStudentRegressor,
         DistilledClassifier,
+        ExtraTreesStudentClassifier,
+        ExtraTreesStudentRegressor,
+        LogisticStudentClassifier,
+        RandomForestStudentClassifier,
+        RandomForestStudentRegressor,
+        RidgeStudentRegressor,
         SoftDecisionTreeClassifier,
         SoftDecisionTreeRegressor,
+        XGBoostStudentClassifier,
+        XGBoostStudentRegressor,
     )
     from soft_students.teachers import as_teacher
 
@@ -18,6 +28,16 @@ __version__ = "0.1.0"
 
 # Imported at first use: a fitted student predicts without torch, whose import takes seconds.
 _HOMES = {
+    "DecisionTreeStudentClassifier": "soft_students.students",
+    "DecisionTreeStudentRegressor": "soft_students.students",
+    "ExtraTreesStudentClassifier": "soft_students.students",
+    "ExtraTreesStudentRegressor": "soft_students.students",
+    "LogisticStudentClassifier": "soft_students.students",
+    "RandomForestStudentClassifier": "soft_students.students",
+    "RandomForestStudentRegressor": "soft_students.students",
+    "RidgeStudentRegressor": "soft_students.students",
+    "XGBoostStudentClassifier": "soft_students.students",
+    "XGBoostStudentRegressor": "soft_students.students",
     "DistilledClassifier": "soft_students.students",
     "SoftDecisionTreeClassifier": "soft_students.students",
     "SoftDecisionTreeRegressor": "soft_students.students",
@@ -27,9 +47,19 @@ _HOMES = {
 }
 
 __all__ = [
+    "DecisionTreeStudentClassifier",
+    "DecisionTreeStudentRegressor",
     "DistilledClassifier",
+    "ExtraTreesStudentClassifier",
+    "ExtraTreesStudentRegressor",
+    "LogisticStudentClassifier",
+    "RandomForestStudentClassifier",
+    "RandomForestStudentRegressor",
+    "RidgeStudentRegressor",
     "SoftDecisionTreeClassifier",
     "SoftDecisionTreeRegressor",
+    "XGBoostStudentClassifier",
+    "XGBoostStudentRegressor",
     "__version__",
     "as_teacher",
     "load",

@@ -9,6 +9,18 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from soft_students.students.classical import (
+    DecisionTreeStudentClassifier,
+    DecisionTreeStudentRegressor,
+    ExtraTreesStudentClassifier,
+    ExtraTreesStudentRegressor,
+    LogisticStudentClassifier,
+    RandomForestStudentClassifier,
+    RandomForestStudentRegressor,
+    RidgeStudentRegressor,
+    XGBoostStudentClassifier,
+    XGBoostStudentRegressor,
+)
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 from soft_students.students.soft_tree.presets import image_settings
 
@@ -44,6 +56,36 @@ _ENTRIES = [
         SoftDecisionTreeRegressor,
         "One tree of linear gates: accurate, drawn as a picture, a few dot products a row.",
         image_settings,
+    ),
+    StudentEntry(
+        "xgboost",
+        XGBoostStudentClassifier,
+        XGBoostStudentRegressor,
+        "Gradient-boosted trees: the most accurate on tables; a plain XGBoost model.",
+    ),
+    StudentEntry(
+        "tree",
+        DecisionTreeStudentClassifier,
+        DecisionTreeStudentRegressor,
+        "One hard tree: every prediction is a short rule on single features.",
+    ),
+    StudentEntry(
+        "forest",
+        RandomForestStudentClassifier,
+        RandomForestStudentRegressor,
+        "A random forest: accurate without tuning, large.",
+    ),
+    StudentEntry(
+        "extra_trees",
+        ExtraTreesStudentClassifier,
+        ExtraTreesStudentRegressor,
+        "Extremely randomised trees: smoother than a forest, quicker to train, larger.",
+    ),
+    StudentEntry(
+        "logistic",
+        LogisticStudentClassifier,
+        RidgeStudentRegressor,
+        "One linear model: the smallest, fastest and most readable where it is enough.",
     ),
 ]
 

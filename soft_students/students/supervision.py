@@ -53,6 +53,18 @@ class ClassSupervision:
             return soften(self.logits, temperature)
         return soften(mix_labels(self.logits, self.labels, hard_weight), temperature)
 
+    def ask_about(self, X: Any, temperature: float) -> np.ndarray:
+        """Return the teacher's soft targets of other rows than those of the labels."""
+        from soft_students.teachers import ArrayTeacher
+
+        if self.teacher is None or isinstance(self.teacher, ArrayTeacher):
+            raise ValueError(
+                "Rows without labels need a teacher that can be asked; an array belongs to one X. "
+                "Pass the model that made it."
+            )
+        n = _num_samples(X)
+        return soften(check_logits(self.teacher.logits(X), n, len(self.classes)), temperature)
+
     def asker(
         self, temperature: float, hard_weight: float
     ) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -17,7 +17,30 @@ from soft_students.students import available, get_student
 # Small and quick; a student that joins the registry must find its settings here.
 SETTINGS = {
     "soft_tree": {"depth": 2, "epochs": 150, "learning_rate": 0.05},
+    "xgboost": {"n_estimators": 20, "n_jobs": 1},
+    "tree": {},
+    "forest": {"n_estimators": 10},
+    "extra_trees": {"n_estimators": 10},
+    "logistic": {},
 }
+
+
+# As of scikit-learn's own forests: a bootstrap draws rows, whatever their weights.
+BOOTSTRAP = {
+    "check_sample_weight_equivalence_on_dense_data": "a bootstrap draws rows, not weights",
+    "check_sample_weight_equivalence_on_sparse_data": "a bootstrap draws rows, not weights",
+}
+# Equal to 1e-6, which tests/unit/students/classical asserts; the check asks for 1e-7.
+SINGLE_PRECISION = {
+    "check_sample_weight_equivalence_on_dense_data": "XGBoost predicts in single precision",
+}
+
+
+def expected_failures(estimator):
+    name = type(estimator).__name__
+    if name.startswith("RandomForest"):
+        return BOOTSTRAP
+    return SINGLE_PRECISION if name == "XGBoostStudentClassifier" else {}
 
 
 @parametrize_with_checks(
@@ -25,7 +48,8 @@ SETTINGS = {
         student(**SETTINGS[name])
         for name, entry in available().items()
         for student in (entry.classifier, entry.regressor)
-    ]
+    ],
+    expected_failed_checks=expected_failures,
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)

@@ -77,7 +77,8 @@ def reproduce(
 
         def on_part(done: int, total: int, text: str) -> None:
             progress.update(task, total=total, completed=done)
-            progress.console.print(f"{done}/{total} {text}", highlight=False)
+            if console.is_terminal:
+                progress.console.print(f"{done}/{total} {text}", highlight=False)
 
         result = run_study(
             folder,

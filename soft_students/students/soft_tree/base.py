@@ -88,17 +88,6 @@ class BaseSoftDecisionTree(BaseEstimator):
     def _leaf_values(self) -> np.ndarray:
         """Return what each leaf predicts, of shape (n_leaves, n_outputs)."""
 
-    @contextmanager
-    def _unchanged_on_failure(self) -> Iterator[None]:
-        """Keep the tree as it was if fitting fails or is interrupted."""
-        before = dict(self.__dict__)
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
     # -- training ---------------------------------------------------------------------------------
 
     def _fit(

@@ -14,6 +14,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
 from soft_students.students.supervision import class_supervision
 from soft_students.targets import one_hot, sharpen
@@ -243,7 +244,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         FloatingPointError
             If the loss stops being finite.
         """
-        with self._unchanged_on_failure():
+        with unchanged_on_failure(self):
             rows = validate_data(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
@@ -290,7 +291,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         -------
         self
         """
-        with self._unchanged_on_failure():
+        with unchanged_on_failure(self):
             first = not hasattr(self, "gate_weights_")
             rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
             asked = X if hasattr(X, "columns") else rows

@@ -310,8 +310,8 @@ class SplitBalance:
         self._through: Tensor | None = None
         self._right: Tensor | None = None
 
-    def __call__(self, paths: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Take one batch into the averages.
+    def __call__(self, paths: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Take one batch into the averages.
 
         Parameters
         ----------
@@ -321,23 +321,27 @@ class SplitBalance:
         Returns
         -------
         penalty : Tensor of shape ()
-        slope : Tensor of shape (n_inner,)
-            The derivative by a node's gate is ``slope * P`` for a sample of weight one.
-        alpha : Tensor of shape (n_inner,)
-            The derivative by a node's path probability is ``slope * (p - alpha)``, likewise.
+        slopes : Tensor of shape (n_nodes, 1)
+            Derivative by each node's path probability, for a sample of weight one; with
+            :math:`\sum_x P^i(x)` the sum over both children of i, it says all. The root's is zero.
         """
         reached = paths @ weights
         through, right = reached[: len(self._rate)], reached[2::2]
         if self._through is None or self._right is None:
             self._through, self._right = through.clone(), right.clone()
         else:
-            self._through += self._rate * (through - self._through)
-            self._right += self._rate * (right - self._right)
+            self._through.addcmul_(self._rate, through - self._through)
+            self._right.addcmul_(self._rate, right - self._right)
         mass = self._through.clamp(min=torch.finfo(paths.dtype).tiny ** 0.5)
         alpha = (self._right / mass).clamp_(_ALPHA_MIN, 1 - _ALPHA_MIN)
-        penalty = -0.5 * (self._strength * (alpha.log() + torch.log1p(-alpha))).sum()
-        slope = -0.5 * self._strength * (1 / alpha - 1 / (1 - alpha)) / mass
-        return penalty, slope, alpha
+        balance = alpha * (1 - alpha)
+        penalty = -0.5 * (self._strength @ balance.log())
+        # ∂C/∂α = -½λ (1/α - 1/(1-α)) = λ (α - ½) / (α (1-α))
+        slope = self._strength * (alpha - 0.5) / (balance * mass)
+        slopes = paths.new_zeros(len(reached), 1)
+        torch.mul(slope, 1 - alpha, out=slopes[2::2, 0])
+        torch.mul(slope, -alpha, out=slopes[1::2, 0])
+        return penalty, slopes
 
 
 def loss_and_gradients(
@@ -382,19 +386,19 @@ def loss_and_gradients(
         workspace.leaf_paths, parameters.leaves, targets.t(), weights
     )
     penalty = loss.new_zeros(())
-    slope = shift = None
+    slopes = None
     if balance is not None:
-        penalty, slope, alpha = balance(workspace.paths, weights)
-        slope, shift = slope[:, None], (slope * alpha)[:, None]
+        penalty, slopes = balance(workspace.paths, weights)
+        values += slopes[len(gates) :]
 
     for level in reversed(range(len(workspace.level_gates))):
         left, right = values.view(-1, 2, workspace.n).unbind(1)
         difference = right - left
-        if slope is not None and shift is not None:
-            difference += slope[workspace.level_slices[level]]
-            left = left - shift[workspace.level_slices[level]]
         torch.mul(workspace.level_paths[level], difference, out=workspace.level_gradients[level])
-        values = torch.addcmul(left, workspace.level_gates[level], difference)
+        if level > 0:
+            values = torch.addcmul(left, workspace.level_gates[level], difference)
+            if slopes is not None:
+                values += slopes[workspace.level_slices[level]]
 
     gates_gradient *= weights
     linear_gradient = torch.ops.aten.sigmoid_backward(gates_gradient, gates)

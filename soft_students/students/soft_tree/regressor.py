@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
+from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
 from soft_students.students.supervision import value_supervision
 from soft_students.transfer import Transfer
@@ -140,7 +141,7 @@ n_jobs, device, verbose
         -------
         self
         """
-        with self._unchanged_on_failure():
+        with unchanged_on_failure(self):
             rows = validate_data(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
             targets, ask = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
@@ -179,7 +180,7 @@ n_jobs, device, verbose
         -------
         self
         """
-        with self._unchanged_on_failure():
+        with unchanged_on_failure(self):
             first = not hasattr(self, "gate_weights_")
             rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
             asked = X if hasattr(X, "columns") else rows

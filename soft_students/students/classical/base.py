@@ -1,0 +1,289 @@
+"""What the classical students share: who teaches, which rows, which weights."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from soft_students.students.refitting import unchanged_on_failure
+from soft_students.students.supervision import class_supervision, value_supervision
+from soft_students.transfer import Transfer
+
+
+class ClassicalStudent(BaseEstimator):
+    """A student that learns from all rows and targets at once.
+
+    Subclasses define `_learn`, and how fitted values are read.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hard_weight": [Interval(Real, 0, 1, closed="both")],
+        "transfer": [Transfer, None],
+        "transfer_copies": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    #: Whether rows may hold NaN.
+    _takes_missing: ClassVar[bool] = False
+
+    @abstractmethod
+    def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        """Fit `targets` of shape (n, n_outputs) and store what was learnt.
+
+        `weights`, of shape (n,), are positive; None are equal weights.
+        """
+
+    def _rows(self, X: Any, *, reset: bool) -> np.ndarray:
+        if not reset:
+            check_is_fitted(self)
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan" if self._takes_missing else True,
+        )
+
+    def _learn_from(
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        ask: Callable[[np.ndarray], np.ndarray] | None,
+        unlabeled: tuple[np.ndarray, np.ndarray] | None,
+        sample_weight: ArrayLike | None,
+    ) -> None:
+        """Gather the training set, unlabelled and transferred rows included, and learn it."""
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            if not weights.any():
+                raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+        rows, told = [X], [targets]
+        shares = [] if weights is None else [weights]
+        if self.transfer is not None:
+            random_state = check_random_state(self.random_state)
+            for _ in range(self.transfer_copies):
+                made = self.transfer.sample(X, random_state)
+                rows.append(made)
+                told.append(targets if ask is None else ask(made))
+                shares += shares[:1]
+        if unlabeled is not None:
+            rows.append(unlabeled[0].astype(X.dtype, copy=False))
+            told.append(unlabeled[1])
+            shares += [np.ones(len(unlabeled[0])) for _ in shares[:1]]
+        if len(rows) > 1:
+            X, targets = np.concatenate(rows), np.concatenate(told)
+            weights = None if weights is None else np.concatenate(shares)
+        if weights is not None and not weights.all():
+            kept = weights > 0
+            X, targets, weights = X[kept], targets[kept], weights[kept]
+        self._learn(X, targets, weights)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_missing
+        return tags
+
+
+class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
+    """A classical student of classes; subclasses also define `predict_proba`."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ClassicalStudent._parameter_constraints,
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        labels: ArrayLike | None = None,
+        teacher: Any = None,
+        sample_weight: ArrayLike | None = None,
+        X_unlabeled: ArrayLike | None = None,
+    ) -> Self:
+        """Train the student.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : teacher, array-like of shape (n_samples, n_classes) or array-like of shape (n_samples,)
+            A teacher (anything that :func:`~soft_students.teachers.as_teacher` takes), its
+            probabilities for the rows of `X`, or labels.
+        labels : array-like of shape (n_samples,), default=None
+            True labels beside the teacher, for `hard_weight`.
+        teacher : object, default=None
+            The teacher by name; `y` may then hold the true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+        X_unlabeled : array-like of shape (n, n_features), default=None
+            Further rows, which the teacher labels; each weighs one.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit each other; the message says how.
+        """
+        with unchanged_on_failure(self):
+            rows = self._rows(X, reset=True)
+            asked = X if hasattr(X, "columns") else rows
+            lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            temperature = self.temperature if lesson.logits is not None else 1.0
+            unlabeled = None
+            if X_unlabeled is not None:
+                if lesson.teacher is None:
+                    raise ValueError(
+                        "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
+                    )
+                more = validate_data(
+                    self, X_unlabeled, reset=False, dtype=rows.dtype, ensure_all_finite="allow-nan"
+                )
+                shown = X_unlabeled if hasattr(X_unlabeled, "columns") else more
+                unlabeled = more, lesson.ask_about(shown, temperature)
+            self.classes_ = lesson.classes
+            self.temperature_ = float(temperature)
+            self._learn_from(
+                rows,
+                lesson.targets(temperature, self.hard_weight),
+                lesson.asker(temperature, self.hard_weight),
+                unlabeled,
+                sample_weight,
+            )
+        return self
+
+    @abstractmethod
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the probability of each class, at temperature one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the likeliest class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        probabilities = self.predict_proba(X)  # first: it says so if the student is not fitted
+        return self.classes_[probabilities.argmax(axis=1)]
+
+
+class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
+    """A classical student of values; subclasses also define `_values`."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        labels: ArrayLike | None = None,
+        teacher: Any = None,
+        sample_weight: ArrayLike | None = None,
+        X_unlabeled: ArrayLike | None = None,
+    ) -> Self:
+        """Train the student.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : teacher or array-like of shape (n_samples,) or (n_samples, n_outputs)
+            A fitted regressor or callable, or values.
+        labels : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            True values beside the teacher, for `hard_weight`.
+        teacher : object, default=None
+            The teacher by name; `y` may then hold the true values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+        X_unlabeled : array-like of shape (n, n_features), default=None
+            Further rows, which the teacher labels; each weighs one.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit each other; the message says how.
+        """
+        with unchanged_on_failure(self):
+            rows = self._rows(X, reset=True)
+            asked = X if hasattr(X, "columns") else rows
+            targets, ask = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            self._flat = targets.ndim == 1
+            self.n_outputs_ = 1 if self._flat else targets.shape[1]
+            unlabeled = None
+            if X_unlabeled is not None:
+                who = y if teacher is None else teacher
+                if ask is None:
+                    raise ValueError(
+                        "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
+                    )
+                more = validate_data(
+                    self, X_unlabeled, reset=False, dtype=rows.dtype, ensure_all_finite="allow-nan"
+                )
+                shown = X_unlabeled if hasattr(X_unlabeled, "columns") else more
+                values, _ = value_supervision(self, shown, who, None, None, 0.0)
+                unlabeled = more, values.reshape(len(more), -1)
+            self._learn_from(
+                rows,
+                targets.reshape(len(rows), -1),
+                None if ask is None else lambda copies: ask(copies).reshape(len(copies), -1),
+                unlabeled,
+                sample_weight,
+            )
+        return self
+
+    @abstractmethod
+    def _values(self, X: np.ndarray) -> np.ndarray:
+        """Return values of shape (n, n_outputs)."""
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the value of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            As the targets were.
+        """
+        values = self._values(self._rows(X, reset=False))
+        return values.reshape(-1) if self._flat else values.reshape(-1, self.n_outputs_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,444 @@
+"""Gradient-boosted trees, by XGBoost's own training on soft targets."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import xgboost
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from xgboost import DMatrix, QuantileDMatrix, XGBClassifier, XGBRegressor
+
+from soft_students.students.classical.base import (
+    ClassicalStudent,
+    ClassicalStudentClassifier,
+    ClassicalStudentRegressor,
+)
+from soft_students.transfer import Transfer
+
+_LEAST_HESSIAN = 1e-16  # XGBoost's own floor
+_OWN = ("temperature", "hard_weight", "transfer", "transfer_copies", "early_stopping_rounds")
+
+_SHARED: dict[str, list[Any]] = {
+    "n_estimators": [Interval(Integral, 1, None, closed="left")],
+    "max_depth": [Interval(Integral, 0, None, closed="left"), None],
+    "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+    "min_child_weight": [Interval(Real, 0, None, closed="left"), None],
+    "subsample": [Interval(Real, 0, 1, closed="right"), None],
+    "colsample_bytree": [Interval(Real, 0, 1, closed="right"), None],
+    "reg_alpha": [Interval(Real, 0, None, closed="left"), None],
+    "reg_lambda": [Interval(Real, 0, None, closed="left"), None],
+    "max_bin": [Interval(Integral, 2, None, closed="left"), None],
+    "tree_method": [StrOptions({"auto", "exact", "approx", "hist"}), None],
+    "multi_strategy": [StrOptions({"one_output_per_tree", "multi_output_tree"}), None],
+    "early_stopping_rounds": [Interval(Integral, 1, None, closed="left"), None],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_jobs": [Integral, None],
+    "device": [str, None],
+}
+
+
+class _BoostedStudent(ClassicalStudent):
+    """What both boosted students share: XGBoost's parameters, and the model as bytes."""
+
+    _takes_missing = True
+    _library: ClassVar[type]
+
+    def _make(self, **more: Any) -> Any:
+        known = self._library().get_params()
+        chosen = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name in known and name not in _OWN
+        }
+        # XGBoost takes integers only
+        chosen["random_state"] = int(
+            check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        )
+        return self._library(**chosen, **more)
+
+    def _split(
+        self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """Return training and validation rows, targets and weights."""
+        return train_test_split(
+            X,
+            targets,
+            weights,
+            test_size=self.validation_fraction,
+            random_state=check_random_state(self.random_state).randint(np.iinfo(np.int32).max),
+        )
+
+    def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        metadata: dict[str, Any] = {"n_features": self.n_features_in_}
+        if hasattr(self, "feature_names_in_"):
+            metadata["feature_names"] = self.feature_names_in_
+        model = np.frombuffer(self.estimator_.get_booster().save_raw("ubj"), dtype=np.uint8)
+        return metadata | self._output_state(), {"model": model}
+
+    def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        n_features, names = metadata["n_features"], metadata.get("feature_names")
+        if type(n_features) is not int or n_features < 1:
+            raise ValueError("n_features must be a positive integer")
+        if names is not None and not (
+            isinstance(names, np.ndarray) and names.shape == (n_features,)
+        ):
+            raise ValueError(f"feature_names must be an array of {n_features} strings")
+        model = arrays.get("model")
+        if model is None or model.dtype != np.uint8 or model.ndim != 1:
+            raise ValueError("the model must be an array of bytes")
+        estimator = self._library()
+        try:
+            estimator.load_model(bytearray(model.tobytes()))
+        except xgboost.core.XGBoostError as error:
+            raise ValueError(f"XGBoost cannot read its model: {str(error)[:200]}") from error
+        if estimator.get_booster().num_features() != n_features:
+            raise ValueError(f"the model is not one of {n_features} features")
+        self._restore_outputs(metadata, estimator)
+        if names is not None:
+            self.feature_names_in_ = names
+        self.n_features_in_ = n_features
+        self.estimator_ = estimator
+
+
+class XGBoostStudentClassifier(_BoostedStudent, ClassicalStudentClassifier):
+    r"""Gradient-boosted trees, taught by a network or by labels.
+
+    XGBoost trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
+    distribution q at temperature T, so that the margins z are logits at temperature one: the fitted
+    student *is* the plain ``XGBClassifier`` in `estimator_`. Two classes take one tree a round, as
+    XGBoost's own.
+
+    Parameters
+    ----------
+    temperature : float, default=1.0
+        T. Ignored on labels alone.
+    hard_weight : float, default=0.0
+        Weight of the true labels beside the teacher, in [0, 1].
+    n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
+reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
+        As in :class:`xgboost.XGBClassifier`; None takes XGBoost's default.
+    base_score : float or None, default=None
+        A probability that all classes start from. None starts from the mean target.
+    early_stopping_rounds : int or None, default=None
+        Hold out `validation_fraction` of the rows, stop after so many rounds without a lower soft
+        log-loss on them, and keep the trees up to the best round.
+    validation_fraction : float, default=0.1
+    transfer : Transfer or None, default=None
+        Makes further rows, which the teacher labels.
+    transfer_copies : int, default=4
+        Rows made from each training row.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    estimator_ : xgboost.XGBClassifier
+        Predicts the number of the class, in the order of `classes_`.
+    classes_ : ndarray of shape (n_classes,)
+    temperature_ : float
+    n_features_in_ : int
+
+    References
+    ----------
+    Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network",
+    arXiv:1503.02531, section 2, for the factor T².
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from soft_students.students import XGBoostStudentClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
+    >>> student = XGBoostStudentClassifier(n_estimators=20, random_state=0).fit(X, teacher)
+    >>> bool((student.predict(X) == teacher.predict(X)).mean() > 0.95)
+    True
+    """
+
+    _library = XGBClassifier
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ClassicalStudentClassifier._parameter_constraints,
+        **_SHARED,
+        "base_score": [Interval(Real, 0, 1, closed="neither"), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 1.0,
+        hard_weight: float = 0.0,
+        n_estimators: int = 100,
+        max_depth: int | None = None,
+        learning_rate: float | None = None,
+        min_child_weight: float | None = None,
+        subsample: float | None = None,
+        colsample_bytree: float | None = None,
+        reg_alpha: float | None = None,
+        reg_lambda: float | None = None,
+        max_bin: int | None = None,
+        tree_method: str | None = None,
+        multi_strategy: str | None = None,
+        base_score: float | None = None,
+        early_stopping_rounds: int | None = None,
+        validation_fraction: float = 0.1,
+        transfer: Transfer | None = None,
+        transfer_copies: int = 4,
+        random_state: int | RandomState | None = None,
+        n_jobs: int | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.temperature = temperature
+        self.hard_weight = hard_weight
+        self.n_estimators = n_estimators
+        self.max_depth = max_depth
+        self.learning_rate = learning_rate
+        self.min_child_weight = min_child_weight
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.reg_alpha = reg_alpha
+        self.reg_lambda = reg_lambda
+        self.max_bin = max_bin
+        self.tree_method = tree_method
+        self.multi_strategy = multi_strategy
+        self.base_score = base_score
+        self.early_stopping_rounds = early_stopping_rounds
+        self.validation_fraction = validation_fraction
+        self.transfer = transfer
+        self.transfer_copies = transfer_copies
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.device = device
+
+    def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        n_classes = targets.shape[1]
+        if n_classes == 1:
+            raise ValueError(
+                f"{type(self).__name__} needs at least two classes, got 1 class: "
+                f"{self.classes_[0]!r}."
+            )
+        weights = np.ones(len(X)) if weights is None else weights
+        share = targets.T @ weights / weights.sum()
+        held_out: list[tuple[DMatrix, str]] = []
+        if self.early_stopping_rounds is not None:
+            X, X_val, targets, targets_val, weights, weights_val = self._split(X, targets, weights)
+        model = self._make(objective="multi:softprob" if n_classes != 2 else "binary:logistic")
+        params = model.get_xgb_params() | {
+            "base_score": self._start(share),
+            "disable_default_eval_metric": True,  # it needs labels
+        }
+        if n_classes != 2:
+            params["num_class"] = n_classes
+        objective = _SoftCrossEntropy(targets, weights, self.temperature_)
+        # What `XGBClassifier.fit` would build; no labels, since the objective brings the targets.
+        binned = self.tree_method in (None, "auto", "hist")
+        matrix = QuantileDMatrix if binned else DMatrix
+        bins = {"max_bin": self.max_bin} if binned and self.max_bin is not None else {}
+        # XGBoost leaves weights to a custom objective; here they place the bins.
+        data = matrix(X, weight=weights, nthread=self.n_jobs, **bins)
+        if self.early_stopping_rounds is not None:
+            held_out = [(matrix(X_val, **({"ref": data} if binned else {})), "validation")]
+
+        def soft_log_loss(margins: np.ndarray, _: DMatrix) -> tuple[str, float]:
+            return "soft_log_loss", objective.loss(margins, targets_val, weights_val)
+
+        booster = xgboost.train(
+            params,
+            data,
+            num_boost_round=self.n_estimators,
+            obj=objective,
+            evals=held_out,
+            custom_metric=soft_log_loss if held_out else None,
+            early_stopping_rounds=self.early_stopping_rounds,
+            verbose_eval=False,
+        )
+        if held_out:
+            booster = booster[: booster.best_iteration + 1]
+        model.load_model(booster.save_raw("ubj"))
+        self.estimator_ = model
+
+    def _start(self, share: np.ndarray) -> Any:
+        """Return the base score: as XGBoost reads it, in probability or one margin a class."""
+        if self.base_score is not None:
+            return self.base_score
+        floor = np.finfo(np.float32).eps
+        if len(share) == 2:
+            odds = np.log(np.clip(share, floor, None))
+            return float(1 / (1 + np.exp(-self.temperature_ * (odds[1] - odds[0]))))
+        logits = self.temperature_ * np.log(np.clip(share, floor, None))
+        return np.round(logits - logits.mean(), 6).tolist()  # the same however sums are rounded
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the probability of each class, at temperature one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
+        rows = self._rows(X, reset=False)
+        return self.estimator_.predict_proba(rows).reshape(len(rows), len(self.classes_))
+
+    def _output_state(self) -> dict[str, Any]:
+        return {"classes": self.classes_, "temperature": self.temperature_}
+
+    def _restore_outputs(self, metadata: dict[str, Any], estimator: Any) -> None:
+        classes, temperature = metadata["classes"], metadata["temperature"]
+        if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
+            raise ValueError("classes must be an array of labels")
+        if not (isinstance(temperature, float) and 0 < temperature < np.inf):
+            raise ValueError(f"temperature must be a finite number > 0, not {temperature!r}")
+        if estimator.n_classes_ != len(classes):
+            raise ValueError(f"the model is not one of {len(classes)} classes")
+        self.classes_, self.temperature_ = classes, temperature
+
+
+class _SoftCrossEntropy:
+    """XGBoost's softmax objective, with a distribution in the place of each label."""
+
+    def __init__(self, targets: np.ndarray, weights: np.ndarray, temperature: float) -> None:
+        # One row a class: numpy is slow along short axes.
+        self._targets = np.ascontiguousarray(targets.T, dtype=np.float32)
+        self._weights = weights.astype(np.float32)
+        self._temperature = temperature
+
+    def __call__(self, margins: np.ndarray, data: DMatrix) -> tuple[np.ndarray, np.ndarray]:
+        """Return gradient and (twice the diagonal of the) Hessian by the margins."""
+        T, w = np.float32(self._temperature), self._weights
+        if margins.ndim == 1:
+            p = 1 / (1 + np.exp(-margins / T))
+            gradient, hessian = T * w * (p - self._targets[1]), w * p * (1 - p)
+            return gradient, np.maximum(hessian, _LEAST_HESSIAN)
+        p = _softmax(margins.T / T)
+        gradient, hessian = p - self._targets, p - np.square(p)
+        gradient *= T * w
+        hessian *= 2 * w
+        np.maximum(hessian, _LEAST_HESSIAN, out=hessian)
+        return np.ascontiguousarray(gradient.T), np.ascontiguousarray(hessian.T)
+
+    def loss(self, margins: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
+        """Return the mean cross-entropy at the temperature of training."""
+        T = self._temperature
+        if margins.ndim == 1:
+            margins = np.stack([np.zeros_like(margins), margins], axis=1)
+        p = _softmax(margins.T / T)
+        losses = -(targets.T * np.log(np.clip(p, np.finfo(np.float32).tiny, None))).sum(axis=0)
+        return float(np.average(losses, weights=weights))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.ascontiguousarray(logits)
+    powers -= powers.max(axis=0)
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=0)
+    return powers
+
+
+class XGBoostStudentRegressor(_BoostedStudent, ClassicalStudentRegressor):
+    """Gradient-boosted trees, taught by a regressor or by values.
+
+    Parameters
+    ----------
+    hard_weight : float, default=0.0
+        Weight of the true values beside the teacher's, in [0, 1].
+    n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
+reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
+        As in :class:`xgboost.XGBRegressor`; None takes XGBoost's default.
+    early_stopping_rounds, validation_fraction, transfer, transfer_copies, random_state
+        As in :class:`XGBoostStudentClassifier`.
+
+    Attributes
+    ----------
+    estimator_ : xgboost.XGBRegressor
+    n_outputs_, n_features_in_ : int
+    """
+
+    _library = XGBRegressor
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ClassicalStudentRegressor._parameter_constraints,
+        **_SHARED,
+    }
+
+    def __init__(
+        self,
+        *,
+        hard_weight: float = 0.0,
+        n_estimators: int = 100,
+        max_depth: int | None = None,
+        learning_rate: float | None = None,
+        min_child_weight: float | None = None,
+        subsample: float | None = None,
+        colsample_bytree: float | None = None,
+        reg_alpha: float | None = None,
+        reg_lambda: float | None = None,
+        max_bin: int | None = None,
+        tree_method: str | None = None,
+        multi_strategy: str | None = None,
+        early_stopping_rounds: int | None = None,
+        validation_fraction: float = 0.1,
+        transfer: Transfer | None = None,
+        transfer_copies: int = 4,
+        random_state: int | RandomState | None = None,
+        n_jobs: int | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.hard_weight = hard_weight
+        self.n_estimators = n_estimators
+        self.max_depth = max_depth
+        self.learning_rate = learning_rate
+        self.min_child_weight = min_child_weight
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.reg_alpha = reg_alpha
+        self.reg_lambda = reg_lambda
+        self.max_bin = max_bin
+        self.tree_method = tree_method
+        self.multi_strategy = multi_strategy
+        self.early_stopping_rounds = early_stopping_rounds
+        self.validation_fraction = validation_fraction
+        self.transfer = transfer
+        self.transfer_copies = transfer_copies
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.device = device
+
+    def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        targets = targets[:, 0] if self._flat else targets
+        model = self._make(early_stopping_rounds=self.early_stopping_rounds)
+        if self.early_stopping_rounds is None:
+            model.fit(X, targets, sample_weight=weights)
+        else:
+            weights = np.ones(len(X)) if weights is None else weights
+            X, X_val, targets, held, weights, held_weights = self._split(X, targets, weights)
+            model.fit(
+                X,
+                targets,
+                sample_weight=weights,
+                eval_set=[(X_val, held)],
+                sample_weight_eval_set=[held_weights],
+                verbose=False,
+            )
+            model._Booster = model.get_booster()[: model.best_iteration + 1]
+        self.estimator_ = model
+
+    def _values(self, X: np.ndarray) -> np.ndarray:
+        return self.estimator_.predict(X).astype(np.float64)
+
+    def _output_state(self) -> dict[str, Any]:
+        return {"n_outputs": self.n_outputs_, "flat": self._flat}
+
+    def _restore_outputs(self, metadata: dict[str, Any], estimator: Any) -> None:
+        n_outputs, flat = metadata["n_outputs"], metadata["flat"]
+        if type(n_outputs) is not int or n_outputs < 1 or type(flat) is not bool:
+            raise ValueError("n_outputs must be a positive integer and flat true or false")
+        if flat and n_outputs != 1:
+            raise ValueError(f"a flat target has one output, not {n_outputs}")
+        self.n_outputs_, self._flat = n_outputs, flat

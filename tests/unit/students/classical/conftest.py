@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from soft_students.students import available
+
+#: Small and quick.
+SETTINGS = {
+    "xgboost": {"n_estimators": 15, "n_jobs": 1},
+    "tree": {"max_depth": 4},
+    "forest": {"n_estimators": 8},
+    "extra_trees": {"n_estimators": 8},
+    "logistic": {},
+}
+
+
+@pytest.fixture(scope="session")
+def wine():
+    return load_wine(return_X_y=True)
+
+
+@pytest.fixture(scope="session")
+def diabetes():
+    X, y = load_diabetes(return_X_y=True)
+    return X[:150], y[:150]
+
+
+@pytest.fixture(scope="session")
+def wine_teacher(wine):
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(*wine)
+
+
+@pytest.fixture(params=list(SETTINGS))
+def classifier(request):
+    """Return a function that makes the classifier of each classical student."""
+
+    def make(**parameters):
+        settings = SETTINGS[request.param] | parameters
+        known = available()[request.param].classifier
+        if "random_state" in known().get_params():
+            settings.setdefault("random_state", 0)
+        return known(**settings)
+
+    return make
+
+
+@pytest.fixture(params=list(SETTINGS))
+def regressor(request):
+    """Return a function that makes the regressor of each classical student."""
+
+    def make(**parameters):
+        settings = {"random_state": 0, **SETTINGS[request.param], **parameters}
+        return available()[request.param].regressor(**settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def soft_targets(wine, wine_teacher):
+    return wine_teacher.predict_proba(wine[0]) * 0.8 + 0.2 / 3
+
+
+@pytest.fixture
+def rng():
+    return np.random.RandomState(0)
