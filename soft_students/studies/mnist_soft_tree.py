@@ -43,6 +43,16 @@ SAME_IMAGES: dict[str, Any] = {
     "epochs": 30,
 }
 
+#: What the paper describes: the loss of the leaves, a learned β, plain Adam.
+PAPER: dict[str, Any] = {
+    "mixture_weight": 0.0,
+    "beta_schedule": "learned",
+    "batch_size": 64,
+    "learning_rate": 0.001,
+    "weight_decay": 0.0,
+    "epochs": 40,
+}
+
 #: Of trees on distorted images.
 DISTORTED: dict[str, Any] = {
     "mixture_weight": 1.0,
@@ -128,6 +138,8 @@ def soft_tree_plan() -> Plan:
     Plan
     """
     rows = [
+        Row(8, "labels, as in the paper", None, PAPER),
+        Row(8, "teacher, as in the paper", 2.0, PAPER),
         Row(8, "labels, leaf loss", None, {**SAME_IMAGES, "mixture_weight": 0.0}),
         Row(8, "teacher, leaf loss", 2.0, {**SAME_IMAGES, "mixture_weight": 0.0}),
     ]
