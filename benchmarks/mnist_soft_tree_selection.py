@@ -25,11 +25,11 @@ from joblib import Memory
 from rich.console import Console
 from rich.table import Table
 
-from soft_students import SoftDecisionTreeClassifier, load_teacher
+from soft_students import SoftDecisionTreeClassifier
 from soft_students.datasets import load_dataset, validation_split
 from soft_students.studies.mnist_soft_tree import DISTORTED
 from soft_students.studies.parts import Part, run_parts, write_json
-from soft_students.teachers import as_teacher
+from soft_students.teachers import as_teacher, load_teacher
 from soft_students.transfer import ImageDistortion
 
 #: What differs from the settings of the study; "distortion" multiplies the limits of the defaults.

@@ -47,8 +47,7 @@ SAME_IMAGES: dict[str, Any] = {
 PAPER: dict[str, Any] = {
     "mixture_weight": 0.0,
     "beta_schedule": "learned",
-    "batch_size": 64,
-    "learning_rate": 0.001,
+    "learning_rate": 0.003,
     "weight_decay": 0.0,
     "epochs": 40,
 }
