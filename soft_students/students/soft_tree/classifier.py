@@ -62,7 +62,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     sharpening : float, default=1.0
         Above 1, the second half of training blends the loss with that of path probabilities
         to the power γ, which rises from 1 to this value. It teaches the leaf of greatest path
-        probability to answer alone, and with few leaves to choose from helps the mean as well.
+        probability to answer alone.
     epochs : int or "auto", default="auto"
         Passes over the rows. "auto" makes at least 40 of them and at least 1,500 steps.
     batch_size : int, default=256
