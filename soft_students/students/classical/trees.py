@@ -217,8 +217,8 @@ class DecisionTreeStudentClassifier(_OneTree, _TreeClassifier):
     >>> student = DecisionTreeStudentClassifier(max_depth=3, random_state=0).fit(X, teacher)
     >>> bool((student.predict(X) == teacher.predict(X)).mean() > 0.95)
     True
-    >>> print(student.export_text(max_depth=1).splitlines()[0])
-    |--- feature_2 <= 2.45
+    >>> student.export_text().count("value:") <= 2**3
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
