@@ -51,12 +51,13 @@ def softdtree(seed: int) -> Any:
 
 @click.command()
 @click.option("--data-dir")
+@click.option("--rows", "n_rows", default=ROWS, show_default=True, help="Training images.")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, writable=True))
-def main(data_dir: str | None, seeds: int, out: str | None) -> None:
+def main(data_dir: str | None, n_rows: int, seeds: int, out: str | None) -> None:
     torch.set_num_threads(1)
     data = load_dataset("mnist", data_dir=data_dir)
-    X, y = data.X_train[:ROWS], data.y_train[:ROWS]
+    X, y = data.X_train[:n_rows], data.y_train[:n_rows]
     makers: dict[str, Callable[[int], Any]] = {"soft-students": ours}
     for name, make in (("neural-trees", neural_trees), ("softdtree", softdtree)):
         if importlib.util.find_spec(name.replace("-", "_")) is None:
@@ -94,7 +95,7 @@ def main(data_dir: str | None, seeds: int, out: str | None) -> None:
         )
     Console().print(table)
     if out:
-        about = {"depth": DEPTH, "batch_size": BATCH, "epochs": EPOCHS, "training_rows": ROWS}
+        about = {"depth": DEPTH, "batch_size": BATCH, "epochs": EPOCHS, "training_rows": n_rows}
         with open(out, "w", encoding="utf-8") as file:
             json.dump({**about, "threads": 1, "rows": results}, file, indent=1)
 

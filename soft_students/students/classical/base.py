@@ -90,6 +90,33 @@ class ClassicalStudent(BaseEstimator):
             X, targets, weights = X[kept], targets[kept], weights[kept]
         self._learn(X, targets, weights)
 
+    def _names_state(self) -> dict[str, Any]:
+        """Return the part of a bundle's metadata that describes the rows."""
+        state: dict[str, Any] = {"n_features": self.n_features_in_}
+        if hasattr(self, "feature_names_in_"):
+            state["feature_names"] = self.feature_names_in_
+        return state
+
+    def _restore_names(self, metadata: dict[str, Any]) -> int:
+        """Take back what `_names_state` returned, checked; return the number of features."""
+        n_features, names = metadata["n_features"], metadata.get("feature_names")
+        if type(n_features) is not int or n_features < 1:
+            raise ValueError("n_features must be a positive integer")
+        if names is not None:
+            if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
+                raise ValueError(f"feature_names must be an array of {n_features} strings")
+            self.feature_names_in_ = names
+        self.n_features_in_ = n_features
+        return n_features
+
+    @abstractmethod
+    def _output_state(self) -> dict[str, Any]:
+        """Return the part of a bundle's metadata that describes the outputs."""
+
+    @abstractmethod
+    def _restore_outputs(self, metadata: dict[str, Any]) -> int:
+        """Take back what `_output_state` returned, checked; return the number of outputs."""
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self._takes_missing
@@ -196,6 +223,18 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         probabilities = self.predict_proba(X)  # first: it says so if the student is not fitted
         return self.classes_[probabilities.argmax(axis=1)]
 
+    def _output_state(self) -> dict[str, Any]:
+        return {"classes": self.classes_, "temperature": self.temperature_}
+
+    def _restore_outputs(self, metadata: dict[str, Any]) -> int:
+        classes, temperature = metadata["classes"], metadata["temperature"]
+        if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
+            raise ValueError("classes must be an array of labels")
+        if not (isinstance(temperature, float) and 0 < temperature < np.inf):
+            raise ValueError(f"temperature must be a finite number > 0, not {temperature!r}")
+        self.classes_, self.temperature_ = classes, temperature
+        return len(classes)
+
 
 class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
     """A classical student of values; subclasses also define `_values`."""
@@ -282,6 +321,18 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
         """
         values = self._values(self._rows(X, reset=False))
         return values.reshape(-1) if self._flat else values.reshape(-1, self.n_outputs_)
+
+    def _output_state(self) -> dict[str, Any]:
+        return {"n_outputs": self.n_outputs_, "flat": self._flat}
+
+    def _restore_outputs(self, metadata: dict[str, Any]) -> int:
+        n_outputs, flat = metadata["n_outputs"], metadata["flat"]
+        if type(n_outputs) is not int or n_outputs < 1 or type(flat) is not bool:
+            raise ValueError("n_outputs must be a positive integer and flat true or false")
+        if flat and n_outputs != 1:
+            raise ValueError(f"a flat target has one output, not {n_outputs}")
+        self.n_outputs_, self._flat = n_outputs, flat
+        return n_outputs
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -75,20 +75,11 @@ class _BoostedStudent(ClassicalStudent):
         )
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        metadata: dict[str, Any] = {"n_features": self.n_features_in_}
-        if hasattr(self, "feature_names_in_"):
-            metadata["feature_names"] = self.feature_names_in_
         model = np.frombuffer(self.estimator_.get_booster().save_raw("ubj"), dtype=np.uint8)
-        return metadata | self._output_state(), {"model": model}
+        return {**self._names_state(), **self._output_state()}, {"model": model}
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        n_features, names = metadata["n_features"], metadata.get("feature_names")
-        if type(n_features) is not int or n_features < 1:
-            raise ValueError("n_features must be a positive integer")
-        if names is not None and not (
-            isinstance(names, np.ndarray) and names.shape == (n_features,)
-        ):
-            raise ValueError(f"feature_names must be an array of {n_features} strings")
+        n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
         model = arrays.get("model")
         if model is None or model.dtype != np.uint8 or model.ndim != 1:
             raise ValueError("the model must be an array of bytes")
@@ -99,10 +90,8 @@ class _BoostedStudent(ClassicalStudent):
             raise ValueError(f"XGBoost cannot read its model: {str(error)[:200]}") from error
         if estimator.get_booster().num_features() != n_features:
             raise ValueError(f"the model is not one of {n_features} features")
-        self._restore_outputs(metadata, estimator)
-        if names is not None:
-            self.feature_names_in_ = names
-        self.n_features_in_ = n_features
+        if getattr(estimator, "n_classes_", n_outputs) != n_outputs:
+            raise ValueError(f"the model is not one of {n_outputs} classes")
         self.estimator_ = estimator
 
 
@@ -287,19 +276,6 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
         rows = self._rows(X, reset=False)
         return self.estimator_.predict_proba(rows).reshape(len(rows), len(self.classes_))
 
-    def _output_state(self) -> dict[str, Any]:
-        return {"classes": self.classes_, "temperature": self.temperature_}
-
-    def _restore_outputs(self, metadata: dict[str, Any], estimator: Any) -> None:
-        classes, temperature = metadata["classes"], metadata["temperature"]
-        if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
-            raise ValueError("classes must be an array of labels")
-        if not (isinstance(temperature, float) and 0 < temperature < np.inf):
-            raise ValueError(f"temperature must be a finite number > 0, not {temperature!r}")
-        if estimator.n_classes_ != len(classes):
-            raise ValueError(f"the model is not one of {len(classes)} classes")
-        self.classes_, self.temperature_ = classes, temperature
-
 
 class _SoftCrossEntropy:
     """XGBoost's softmax objective, with a distribution in the place of each label."""
@@ -431,14 +407,3 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
 
     def _values(self, X: np.ndarray) -> np.ndarray:
         return self.estimator_.predict(X).astype(np.float64)
-
-    def _output_state(self) -> dict[str, Any]:
-        return {"n_outputs": self.n_outputs_, "flat": self._flat}
-
-    def _restore_outputs(self, metadata: dict[str, Any], estimator: Any) -> None:
-        n_outputs, flat = metadata["n_outputs"], metadata["flat"]
-        if type(n_outputs) is not int or n_outputs < 1 or type(flat) is not bool:
-            raise ValueError("n_outputs must be a positive integer and flat true or false")
-        if flat and n_outputs != 1:
-            raise ValueError(f"a flat target has one output, not {n_outputs}")
-        self.n_outputs_, self._flat = n_outputs, flat

@@ -177,22 +177,13 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
         return softmax(self._logits(X), axis=1)
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        metadata = {
-            **_names_state(self),
-            "classes": self.classes_,
-            "temperature": self.temperature_,
-            "n_iter": self.n_iter_,
-        }
+        metadata = {**self._names_state(), **self._output_state(), "n_iter": self.n_iter_}
         return metadata, {"coef": self.coef_, "intercept": self.intercept_}
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        classes = metadata["classes"]
-        if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
-            raise ValueError("classes must be an array of labels")
-        self.coef_, self.intercept_ = _take_linear(arrays, len(classes))
-        _restore_names(self, metadata, self.coef_.shape[1])
-        self.classes_ = classes
-        self.temperature_, self.n_iter_ = float(metadata["temperature"]), int(metadata["n_iter"])
+        n_features, n_classes = self._restore_names(metadata), self._restore_outputs(metadata)
+        self.coef_, self.intercept_ = _take_linear(arrays, n_classes, n_features)
+        self.n_iter_ = int(metadata["n_iter"])
 
 
 class RidgeStudentRegressor(ClassicalStudentRegressor):
@@ -247,39 +238,23 @@ class RidgeStudentRegressor(ClassicalStudentRegressor):
         return X @ self.coef_.T + self.intercept_
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        metadata = {**_names_state(self), "n_outputs": self.n_outputs_, "flat": self._flat}
+        metadata = {**self._names_state(), **self._output_state()}
         return metadata, {"coef": self.coef_, "intercept": self.intercept_}
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        n_outputs, flat = metadata["n_outputs"], metadata["flat"]
-        if type(n_outputs) is not int or type(flat) is not bool or (flat and n_outputs != 1):
-            raise ValueError("n_outputs must be an integer, one of a flat target")
-        self.coef_, self.intercept_ = _take_linear(arrays, n_outputs)
-        _restore_names(self, metadata, self.coef_.shape[1])
-        self.n_outputs_, self._flat = n_outputs, flat
+        n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
+        self.coef_, self.intercept_ = _take_linear(arrays, n_outputs, n_features)
 
 
-def _names_state(student: Any) -> dict[str, Any]:
-    names = getattr(student, "feature_names_in_", None)
-    return {} if names is None else {"feature_names": names}
-
-
-def _restore_names(student: Any, metadata: dict[str, Any], n_features: int) -> None:
-    names = metadata.get("feature_names")
-    if names is not None:
-        if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
-            raise ValueError(f"feature_names must be an array of {n_features} strings")
-        student.feature_names_in_ = names
-    student.n_features_in_ = n_features
-
-
-def _take_linear(arrays: dict[str, np.ndarray], n_outputs: int) -> tuple[np.ndarray, np.ndarray]:
+def _take_linear(
+    arrays: dict[str, np.ndarray], n_outputs: int, n_features: int
+) -> tuple[np.ndarray, np.ndarray]:
     coef, intercept = arrays.get("coef"), arrays.get("intercept")
     if coef is None or intercept is None or coef.dtype.kind != "f" or intercept.dtype.kind != "f":
         raise ValueError("coef and intercept must be floating")
-    if coef.ndim != 2 or len(coef) != n_outputs or intercept.shape != (n_outputs,):
+    if coef.shape != (n_outputs, n_features) or intercept.shape != (n_outputs,):
         raise ValueError(
-            f"coef and intercept must have {n_outputs} rows; they are of shape {coef.shape} and "
-            f"{intercept.shape}"
+            f"coef and intercept must be of shape {(n_outputs, n_features)} and {(n_outputs,)}; "
+            f"they are of shape {coef.shape} and {intercept.shape}"
         )
     return coef, intercept

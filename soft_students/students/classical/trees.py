@@ -66,26 +66,19 @@ class _TreeStudent(ClassicalStudent):
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         trees = getattr(self.estimator_, "estimators_", [self.estimator_])
-        metadata: dict[str, Any] = {"n_features": self.n_features_in_, "n_trees": len(trees)}
-        if hasattr(self, "feature_names_in_"):
-            metadata["feature_names"] = self.feature_names_in_
+        metadata = {**self._names_state(), **self._output_state(), "n_trees": len(trees)}
         arrays = {
             f"{name}_{i}": array
             for i, tree in enumerate(trees)
             for name, array in tree_arrays(tree).items()
         }
-        return metadata | self._output_state(), arrays
+        return metadata, arrays
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        n_features, n_trees = metadata["n_features"], metadata["n_trees"]
-        if type(n_features) is not int or type(n_trees) is not int or min(n_features, n_trees) < 1:
-            raise ValueError("n_features and n_trees must be positive integers")
-        n_outputs = self._restore_outputs(metadata)
-        names = metadata.get("feature_names")
-        if names is not None:
-            if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
-                raise ValueError(f"feature_names must be an array of {n_features} strings")
-            self.feature_names_in_ = names
+        n_trees = metadata["n_trees"]
+        if type(n_trees) is not int or n_trees < 1:
+            raise ValueError("n_trees must be a positive integer")
+        n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
         trees = [
             restore_tree(
                 {name[: -len(f"_{i}")]: a for name, a in arrays.items() if name.endswith(f"_{i}")},
@@ -101,7 +94,6 @@ class _TreeStudent(ClassicalStudent):
             estimator.estimators_ = trees
             estimator.estimator_ = DecisionTreeRegressor()
             estimator.n_outputs_, estimator.n_features_in_ = n_outputs, n_features
-        self.n_features_in_ = n_features
         self.estimator_ = estimator
 
 
@@ -123,34 +115,10 @@ class _TreeClassifier(_TreeStudent, ClassicalStudentClassifier):
         means = means.clip(0)
         return sharpen(means / means.sum(axis=1, keepdims=True), self.temperature_)
 
-    def _output_state(self) -> dict[str, Any]:
-        return {"classes": self.classes_, "temperature": self.temperature_}
-
-    def _restore_outputs(self, metadata: dict[str, Any]) -> int:
-        classes, temperature = metadata["classes"], metadata["temperature"]
-        if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
-            raise ValueError("classes must be an array of labels")
-        if not (isinstance(temperature, float) and 0 < temperature < np.inf):
-            raise ValueError(f"temperature must be a finite number > 0, not {temperature!r}")
-        self.classes_, self.temperature_ = classes, temperature
-        return len(classes)
-
 
 class _TreeRegressor(_TreeStudent, ClassicalStudentRegressor):
     def _values(self, X: np.ndarray) -> np.ndarray:
         return self.estimator_.predict(X)
-
-    def _output_state(self) -> dict[str, Any]:
-        return {"n_outputs": self.n_outputs_, "flat": self._flat}
-
-    def _restore_outputs(self, metadata: dict[str, Any]) -> int:
-        n_outputs, flat = metadata["n_outputs"], metadata["flat"]
-        if type(n_outputs) is not int or n_outputs < 1 or type(flat) is not bool:
-            raise ValueError("n_outputs must be a positive integer and flat true or false")
-        if flat and n_outputs != 1:
-            raise ValueError(f"a flat target has one output, not {n_outputs}")
-        self.n_outputs_, self._flat = n_outputs, flat
-        return n_outputs
 
 
 class _OneTree(_TreeStudent):
