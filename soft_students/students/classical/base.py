@@ -12,8 +12,15 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 
+from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.supervision import class_supervision, value_supervision
 from soft_students.transfer import Transfer
@@ -35,6 +42,15 @@ class ClassicalStudent(BaseEstimator):
     #: Whether rows may hold NaN.
     _takes_missing: ClassVar[bool] = False
 
+    #: Whether rows may hold codes of categories, in the columns that `is_categorical_` names.
+    _takes_categories: ClassVar[bool] = False
+
+    #: Of the DataFrame in training; None after training on an array.
+    _columns: Columns | None = None
+
+    #: By column, whether it is of the dtype ``category``; None if none is.
+    is_categorical_: np.ndarray | None
+
     @abstractmethod
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         """Fit `targets` of shape (n, n_outputs) and store what was learnt.
@@ -43,8 +59,21 @@ class ClassicalStudent(BaseEstimator):
         """
 
     def _rows(self, X: Any, *, reset: bool) -> np.ndarray:
-        if not reset:
+        if reset:
+            self._learn_columns(X)
+        else:
             check_is_fitted(self)
+        if self._columns is not None and self.is_categorical_ is not None:
+            if not is_frame(X):
+                raise ValueError(
+                    f"{type(self).__name__} was fitted on a DataFrame with the categorical columns "
+                    f"{self._columns.categorical_names()}. Pass a DataFrame: an array does not say "
+                    "which category a code stands for."
+                )
+            if not reset:  # by name and number, before columns are read by place
+                _check_feature_names(self, X, reset=False)
+                _check_n_features(self, X, reset=False)
+            X = self._columns.codes(X)
         return validate_data(
             self,
             X,
@@ -52,6 +81,27 @@ class ClassicalStudent(BaseEstimator):
             dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan" if self._takes_missing else True,
         )
+
+    def _learn_columns(self, X: Any) -> None:
+        name = type(self).__name__
+        self._columns, self.is_categorical_ = None, None
+        if not is_frame(X):
+            return
+        self._columns = Columns.of(X, name)
+        coded = self._columns.categorical_names()
+        if coded and not self._takes_categories:
+            raise ValueError(
+                f"{name} does not take categorical columns, and X has {coded}. Encode them in a "
+                "Pipeline, with OneHotEncoder or OrdinalEncoder in a ColumnTransformer, and wrap "
+                "it in DistilledClassifier, which shows the teacher the rows as they come; or use "
+                "a student that takes them, such as XGBoostStudentClassifier."
+            )
+        if coded:
+            self.is_categorical_ = self._columns.is_categorical
+
+    def _as_given(self, rows: np.ndarray) -> Any:
+        """Return rows in the form in which the teacher knows them."""
+        return rows if self._columns is None else self._columns.frame(rows)
 
     def _learn_from(
         self,
@@ -95,6 +145,8 @@ class ClassicalStudent(BaseEstimator):
         state: dict[str, Any] = {"n_features": self.n_features_in_}
         if hasattr(self, "feature_names_in_"):
             state["feature_names"] = self.feature_names_in_
+        if self._columns is not None and self.is_categorical_ is not None:
+            state |= self._columns.state()
         return state
 
     def _restore_names(self, metadata: dict[str, Any]) -> int:
@@ -106,7 +158,11 @@ class ClassicalStudent(BaseEstimator):
             if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
                 raise ValueError(f"feature_names must be an array of {n_features} strings")
             self.feature_names_in_ = names
-        self.n_features_in_ = n_features
+        self.n_features_in_, self.is_categorical_ = n_features, None
+        if "categories" in metadata:
+            known = list(range(n_features)) if names is None else names.tolist()
+            self._columns = Columns.restored(metadata, known)
+            self.is_categorical_ = self._columns.is_categorical
         return n_features
 
     @abstractmethod
@@ -147,6 +203,8 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            A DataFrame may have columns of the dtype ``category`` if the student takes them; the
+            teacher is shown the DataFrame as it is.
         y : teacher, array-like of shape (n_samples, n_classes) or array-like of shape (n_samples,)
             A teacher (anything that :func:`~soft_students.teachers.as_teacher` takes), its
             probabilities for the rows of `X`, or labels.
@@ -170,8 +228,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         """
         with unchanged_on_failure(self):
             rows = self._rows(X, reset=True)
-            asked = X if hasattr(X, "columns") else rows
-            lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            lesson = class_supervision(self, _shown(X, rows), y, labels, teacher, self.hard_weight)
             temperature = self.temperature if lesson.logits is not None else 1.0
             unlabeled = None
             if X_unlabeled is not None:
@@ -179,17 +236,15 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
                     raise ValueError(
                         "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
                     )
-                more = validate_data(
-                    self, X_unlabeled, reset=False, dtype=rows.dtype, ensure_all_finite="allow-nan"
-                )
-                shown = X_unlabeled if hasattr(X_unlabeled, "columns") else more
-                unlabeled = more, lesson.ask_about(shown, temperature)
+                more = self._rows(X_unlabeled, reset=False)
+                unlabeled = more, lesson.ask_about(_shown(X_unlabeled, more), temperature)
+            ask = lesson.asker(temperature, self.hard_weight)
             self.classes_ = lesson.classes
             self.temperature_ = float(temperature)
             self._learn_from(
                 rows,
                 lesson.targets(temperature, self.hard_weight),
-                lesson.asker(temperature, self.hard_weight),
+                None if ask is None else lambda made: ask(self._as_given(made)),
                 unlabeled,
                 sample_weight,
             )
@@ -277,8 +332,8 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
         """
         with unchanged_on_failure(self):
             rows = self._rows(X, reset=True)
-            asked = X if hasattr(X, "columns") else rows
-            targets, ask = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            shown = _shown(X, rows)
+            targets, ask = value_supervision(self, shown, y, labels, teacher, self.hard_weight)
             self._flat = targets.ndim == 1
             self.n_outputs_ = 1 if self._flat else targets.shape[1]
             unlabeled = None
@@ -288,16 +343,16 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
                     raise ValueError(
                         "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
                     )
-                more = validate_data(
-                    self, X_unlabeled, reset=False, dtype=rows.dtype, ensure_all_finite="allow-nan"
-                )
-                shown = X_unlabeled if hasattr(X_unlabeled, "columns") else more
+                more = self._rows(X_unlabeled, reset=False)
+                shown = _shown(X_unlabeled, more)
                 values, _ = value_supervision(self, shown, who, None, None, 0.0)
                 unlabeled = more, values.reshape(len(more), -1)
             self._learn_from(
                 rows,
                 targets.reshape(len(rows), -1),
-                None if ask is None else lambda copies: ask(copies).reshape(len(copies), -1),
+                None
+                if ask is None
+                else lambda made: ask(self._as_given(made)).reshape(len(made), -1),
                 unlabeled,
                 sample_weight,
             )
@@ -338,3 +393,8 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _shown(X: Any, rows: np.ndarray) -> Any:
+    """Return what the teacher is shown: a DataFrame as it comes, the checked rows otherwise."""
+    return X if hasattr(X, "columns") else rows

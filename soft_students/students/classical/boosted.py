@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import numpy as np
 import xgboost
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
+from scipy.special import expit
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,9 +21,9 @@ from soft_students.students.classical.base import (
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,
 )
+from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
 from soft_students.transfer import Transfer
 
-_LEAST_HESSIAN = 1e-16  # XGBoost's own floor
 _OWN = ("temperature", "hard_weight", "transfer", "transfer_copies", "early_stopping_rounds")
 
 _SHARED: dict[str, list[Any]] = {
@@ -33,6 +35,15 @@ _SHARED: dict[str, list[Any]] = {
     "colsample_bytree": [Interval(Real, 0, 1, closed="right"), None],
     "reg_alpha": [Interval(Real, 0, None, closed="left"), None],
     "reg_lambda": [Interval(Real, 0, None, closed="left"), None],
+    "gamma": [Interval(Real, 0, None, closed="left"), None],
+    "max_leaves": [Interval(Integral, 0, None, closed="left"), None],
+    "grow_policy": [StrOptions({"depthwise", "lossguide"}), None],
+    "colsample_bylevel": [Interval(Real, 0, 1, closed="right"), None],
+    "colsample_bynode": [Interval(Real, 0, 1, closed="right"), None],
+    "max_delta_step": [Interval(Real, 0, None, closed="left"), None],
+    "monotone_constraints": ["array-like", dict, None],
+    "interaction_constraints": ["array-like", None],
+    "max_cat_to_onehot": [Interval(Integral, 1, None, closed="left"), None],
     "max_bin": [Interval(Integral, 2, None, closed="left"), None],
     "tree_method": [StrOptions({"auto", "exact", "approx", "hist"}), None],
     "multi_strategy": [StrOptions({"one_output_per_tree", "multi_output_tree"}), None],
@@ -47,6 +58,7 @@ class _BoostedStudent(ClassicalStudent):
     """What both boosted students share: XGBoost's parameters, and the model as bytes."""
 
     _takes_missing = True
+    _takes_categories = True
     _library: ClassVar[type]
 
     def _make(self, **more: Any) -> Any:
@@ -56,11 +68,56 @@ class _BoostedStudent(ClassicalStudent):
             for name, value in self.get_params(deep=False).items()
             if name in known and name not in _OWN
         }
+        chosen["monotone_constraints"] = self._monotone_constraints()
+        chosen["interaction_constraints"] = self._interaction_constraints()
+        chosen["enable_categorical"] = self.is_categorical_ is not None
         # XGBoost takes integers only
         chosen["random_state"] = int(
             check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         )
         return self._library(**chosen, **more)
+
+    def _monotone_constraints(self) -> tuple[int, ...] | None:
+        given = self.monotone_constraints
+        if given is None:
+            return None
+        if isinstance(given, Mapping):
+            signs = np.zeros(self.n_features_in_, dtype=int)
+            for name, sign in given.items():
+                signs[self._feature_number(name, "monotone_constraints")] = sign
+        else:
+            signs = np.asarray(given)
+        if signs.shape != (self.n_features_in_,) or not np.isin(signs, (-1, 0, 1)).all():
+            raise ValueError(
+                f"The 'monotone_constraints' of {type(self).__name__} must be -1, 0 or 1 for each "
+                f"of {self.n_features_in_} features. Got {given!r:.100} instead."
+            )
+        return tuple(int(sign) for sign in signs)
+
+    def _interaction_constraints(self) -> list[list[int]] | None:
+        if self.interaction_constraints is None:
+            return None
+        return [
+            [self._feature_number(feature, "interaction_constraints") for feature in group]
+            for group in self.interaction_constraints
+        ]
+
+    def _feature_number(self, feature: int | str, parameter: str) -> int:
+        names = getattr(self, "feature_names_in_", np.array([], dtype=object)).tolist()
+        if isinstance(feature, str):
+            if feature in names:
+                return names.index(feature)
+        elif isinstance(feature, Integral) and 0 <= feature < self.n_features_in_:
+            return int(feature)
+        known = f"one of {names[:20]}" if names else f"a number below {self.n_features_in_}"
+        raise ValueError(
+            f"The {parameter!r} of {type(self).__name__} must name features: {known}. Got "
+            f"{feature!r} instead."
+        )
+
+    def _table(self, X: np.ndarray) -> Any:
+        """Return rows as XGBoost shall see them: it then keeps names and categories itself."""
+        return X if self.is_categorical_ is None else self._as_given(X)
 
     def _split(
         self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray
@@ -90,6 +147,11 @@ class _BoostedStudent(ClassicalStudent):
             raise ValueError(f"XGBoost cannot read its model: {str(error)[:200]}") from error
         if estimator.get_booster().num_features() != n_features:
             raise ValueError(f"the model is not one of {n_features} features")
+        kinds = estimator.get_booster().feature_types or [""] * n_features
+        coded = np.array([kind == "c" for kind in kinds])
+        expected = np.zeros(n_features) if self.is_categorical_ is None else self.is_categorical_
+        if not np.array_equal(coded, expected):
+            raise ValueError("the model has other categorical columns")
         if getattr(estimator, "n_classes_", n_outputs) != n_outputs:
             raise ValueError(f"the model is not one of {n_outputs} classes")
         self.estimator_ = estimator
@@ -110,10 +172,17 @@ class XGBoostStudentClassifier(_BoostedStudent, ClassicalStudentClassifier):
     hard_weight : float, default=0.0
         Weight of the true labels beside the teacher, in [0, 1].
     n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
-reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
+reg_alpha, reg_lambda, gamma, max_leaves, grow_policy, colsample_bylevel, colsample_bynode, \
+max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs, device
         As in :class:`xgboost.XGBClassifier`; None takes XGBoost's default.
-    base_score : float or None, default=None
-        A probability that all classes start from. None starts from the mean target.
+    monotone_constraints : array-like of shape (n_features,) or dict of str to int, default=None
+        By feature or by name: 1 where the margins may only rise with it, -1 where they may only
+        fall, 0 otherwise. Of more than two classes the margin of each is so constrained.
+    interaction_constraints : sequence of sequences of int or str, default=None
+        Groups of features, by number or name: a branch splits on features of one group.
+    base_score : float, array-like of shape (n_classes,) or None, default=None
+        A probability that all classes start from, or the logit of each. None starts from the mean
+        target.
     early_stopping_rounds : int or None, default=None
         Hold out `validation_fraction` of the rows, stop after so many rounds without a lower soft
         log-loss on them, and keep the trees up to the best round.
@@ -127,10 +196,21 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
     Attributes
     ----------
     estimator_ : xgboost.XGBClassifier
-        Predicts the number of the class, in the order of `classes_`.
+        Predicts the number of the class, in the order of `classes_`. It knows the categories of a
+        DataFrame itself.
     classes_ : ndarray of shape (n_classes,)
+    is_categorical_ : ndarray of bool, shape (n_features,), or None
+        The columns of the dtype ``category``; None if there were none.
     temperature_ : float
     n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X had string column names.
+
+    Notes
+    -----
+    Columns of the dtype ``category`` are split by category, as XGBoost does; a category that
+    training had not counts as a missing value. After training on such columns `predict` takes
+    DataFrames alone; their categories are matched by value, whatever their order.
 
     References
     ----------
@@ -153,7 +233,7 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
         **_SHARED,
-        "base_score": [Interval(Real, 0, 1, closed="neither"), None],
+        "base_score": [Interval(Real, 0, 1, closed="neither"), "array-like", None],
     }
 
     def __init__(
@@ -169,10 +249,19 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
         colsample_bytree: float | None = None,
         reg_alpha: float | None = None,
         reg_lambda: float | None = None,
+        gamma: float | None = None,
+        max_leaves: int | None = None,
+        grow_policy: str | None = None,
+        colsample_bylevel: float | None = None,
+        colsample_bynode: float | None = None,
+        max_delta_step: float | None = None,
+        monotone_constraints: ArrayLike | Mapping[str, int] | None = None,
+        interaction_constraints: Sequence[Sequence[int | str]] | None = None,
+        max_cat_to_onehot: int | None = None,
         max_bin: int | None = None,
         tree_method: str | None = None,
         multi_strategy: str | None = None,
-        base_score: float | None = None,
+        base_score: float | ArrayLike | None = None,
         early_stopping_rounds: int | None = None,
         validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
@@ -191,6 +280,15 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
         self.colsample_bytree = colsample_bytree
         self.reg_alpha = reg_alpha
         self.reg_lambda = reg_lambda
+        self.gamma = gamma
+        self.max_leaves = max_leaves
+        self.grow_policy = grow_policy
+        self.colsample_bylevel = colsample_bylevel
+        self.colsample_bynode = colsample_bynode
+        self.max_delta_step = max_delta_step
+        self.monotone_constraints = monotone_constraints
+        self.interaction_constraints = interaction_constraints
+        self.max_cat_to_onehot = max_cat_to_onehot
         self.max_bin = max_bin
         self.tree_method = tree_method
         self.multi_strategy = multi_strategy
@@ -222,15 +320,20 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
         }
         if n_classes != 2:
             params["num_class"] = n_classes
-        objective = _SoftCrossEntropy(targets, weights, self.temperature_)
+        objective = SoftCrossEntropy(targets, weights, self.temperature_)
         # What `XGBClassifier.fit` would build; no labels, since the objective brings the targets.
         binned = self.tree_method in (None, "auto", "hist")
         matrix = QuantileDMatrix if binned else DMatrix
         bins = {"max_bin": self.max_bin} if binned and self.max_bin is not None else {}
         # XGBoost leaves weights to a custom objective; here they place the bins.
-        data = matrix(X, weight=weights, nthread=self.n_jobs, **bins)
+        kept: dict[str, Any] = {
+            "nthread": self.n_jobs,
+            "enable_categorical": self.is_categorical_ is not None,
+        }
+        data = matrix(self._table(X), weight=weights, **kept, **bins)
         if self.early_stopping_rounds is not None:
-            held_out = [(matrix(X_val, **({"ref": data} if binned else {})), "validation")]
+            reference = {"ref": data} if binned else {}
+            held_out = [(matrix(self._table(X_val), **kept, **reference), "validation")]
 
         def soft_log_loss(margins: np.ndarray, _: DMatrix) -> tuple[str, float]:
             return "soft_log_loss", objective.loss(margins, targets_val, weights_val)
@@ -252,14 +355,20 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
 
     def _start(self, share: np.ndarray) -> Any:
         """Return the base score: as XGBoost reads it, in probability or one margin a class."""
-        if self.base_score is not None:
+        if isinstance(self.base_score, Real):
             return self.base_score
-        floor = np.finfo(np.float32).eps
-        if len(share) == 2:
-            odds = np.log(np.clip(share, floor, None))
-            return float(1 / (1 + np.exp(-self.temperature_ * (odds[1] - odds[0]))))
-        logits = self.temperature_ * np.log(np.clip(share, floor, None))
-        return np.round(logits - logits.mean(), 6).tolist()  # the same however sums are rounded
+        if self.base_score is None:
+            floor = np.finfo(np.float32).eps
+            logits = self.temperature_ * np.log(np.clip(share, floor, None))
+            logits = np.round(logits - logits.mean(), 6)  # the same however sums are rounded
+        else:
+            logits = np.asarray(self.base_score, dtype=np.float64)
+            if logits.shape != share.shape or not np.isfinite(logits).all():
+                raise ValueError(
+                    f"The 'base_score' of {type(self).__name__} must be a probability or a finite "
+                    f"logit for each of {len(share)} classes. Got {self.base_score!r:.100} instead."
+                )
+        return float(expit(logits[1] - logits[0])) if len(share) == 2 else logits.tolist()
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the probability of each class, at temperature one.
@@ -277,47 +386,6 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
         return self.estimator_.predict_proba(rows).reshape(len(rows), len(self.classes_))
 
 
-class _SoftCrossEntropy:
-    """XGBoost's softmax objective, with a distribution in the place of each label."""
-
-    def __init__(self, targets: np.ndarray, weights: np.ndarray, temperature: float) -> None:
-        # One row a class: numpy is slow along short axes.
-        self._targets = np.ascontiguousarray(targets.T, dtype=np.float32)
-        self._weights = weights.astype(np.float32)
-        self._temperature = temperature
-
-    def __call__(self, margins: np.ndarray, data: DMatrix) -> tuple[np.ndarray, np.ndarray]:
-        """Return gradient and (twice the diagonal of the) Hessian by the margins."""
-        T, w = np.float32(self._temperature), self._weights
-        if margins.ndim == 1:
-            p = 1 / (1 + np.exp(-margins / T))
-            gradient, hessian = T * w * (p - self._targets[1]), w * p * (1 - p)
-            return gradient, np.maximum(hessian, _LEAST_HESSIAN)
-        p = _softmax(margins.T / T)
-        gradient, hessian = p - self._targets, p - np.square(p)
-        gradient *= T * w
-        hessian *= 2 * w
-        np.maximum(hessian, _LEAST_HESSIAN, out=hessian)
-        return np.ascontiguousarray(gradient.T), np.ascontiguousarray(hessian.T)
-
-    def loss(self, margins: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
-        """Return the mean cross-entropy at the temperature of training."""
-        T = self._temperature
-        if margins.ndim == 1:
-            margins = np.stack([np.zeros_like(margins), margins], axis=1)
-        p = _softmax(margins.T / T)
-        losses = -(targets.T * np.log(np.clip(p, np.finfo(np.float32).tiny, None))).sum(axis=0)
-        return float(np.average(losses, weights=weights))
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.ascontiguousarray(logits)
-    powers -= powers.max(axis=0)
-    np.exp(powers, out=powers)
-    powers /= powers.sum(axis=0)
-    return powers
-
-
 class XGBoostStudentRegressor(_BoostedStudent, ClassicalStudentRegressor):
     """Gradient-boosted trees, taught by a regressor or by values.
 
@@ -326,14 +394,18 @@ class XGBoostStudentRegressor(_BoostedStudent, ClassicalStudentRegressor):
     hard_weight : float, default=0.0
         Weight of the true values beside the teacher's, in [0, 1].
     n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
-reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
+reg_alpha, reg_lambda, gamma, max_leaves, grow_policy, colsample_bylevel, colsample_bynode, \
+max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs, device
         As in :class:`xgboost.XGBRegressor`; None takes XGBoost's default.
-    early_stopping_rounds, validation_fraction, transfer, transfer_copies, random_state
+    monotone_constraints, interaction_constraints, early_stopping_rounds, validation_fraction, \
+transfer, transfer_copies, random_state
         As in :class:`XGBoostStudentClassifier`.
 
     Attributes
     ----------
     estimator_ : xgboost.XGBRegressor
+    is_categorical_ : ndarray of bool, shape (n_features,), or None
+        As in :class:`XGBoostStudentClassifier`.
     n_outputs_, n_features_in_ : int
     """
 
@@ -355,6 +427,15 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
         colsample_bytree: float | None = None,
         reg_alpha: float | None = None,
         reg_lambda: float | None = None,
+        gamma: float | None = None,
+        max_leaves: int | None = None,
+        grow_policy: str | None = None,
+        colsample_bylevel: float | None = None,
+        colsample_bynode: float | None = None,
+        max_delta_step: float | None = None,
+        monotone_constraints: ArrayLike | Mapping[str, int] | None = None,
+        interaction_constraints: Sequence[Sequence[int | str]] | None = None,
+        max_cat_to_onehot: int | None = None,
         max_bin: int | None = None,
         tree_method: str | None = None,
         multi_strategy: str | None = None,
@@ -375,6 +456,15 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
         self.colsample_bytree = colsample_bytree
         self.reg_alpha = reg_alpha
         self.reg_lambda = reg_lambda
+        self.gamma = gamma
+        self.max_leaves = max_leaves
+        self.grow_policy = grow_policy
+        self.colsample_bylevel = colsample_bylevel
+        self.colsample_bynode = colsample_bynode
+        self.max_delta_step = max_delta_step
+        self.monotone_constraints = monotone_constraints
+        self.interaction_constraints = interaction_constraints
+        self.max_cat_to_onehot = max_cat_to_onehot
         self.max_bin = max_bin
         self.tree_method = tree_method
         self.multi_strategy = multi_strategy
@@ -390,15 +480,15 @@ reg_alpha, reg_lambda, max_bin, tree_method, multi_strategy, n_jobs, device
         targets = targets[:, 0] if self._flat else targets
         model = self._make(early_stopping_rounds=self.early_stopping_rounds)
         if self.early_stopping_rounds is None:
-            model.fit(X, targets, sample_weight=weights)
+            model.fit(self._table(X), targets, sample_weight=weights)
         else:
             weights = np.ones(len(X)) if weights is None else weights
             X, X_val, targets, held, weights, held_weights = self._split(X, targets, weights)
             model.fit(
-                X,
+                self._table(X),
                 targets,
                 sample_weight=weights,
-                eval_set=[(X_val, held)],
+                eval_set=[(self._table(X_val), held)],
                 sample_weight_eval_set=[held_weights],
                 verbose=False,
             )

@@ -3,7 +3,7 @@ import pytest
 from xgboost import XGBClassifier
 
 from soft_students.students import XGBoostStudentClassifier, XGBoostStudentRegressor
-from soft_students.students.classical.boosted import _SoftCrossEntropy
+from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
 
 
 def student(**parameters):
@@ -43,7 +43,7 @@ def test_gradient_and_hessian_are_those_of_the_loss(rng, n_classes, temperature)
         log_p = z / temperature - np.log(np.exp(z / temperature).sum(axis=1, keepdims=True))
         return -(temperature**2) * weights @ (targets * log_p).sum(axis=1)
 
-    objective = _SoftCrossEntropy(targets, weights, temperature)
+    objective = SoftCrossEntropy(targets, weights, temperature)
     gradient, hessian = objective(margins.astype(np.float32), None)
     step = 1e-4
     for index in np.ndindex(margins.shape):

@@ -1,0 +1,250 @@
+"""The columns of a pandas DataFrame: categories as codes, and back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+# `np.array(labels).dtype.kind` of the categories that bundles keep: numbers, or text.
+_KINDS = {"b": "booleans", "i": "integers", "u": "integers", "f": "numbers", "U": "text"}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a student remembers of the DataFrame it was trained on.
+
+    Parameters
+    ----------
+    names : list
+        Of all columns, as in the DataFrame.
+    categories : list of (ndarray or None)
+        By column: the categories in the order of their codes, None for a column of numbers.
+    ordered : list of bool
+        By column, whether its categories have an order.
+    """
+
+    names: list[Hashable]
+    categories: list[np.ndarray | None]
+    ordered: list[bool]
+
+    @classmethod
+    def of(cls, frame: Any, student: str) -> Self:
+        """Return the columns of a DataFrame.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        student : str
+            For messages.
+
+        Returns
+        -------
+        Columns
+
+        Raises
+        ------
+        ValueError
+            If a column is neither of numbers nor of the dtype ``category``, its categories are
+            neither numbers nor text, or two columns have one name.
+        """
+        twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+        if twice:
+            raise ValueError(
+                f"{student} got several columns of the name {', '.join(map(repr, twice))}. Each "
+                "column needs a name of its own; rename them, or pass X.to_numpy()."
+            )
+        unfit = {
+            str(name): str(column.dtype) for name, column in frame.items() if not _is_fit(column)
+        }
+        if unfit:
+            what = ", ".join(f"{name!r} of dtype {dtype}" for name, dtype in unfit.items())
+            raise ValueError(
+                f"{student} takes columns of numbers and of the dtype 'category'; X has {what}. "
+                f"Convert them, with X.astype({dict.fromkeys(unfit, 'category')}) say, or encode "
+                "them in a Pipeline, with OneHotEncoder or OrdinalEncoder."
+            )
+        categories = [
+            _labels(name, column.cat.categories) if _is_category(column) else None
+            for name, column in frame.items()
+        ]
+        ordered = [_is_category(column) and column.cat.ordered for _, column in frame.items()]
+        return cls(list(frame.columns), categories, [bool(order) for order in ordered])
+
+    @property
+    def is_categorical(self) -> np.ndarray:
+        """By column, whether it holds codes of categories: an ndarray of bool."""
+        return np.array([categories is not None for categories in self.categories])
+
+    def categorical_names(self) -> list[str]:
+        """Return the names of the categorical columns."""
+        return [str(self.names[i]) for i in np.flatnonzero(self.is_categorical)]
+
+    def codes(self, frame: Any) -> Any:
+        """Return a DataFrame with codes in the place of categories.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Columns as in training. A column of categories may also hold the plain values.
+
+        Returns
+        -------
+        DataFrame
+            NaN where a value is missing or was no category in training.
+
+        Raises
+        ------
+        ValueError
+            If values are of another kind than the categories (numbers for text, say), or a column
+            of numbers has become one of categories.
+        """
+        import pandas as pd
+
+        coded = frame.copy(deep=False)
+        for i, known in enumerate(self.categories):
+            column, name = frame.iloc[:, i], self.names[i]
+            if known is None:
+                if _is_category(column):
+                    raise ValueError(
+                        f"The column {name!r} held numbers in training and is of the dtype "
+                        "'category' here. Convert it to numbers."
+                    )
+                continue
+            values = column if _is_category(column) else column.astype("category")
+            given = values.cat.categories
+            if len(known) and len(given) and not _same_kind(known, np.array(given.tolist())):
+                raise ValueError(
+                    f"The column {name!r} held categories that are {_kind(known)}, such as "
+                    f"{known[0]!r}; here it holds {given.tolist()[0]!r}. Convert it."
+                )
+            position = pd.Index(known, dtype=object).get_indexer(given.astype(object))
+            found = np.append(position, -1)[values.cat.codes]  # -1 is missing, in both
+            coded[frame.columns[i]] = np.where(found < 0, np.nan, found)
+        return coded
+
+    def frame(self, rows: np.ndarray) -> Any:
+        """Return rows, which hold codes, as a DataFrame like the one in training.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, n_features)
+
+        Returns
+        -------
+        DataFrame
+            Columns of numbers have the dtype of `rows`.
+
+        Raises
+        ------
+        ValueError
+            If a code stands for no category.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame(rows, columns=pd.Index(self.names))
+        for i, known in enumerate(self.categories):
+            if known is None:
+                continue
+            codes = np.where(np.isnan(rows[:, i]), -1, rows[:, i])
+            wrong = codes[~np.isin(codes, np.arange(-1, len(known)))]
+            if wrong.size:
+                raise ValueError(
+                    f"{wrong[0]:g} stands for no category of the column {self.names[i]!r}; there "
+                    f"are {len(known)}, numbered from 0. A transfer set must leave the columns "
+                    "that `categorical` names at values that occur."
+                )
+            labels = pd.Index(known.tolist())
+            frame[self.names[i]] = pd.Categorical.from_codes(
+                codes.astype(np.intp), categories=labels, ordered=self.ordered[i]
+            )
+        return frame
+
+    def state(self) -> dict[str, Any]:
+        """Return what a bundle keeps: the categories, and the names of all columns."""
+        return {"categories": self.categories, "ordered": self.ordered}
+
+    @classmethod
+    def restored(cls, state: Any, names: list[Hashable]) -> Self:
+        """Take back what `state` returned.
+
+        Parameters
+        ----------
+        state : object
+            Nothing is taken for granted about it.
+        names : list
+            Of the columns.
+
+        Returns
+        -------
+        Columns
+
+        Raises
+        ------
+        ValueError
+            If it is not what `state` returns for as many columns.
+        """
+        categories, ordered = state["categories"], state["ordered"]
+        if not (type(categories) is list and type(ordered) is list):
+            raise ValueError("categories and ordered must be lists")
+        if not len(categories) == len(ordered) == len(names):
+            raise ValueError(f"categories and ordered must be of {len(names)} columns")
+        for known, order in zip(categories, ordered, strict=True):
+            if type(order) is not bool or not (known is None or _are_labels(known)):
+                raise ValueError("categories must be arrays of different numbers or strings")
+        return cls(names, categories, ordered)
+
+
+def is_frame(X: Any) -> bool:
+    """Whether `X` is a pandas DataFrame; does not import pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(X, pandas.DataFrame)
+
+
+def _is_category(column: Any) -> bool:
+    return column.dtype.name == "category"
+
+
+def _is_fit(column: Any) -> bool:
+    from pandas.api.types import infer_dtype, is_numeric_dtype
+
+    if column.dtype == object:  # numbers are fit, as in an array of objects
+        return infer_dtype(column, skipna=True) in (
+            "integer",
+            "floating",
+            "mixed-integer-float",
+            "boolean",
+            "decimal",
+            "empty",
+        )
+    return _is_category(column) or is_numeric_dtype(column.dtype)
+
+
+def _labels(name: Hashable, categories: Any) -> np.ndarray:
+    values = categories.tolist()
+    kind = np.array(values).dtype.kind if values else "U"
+    text = kind == "U" and all(type(value) is str for value in values)
+    if kind not in _KINDS or (kind == "U" and not text):
+        raise ValueError(
+            f"The categories of the column {name!r} must be all text or all numbers, such as "
+            f"{values[0]!r:.60} is not. Rename them: X[{name!r}].cat.rename_categories(str)."
+        )
+    # As objects: the longest of many strings would set the width of all.
+    return np.array(values, dtype=object) if text else np.array(values)
+
+
+def _are_labels(known: Any) -> bool:
+    if not (isinstance(known, np.ndarray) and known.ndim == 1 and known.dtype.kind in "biufUO"):
+        return False
+    return len(set(known.tolist())) == len(known)
+
+
+def _kind(labels: np.ndarray) -> str:
+    return "text" if labels.dtype == object else _KINDS[labels.dtype.kind]
+
+
+def _same_kind(known: np.ndarray, given: np.ndarray) -> bool:
+    return (_kind(known) == "text") == (given.dtype.kind == "U")
