@@ -1,0 +1,419 @@
+"""What a method is: a generator of stages.
+
+A stage is trained by a loop that knows no method by name, and that does this::
+
+    for stage in method.stages(lesson):
+        for epoch in range(stage.epochs):
+            for batch in stage.batches:
+                for player in stage.players:
+                    loss = sum(player.loss(batch).values())  # weighted terms, logged by name
+                    step the parameters of player.trains
+            stage.after_epoch(epoch)
+
+Code between two yields of `stages` runs between the two stages: freeze a module, start another from
+what the first stage has learnt.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from soft_students.methods.lesson import Batch, Lesson, Step
+from soft_students.methods.observe import (
+    Observation,
+    embedding_layer,
+    observe,
+    peek,
+    spatial_layers,
+)
+from soft_students.methods.samplers import Sampler
+
+Terms = Mapping[str, Tensor]
+
+
+class Passes(Sized, Protocol):
+    """Batches, in a fresh order at each pass."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of a pass."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """Modules that move together, and the loss that moves them.
+
+    Parameters
+    ----------
+    trains : sequence of nn.Module
+        Their parameters are stepped; they are in train mode during every epoch.
+    loss : callable
+        From a batch to named terms, already weighted; their sum is minimised.
+    optimizer : callable, default=None
+        From parameters to an optimiser of constant rate. None takes the lesson's, with its
+        schedule.
+    rate : float, default=1.0
+        Times the lesson's learning rate.
+    """
+
+    trains: Sequence[nn.Module]
+    loss: Callable[[Batch], Terms]
+    optimizer: Callable[[list[nn.Parameter]], Optimizer] | None = None
+    rate: float = 1.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training.
+
+    Parameters
+    ----------
+    name : str
+        For the history and the progress bar.
+    players : sequence of Player
+        They step in turn on every batch.
+    batches : sized iterable of Batch, default=None
+        None takes ``lesson.batches()``.
+    epochs : int, default=None
+        None takes ``lesson.epochs``.
+    after_epoch : callable, default=None
+        Called with the number of the epoch, from 0.
+    selects : sequence of nn.Module, default=()
+        Networks of which the epoch with the best validation accuracy is kept.
+    """
+
+    name: str
+    players: Sequence[Player]
+    batches: Passes | None = None
+    epochs: int | None = None
+    after_epoch: Callable[[int], object] | None = None
+    selects: Sequence[nn.Module] = ()
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a method comes from.
+
+    Parameters
+    ----------
+    authors : str
+        Short: "Hinton, Vinyals and Dean".
+    year : int
+    title : str
+    venue : str
+    link : str
+        An arXiv number or DOI.
+    """
+
+    authors: str
+    year: int
+    title: str
+    venue: str
+    link: str
+
+    def __str__(self) -> str:
+        return f'{self.authors} ({self.year}), "{self.title}", {self.venue}, {self.link}'
+
+
+class Method(BaseEstimator, ABC):
+    """How a neural student learns. Its parameters are hyper-parameters alone.
+
+    Attributes
+    ----------
+    key : str
+        Class attribute: its name in the catalogue.
+    title : str
+        Class attribute: in words.
+    paper : Paper
+        Class attribute.
+    needs : frozenset of str
+        Class attribute, among ``"teacher"`` (soft targets), ``"network"`` (a teacher that is a
+        PyTorch module), ``"labels"``, ``"data"``, ``"images"``, ``"distortions"``.
+    """
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[Paper]
+    needs: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def stages(self, lesson: Lesson, objective: Objective) -> Generator[Stage, None, nn.Module]:
+        """Yield the stages in order; return the network that predicts afterwards.
+
+        Parameters
+        ----------
+        lesson : Lesson
+        objective : Objective
+            The task itself: cross-entropy to the labels, and the terms of whatever this method is
+            combined with.
+        """
+
+    def check(self, lesson: Lesson) -> None:
+        """Raise ValueError if the lesson cannot be taught in this way; before any training."""
+
+
+class LossMethod(Method):
+    """A method that adds terms to the loss of one student. Such methods can be combined.
+
+    Subclasses define `terms`, and may define `adapter`, `prepare`, `sampler` and
+    `find_layers`.
+    """
+
+    #: Where this method looks when nobody names layers: "none", "embedding" (what goes into the
+    #: last linear layer), "spatial" (the last feature map of each resolution) or "preactivation".
+    looks_at: ClassVar[str] = "none"
+
+    @property
+    def label_weight(self) -> float:
+        """What the cross-entropy to the labels weighs beside the terms."""
+        return 1.0
+
+    @abstractmethod
+    def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
+        """Return the named, weighted terms of one batch."""
+
+    def adapter(self, lesson: Lesson, network: nn.Module) -> nn.Module | None:
+        """Return what trains beside the student, such as a regressor between features."""
+        return None
+
+    def prepare(
+        self, lesson: Lesson, network: nn.Module
+    ) -> Generator[Stage, None, nn.Module | None]:
+        """Yield stages before the main one; return the adapter of the main one."""
+        yield from ()
+        return self.adapter(lesson, network)
+
+    def sampler(self, lesson: Lesson) -> Sampler | None:
+        """Return how batches are made; None leaves it to others."""
+        return None
+
+    def layers(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
+        """Return the layers of student and teacher that are compared, in pairs.
+
+        They are the parameters `student_layers` and `teacher_layers` where these are given, and
+        found by `looks_at` otherwise: of spatial layers as many as both networks have, counted from
+        the deepest.
+        """
+        if self.looks_at == "none":
+            return [], []
+        parameters = self.get_params(deep=False)
+        ours, theirs = parameters.get("student_layers"), parameters.get("teacher_layers")
+        student = list(ours) if ours else find_layers(network, lesson, self.looks_at)
+        if "network" not in self.needs:
+            return student, []
+        assert lesson.teacher is not None
+        there = lesson.teacher.require_network(self.key)
+        teacher = list(theirs) if theirs else find_layers(there, lesson, self.looks_at)
+        if not ours and not theirs:
+            pairs = min(len(student), len(teacher))
+            student, teacher = student[-pairs:], teacher[-pairs:]
+        elif len(student) != len(teacher):
+            if ours and theirs:
+                raise ValueError(
+                    f"The method {self.key!r} compares layers in pairs. Got {len(student)} "
+                    f"student_layers and {len(teacher)} teacher_layers."
+                )
+            pairs = len(student) if ours else len(teacher)
+            student, teacher = student[-pairs:], teacher[-pairs:]
+            if len(student) != len(teacher):
+                raise ValueError(
+                    f"The method {self.key!r} compares layers in pairs, and found "
+                    f"{len(student)} and {len(teacher)}. Name both student_layers and "
+                    "teacher_layers."
+                )
+        return student, teacher
+
+    def stages(self, lesson: Lesson, objective: Objective) -> Generator[Stage, None, nn.Module]:
+        """Yield the method's own stages and then one that minimises the sum of all terms."""
+        raise NotImplementedError("A LossMethod is taught by Combination.")
+
+
+def find_layers(network: nn.Module, lesson: Lesson, looks_at: str) -> list[str]:
+    """Return the names of a network's layers of one kind; see `LossMethod.looks_at`."""
+    example = lesson.example()
+    if looks_at == "embedding":
+        return [embedding_layer(network, example)]
+    return spatial_layers(network, example, before_activation=looks_at == "preactivation")
+
+
+class Objective:
+    """What one network minimises: cross-entropy to labels, and the terms of methods.
+
+    Parameters
+    ----------
+    lesson : Lesson
+    methods : sequence of LossMethod
+    """
+
+    def __init__(self, lesson: Lesson, methods: Sequence[LossMethod] = ()) -> None:
+        self._lesson = lesson
+        self._methods = list(methods)
+        self.label_weight = 1.0
+        for method in self._methods:
+            self.label_weight *= method.label_weight
+
+    def sampler(self) -> Sampler | None:
+        """Return the one sampler that the methods ask for, if any."""
+        wanted = [(m.key, s) for m in self._methods if (s := m.sampler(self._lesson)) is not None]
+        if len(wanted) > 1:
+            keys = " and ".join(repr(key) for key, _ in wanted)
+            raise ValueError(
+                f"The methods {keys} each need batches of their own kind. Use one of them."
+            )
+        return wanted[0][1] if wanted else None
+
+    def prepare(self, network: nn.Module) -> Generator[Stage, None, Task]:
+        """Yield the stages that the methods begin with; return the task of the main one."""
+        adapters = []
+        for method in self._methods:
+            adapters.append((yield from method.prepare(self._lesson, network)))
+        return Task(self._lesson, network, self._methods, adapters, self.label_weight)
+
+    def task(self, network: nn.Module) -> Task:
+        """Return the task of a network without stages before it.
+
+        Raises
+        ------
+        ValueError
+            If a method begins with a stage of its own.
+        """
+        generator = self.prepare(network)
+        try:
+            next(generator)
+        except StopIteration as end:
+            return end.value
+        raise ValueError(
+            f"{', '.join(repr(m.key) for m in self._methods)} begin with a stage of their own and "
+            "cannot be combined with a method that trains several networks."
+        )
+
+
+class Task:
+    """The loss of one network on a batch, and what trains beside it.
+
+    Parameters
+    ----------
+    lesson : Lesson
+    network : nn.Module
+    methods : sequence of LossMethod
+    adapters : sequence of nn.Module or None
+        One for each method.
+    label_weight : float
+    """
+
+    def __init__(
+        self,
+        lesson: Lesson,
+        network: nn.Module,
+        methods: Sequence[LossMethod],
+        adapters: Sequence[nn.Module | None],
+        label_weight: float,
+    ) -> None:
+        self._lesson = lesson
+        self._network = network
+        self._adapters = list(adapters)
+        self._label_weight = label_weight
+        self._methods = list(methods)
+        self._layers = [method.layers(lesson, network) for method in methods]
+        self._ours = sorted({name for ours, _ in self._layers for name in ours})
+        self._theirs = sorted({name for _, theirs in self._layers for name in theirs})
+        self._asks = any({"teacher", "network"} & method.needs for method in methods)
+        if self._ours:
+            peek(network, lesson.example(), self._ours)  # an unknown layer is found now
+        if self._theirs:
+            assert lesson.teacher is not None
+            there = lesson.teacher.require_network(", ".join(m.key for m in methods))
+            peek(there, lesson.example(), self._theirs)
+
+    @property
+    def trains(self) -> list[nn.Module]:
+        """The network and the adapters that train with it."""
+        return [self._network, *(a for a in self._adapters if a is not None)]
+
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """Return all terms of a batch."""
+        terms, _ = self.with_logits(batch)
+        return terms
+
+    def with_logits(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Return all terms of a batch, and the network's logits."""
+        mine = observe(self._network, batch.inputs, self._ours)
+        said = None
+        if self._asks:
+            assert self._lesson.teacher is not None
+            said = self._lesson.teacher.observe(batch, self._theirs)
+        terms: dict[str, Tensor] = {}
+        if self._label_weight:
+            terms["labels"] = self._label_weight * self._lesson.label_loss(mine.logits, batch)
+        for method, adapter, (ours, theirs) in zip(
+            self._methods, self._adapters, self._layers, strict=True
+        ):
+            student = _narrow(mine, self._ours, ours)
+            teacher = None if said is None else _narrow(said, self._theirs, theirs)
+            step = Step(batch, student, teacher, self._network, self._lesson)
+            for name, value in method.terms(step, adapter).items():
+                terms[name if name == method.key else f"{method.key} {name}"] = value
+        return terms, mine.logits
+
+
+def _narrow(seen: Observation, names: list[str], wanted: list[str]) -> Observation:
+    features = dict(zip(names, seen.features, strict=True))
+    return Observation(seen.logits, tuple(features[name] for name in wanted))
+
+
+class Combination(Method):
+    """Several methods at once: their terms add up, beside the cross-entropy to the labels.
+
+    Parameters
+    ----------
+    methods : sequence of Method
+        At most one that is no `LossMethod`; it then trains with the sum as its objective. None at
+        all trains on the labels alone.
+    """
+
+    key = "combination"
+    needs = frozenset()
+
+    def __init__(self, methods: Sequence[Method]) -> None:
+        self.methods = methods
+
+    def check(self, lesson: Lesson) -> None:
+        """Raise ValueError if a method cannot teach in this lesson, or two exclude each other."""
+        leads = self._leads()
+        if len(leads) > 1:
+            raise ValueError(
+                f"The methods {' and '.join(repr(m.key) for m in leads)} each train in a way of "
+                "their own and cannot be combined. Use one of them."
+            )
+        keys = [method.key for method in self.methods]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"Each method can be named once. Got {keys}.")
+        for method in self.methods:
+            method.check(lesson)
+
+    def stages(
+        self, lesson: Lesson, objective: Objective | None = None
+    ) -> Generator[Stage, None, nn.Module]:
+        """Yield the stages of all methods, those before the main one first."""
+        losses = [method for method in self.methods if isinstance(method, LossMethod)]
+        objective = Objective(lesson, losses)
+        leads = self._leads()
+        if leads:
+            return (yield from leads[0].stages(lesson, objective))
+        task = yield from objective.prepare(lesson.student)
+        yield Stage(
+            "+".join(method.key for method in self.methods) or "labels",
+            [Player(task.trains, task)],
+            batches=lesson.batches(objective.sampler()),
+            selects=[lesson.student],
+        )
+        return lesson.student
+
+    def _leads(self) -> list[Method]:
+        return [method for method in self.methods if not isinstance(method, LossMethod)]

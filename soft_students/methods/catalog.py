@@ -1,0 +1,127 @@
+"""Every method by name: the one place where a method is registered."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from soft_students.methods.at import AT
+from soft_students.methods.base import Combination, Method
+from soft_students.methods.kd import KD
+
+_METHODS: list[type[Method]] = [
+    KD,
+    AT,
+]
+
+
+def available() -> dict[str, type[Method]]:
+    """Return every method's class by its key.
+
+    Examples
+    --------
+    >>> from soft_students.methods import available
+    >>> available()["kd"].__name__
+    'KD'
+    """
+    return {method.key: method for method in _METHODS}
+
+
+def get_method(key: str) -> type[Method]:
+    """Return one method's class by its key.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that key; the message holds the nearest one.
+    """
+    methods = available()
+    if key in methods:
+        return methods[key]
+    near = difflib.get_close_matches(str(key), methods, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"There is no method {key!r}. Available: {', '.join(methods)}.{hint}")
+
+
+def make_method(
+    method: str | Method | Sequence[str | Method],
+    parameters: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Combination:
+    """Return the method that names, instances and parameters describe.
+
+    Parameters
+    ----------
+    method : str, Method or sequence of them
+        Keys may stand together: ``"rkd,kd"``.
+    parameters : dict, default=None
+        By parameter (``{"angle_weight": 50}``) if there is one method; otherwise, and if one likes,
+        by key and parameter: ``{"rkd.angle_weight": 50}`` or ``{"rkd": {"angle_weight": 50}}``.
+    defaults : dict, default=None
+        Values for parameters that a named method has and `parameters` leaves out.
+
+    Returns
+    -------
+    Combination
+
+    Raises
+    ------
+    ValueError
+        If a key or a parameter is unknown; the message holds the nearest one.
+    TypeError
+        If something is neither a key nor a method.
+    """
+    given = [method] if isinstance(method, (str, Method)) else list(method)
+    parts: list[str | Method] = []
+    for part in given:
+        parts += [key.strip() for key in part.split(",")] if isinstance(part, str) else [part]
+    classes: dict[str, type[Method]] = {}
+    for part in parts:
+        if isinstance(part, str):
+            classes[part] = get_method(part)
+        elif not isinstance(part, Method):
+            raise TypeError(
+                f"A method must be one of {', '.join(available())} or an instance of Method. Got "
+                f"{type(part).__name__}."
+            )
+    by_key = _by_key(parameters or {}, classes)
+    made: list[Method] = []
+    for part in parts:
+        if isinstance(part, Method):
+            made.append(part)
+            continue
+        known = classes[part]().get_params(deep=False)
+        chosen = {n: v for n, v in (defaults or {}).items() if n in known} | by_key[part]
+        made.append(classes[part](**chosen))
+    return Combination(made)
+
+
+def _by_key(
+    parameters: Mapping[str, Any], classes: Mapping[str, type[Method]]
+) -> dict[str, dict[str, Any]]:
+    by_key: dict[str, dict[str, Any]] = {key: {} for key in classes}
+    for name, value in parameters.items():
+        key, dot, parameter = name.partition(".")
+        if not dot and name in classes and isinstance(value, Mapping):
+            by_key[name] |= value
+        elif not dot and len(classes) == 1:
+            by_key[next(iter(classes))][name] = value
+        elif dot and key in classes:
+            by_key[key][parameter] = value
+        else:
+            raise ValueError(
+                f"The method parameter {name!r} belongs to none of the methods "
+                f"{', '.join(classes) or '(none is named)'}. Write it as 'METHOD.parameter'."
+            )
+    for key, chosen in by_key.items():
+        known = sorted(classes[key]().get_params(deep=False))
+        for name in chosen:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise ValueError(
+                    f"The method {key!r} has no parameter {name!r}.{hint} It has: "
+                    f"{', '.join(known) or 'none'}."
+                )
+    return by_key

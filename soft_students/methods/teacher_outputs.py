@@ -1,0 +1,164 @@
+"""A frozen teacher, as the methods ask it: what it has said of a training row is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from soft_students.methods.observe import Observation, Prepared, evaluating, observe
+from soft_students.teachers import Teacher, TorchTeacher
+
+if TYPE_CHECKING:
+    from soft_students.methods.lesson import Batch
+
+
+class TeacherOutputs:
+    """Logits and features of a teacher for batches, computed once for each training row.
+
+    Logits are always kept. Features are kept while they fit into `cache_bytes`, and computed anew
+    otherwise. Nothing is kept of distorted inputs.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    columns : ndarray of int, shape (n_classes,)
+        Which of the teacher's outputs is each class.
+    n_rows : int
+        Of the training data.
+    device : torch.device
+    cache_bytes : int
+        For features.
+
+    Attributes
+    ----------
+    network : nn.Module or None
+        The teacher as a module, whose logits are in its own order of classes; None if it is none.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        columns: np.ndarray,
+        n_rows: int,
+        device: torch.device,
+        cache_bytes: int = 2**30,
+    ) -> None:
+        self._teacher = teacher
+        self._columns = torch.from_numpy(np.asarray(columns, dtype=np.int64))
+        self._n_rows = n_rows
+        self._device = device
+        self._cache_bytes = cache_bytes
+        self._kept: dict[str, Tensor] = {}
+        self._known: dict[str, Tensor] = {}
+        self._kept_bytes = 0
+        self.network: nn.Module | None = None
+        if isinstance(teacher, TorchTeacher):
+            # without an input_shape a module takes rows as they are: flat
+            shape = teacher.input_shape or (-1,)
+            self.network = Prepared(teacher.module, teacher.preprocess, shape)
+
+    def require_network(self, method: str) -> nn.Module:
+        """Return the teacher's network, or say that a method needs one."""
+        if self.network is None:
+            raise ValueError(
+                f"The method {method!r} looks inside the teacher, which must be a PyTorch module. "
+                f"Got {self._teacher!r}. Use a method that needs soft targets alone, such as 'kd'."
+            )
+        return self.network
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Keep the network in eval mode, without gradients of its parameters, for a while."""
+        if self.network is None:
+            yield
+            return
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        try:
+            for parameter in learning:
+                parameter.requires_grad_(False)
+            with evaluating(self.network):
+                yield
+        finally:
+            for parameter in learning:
+                parameter.requires_grad_(True)
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return the logits, of shape (n, n_classes), without gradients."""
+        return self.observe(batch).logits
+
+    def logits_of(self, inputs: Tensor) -> Tensor:
+        """Return the logits of any inputs; gradients flow to them from a teacher that is a module.
+
+        Parameters
+        ----------
+        inputs : Tensor of shape (n, *input_shape)
+        """
+        columns = self._columns.to(inputs.device)
+        if self.network is not None:
+            return self._as_logits(self.network(inputs))[:, columns]
+        rows = inputs.detach().cpu().flatten(1).numpy()
+        said = torch.from_numpy(self._teacher.logits(rows)).to(inputs.device, inputs.dtype)
+        return said[:, columns]
+
+    def observe(self, batch: Batch, layers: Sequence[str] = ()) -> Observation:
+        """Return logits and the activations of layers, without gradients."""
+        rows = batch.rows
+        names = ["", *layers]  # "" stands for the logits
+        if rows is not None and all(self._holds(name, rows) for name in names):
+            found = [self._kept[name][rows].to(self._device) for name in names]
+            return Observation(found[0], tuple(found[1:]))
+        with torch.no_grad():
+            if layers:
+                assert self.network is not None
+                seen = observe(self.network, batch.inputs, layers)
+                said = self._as_logits(seen.logits)[:, self._columns.to(seen.logits.device)]
+                seen = Observation(said, seen.features)
+            else:
+                seen = Observation(self.logits_of(batch.inputs))
+        if rows is not None:
+            for name, value in zip(names, [seen.logits, *seen.features], strict=True):
+                self._keep(name, rows, value)
+        return seen
+
+    def all_logits(self, inputs: Tensor, batch_size: int = 512) -> Tensor:
+        """Return the logits of all training rows, kept from then on; on the CPU."""
+        if not ("" in self._known and bool(self._known[""].all())):
+            with torch.no_grad():
+                for rows in torch.arange(len(inputs)).split(batch_size):
+                    self._keep("", rows, self.logits_of(inputs[rows].to(self._device)))
+        return self._kept[""]
+
+    def know(self, logits: np.ndarray) -> None:
+        """Take the logits of all training rows from whoever has asked the teacher already."""
+        said = torch.from_numpy(np.ascontiguousarray(logits, dtype=np.float32))
+        self._kept[""] = said
+        self._known[""] = torch.ones(self._n_rows, dtype=torch.bool)
+
+    def _as_logits(self, outputs: Tensor) -> Tensor:
+        """Return what the module gives as logits of all classes, as `Teacher` reads it."""
+        if outputs.ndim == 1:
+            outputs = outputs[:, None]
+        single = outputs.shape[1] == 1
+        if self._teacher.kind == "probabilities":
+            p = torch.cat([1 - outputs, outputs], dim=1) if single else outputs
+            return p.clamp_min(torch.finfo(p.dtype).tiny).log()
+        return torch.cat([torch.zeros_like(outputs), outputs], dim=1) if single else outputs
+
+    def _holds(self, name: str, rows: Tensor) -> bool:
+        return name in self._known and bool(self._known[name][rows].all())
+
+    def _keep(self, name: str, rows: Tensor, value: Tensor) -> None:
+        if name not in self._kept:
+            size = value[0].numel() * value.element_size() * self._n_rows
+            if name and self._kept_bytes + size > self._cache_bytes:
+                return
+            self._kept_bytes += size if name else 0
+            self._kept[name] = torch.empty(self._n_rows, *value.shape[1:], dtype=value.dtype)
+            self._known[name] = torch.zeros(self._n_rows, dtype=torch.bool)
+        self._kept[name][rows] = value.detach().cpu()
+        self._known[name][rows] = True
