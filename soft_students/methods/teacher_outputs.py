@@ -26,8 +26,6 @@ class TeacherOutputs:
     Parameters
     ----------
     teacher : Teacher
-    columns : ndarray of int, shape (n_classes,)
-        Which of the teacher's outputs is each class.
     n_rows : int
         Of the training data.
     device : torch.device
@@ -37,19 +35,17 @@ class TeacherOutputs:
     Attributes
     ----------
     network : nn.Module or None
-        The teacher as a module, whose logits are in its own order of classes; None if it is none.
+        The teacher as a module, from inputs to what it gives; None if it is none.
     """
 
     def __init__(
         self,
         teacher: Teacher,
-        columns: np.ndarray,
         n_rows: int,
         device: torch.device,
         cache_bytes: int = 2**30,
     ) -> None:
         self._teacher = teacher
-        self._columns = torch.from_numpy(np.asarray(columns, dtype=np.int64))
         self._n_rows = n_rows
         self._device = device
         self._cache_bytes = cache_bytes
@@ -98,12 +94,10 @@ class TeacherOutputs:
         ----------
         inputs : Tensor of shape (n, *input_shape)
         """
-        columns = self._columns.to(inputs.device)
         if self.network is not None:
-            return self._as_logits(self.network(inputs))[:, columns]
+            return self._as_logits(self.network(inputs))
         rows = inputs.detach().cpu().flatten(1).numpy()
-        said = torch.from_numpy(self._teacher.logits(rows)).to(inputs.device, inputs.dtype)
-        return said[:, columns]
+        return torch.from_numpy(self._teacher.logits(rows)).to(inputs.device, inputs.dtype)
 
     def observe(self, batch: Batch, layers: Sequence[str] = ()) -> Observation:
         """Return logits and the activations of layers, without gradients."""
@@ -116,8 +110,7 @@ class TeacherOutputs:
             if layers:
                 assert self.network is not None
                 seen = observe(self.network, batch.inputs, layers)
-                said = self._as_logits(seen.logits)[:, self._columns.to(seen.logits.device)]
-                seen = Observation(said, seen.features)
+                seen = Observation(self._as_logits(seen.logits), seen.features)
             else:
                 seen = Observation(self.logits_of(batch.inputs))
         if rows is not None:
