@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from soft_students.students.classical import (
     DecisionTreeStudentRegressor,
     ExtraTreesStudentClassifier,
     ExtraTreesStudentRegressor,
+    LightGBMStudentClassifier,
+    LightGBMStudentRegressor,
     LogisticStudentClassifier,
     RandomForestStudentClassifier,
     RandomForestStudentRegressor,
@@ -40,6 +43,9 @@ class StudentEntry:
     image_settings : callable or None
         Maps (image_shape, n_rows) to constructor parameters that suit images, where the defaults
         do not.
+    extra : str or None
+        The extra of soft-students, named as the package in it, that the student cannot train
+        without.
     """
 
     name: str
@@ -47,6 +53,12 @@ class StudentEntry:
     regressor: type[BaseEstimator]
     summary: str
     image_settings: Callable[[tuple[int, ...], int], dict[str, Any]] | None = None
+    extra: str | None = None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the packages that the student needs are there."""
+        return self.extra is None or importlib.util.find_spec(self.extra) is not None
 
 
 _ENTRIES = [
@@ -62,6 +74,13 @@ _ENTRIES = [
         XGBoostStudentClassifier,
         XGBoostStudentRegressor,
         "Gradient-boosted trees: the most accurate on tables; a plain XGBoost model.",
+    ),
+    StudentEntry(
+        "lightgbm",
+        LightGBMStudentClassifier,
+        LightGBMStudentRegressor,
+        "Gradient-boosted trees grown leaf by leaf: quick on many rows; a plain LightGBM model.",
+        extra="lightgbm",
     ),
     StudentEntry(
         "tree",

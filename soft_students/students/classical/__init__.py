@@ -4,14 +4,20 @@ from soft_students.students.classical.boosted import (
     XGBoostStudentClassifier,
     XGBoostStudentRegressor,
 )
-from soft_students.students.classical.linear import LogisticStudentClassifier, RidgeStudentRegressor
-from soft_students.students.classical.trees import (
-    DecisionTreeStudentClassifier,
-    DecisionTreeStudentRegressor,
+from soft_students.students.classical.forests import (
     ExtraTreesStudentClassifier,
     ExtraTreesStudentRegressor,
     RandomForestStudentClassifier,
     RandomForestStudentRegressor,
+)
+from soft_students.students.classical.lightgbm_trees import (
+    LightGBMStudentClassifier,
+    LightGBMStudentRegressor,
+)
+from soft_students.students.classical.linear import LogisticStudentClassifier, RidgeStudentRegressor
+from soft_students.students.classical.trees import (
+    DecisionTreeStudentClassifier,
+    DecisionTreeStudentRegressor,
 )
 
 __all__ = [
@@ -19,6 +25,8 @@ __all__ = [
     "DecisionTreeStudentRegressor",
     "ExtraTreesStudentClassifier",
     "ExtraTreesStudentRegressor",
+    "LightGBMStudentClassifier",
+    "LightGBMStudentRegressor",
     "LogisticStudentClassifier",
     "RandomForestStudentClassifier",
     "RandomForestStudentRegressor",

@@ -10,11 +10,17 @@ from soft_students.students import available
 #: Small and quick.
 SETTINGS = {
     "xgboost": {"n_estimators": 15, "n_jobs": 1},
+    "lightgbm": {"n_estimators": 30, "min_child_samples": 4, "n_jobs": 1},
     "tree": {"max_depth": 4},
     "forest": {"n_estimators": 8},
     "extra_trees": {"n_estimators": 8},
     "logistic": {},
 }
+
+
+@pytest.fixture
+def settings():
+    return SETTINGS
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,184 @@
+"""LightGBM's model text: one that is safe to load, and one that predicts a constant."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+_MAX_LEAVES = 131_072  # LightGBM's own limit
+_END = "end of trees\n"
+_NUMBERS = re.compile(r"[-+0-9.e ]*")
+_INTEGERS = re.compile(r"[-0-9 ]*")
+_HEADER = (
+    "tree",
+    "version",
+    "num_class",
+    "num_tree_per_iteration",
+    "label_index",
+    "max_feature_idx",
+    "objective",
+    "feature_names",
+    "feature_infos",
+    "tree_sizes",
+)
+#: The lines of a tree in their order: whether whole numbers, and how many fewer than leaves.
+_LINES = {
+    "split_feature": (True, 1),
+    "split_gain": (False, 1),
+    "threshold": (False, 1),
+    "decision_type": (True, 1),
+    "left_child": (True, 1),
+    "right_child": (True, 1),
+    "leaf_value": (False, 0),
+    "leaf_weight": (False, 0),
+    "leaf_count": (True, 0),
+    "internal_value": (False, 1),
+    "internal_weight": (False, 1),
+    "internal_count": (True, 1),
+}
+_STATISTICS = ("leaf_weight", "leaf_count", "internal_value", "internal_weight", "internal_count")
+
+
+def trees_only(text: str) -> str:
+    """Return a model text without what follows its trees: importances and parameters."""
+    return text[: text.index(_END) + len(_END)]
+
+
+def with_objective(text: str, objective: str) -> str:
+    """Return the text of a model trained by an objective of one's own as one of LightGBM's."""
+    start = text.index("\nfeature_names=")
+    return f"{text[:start]}\nobjective={objective}{text[start:]}"
+
+
+def constant_text(scores: np.ndarray, n_features: int, objective: str) -> str:
+    """Return the text of a model that ignores its features.
+
+    LightGBM refuses to train where no feature has two values.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_trees,)
+        What each tree says.
+    n_features : int
+    objective : str
+
+    Returns
+    -------
+    str
+    """
+    trees = [
+        f"Tree={i}\nnum_leaves=1\nnum_cat=0\nsplit_feature=\nsplit_gain=\nthreshold=\n"
+        f"decision_type=\nleft_child=\nright_child=\nleaf_value={score!r}\nleaf_weight=\n"
+        "leaf_count=\ninternal_value=\ninternal_weight=\ninternal_count=\nis_linear=0\n"
+        "shrinkage=1\n\n\n"
+        for i, score in enumerate(scores.tolist())
+    ]
+    header = (
+        "tree",
+        "version=v4",
+        f"num_class={len(scores)}",
+        f"num_tree_per_iteration={len(scores)}",
+        "label_index=0",
+        f"max_feature_idx={n_features - 1}",
+        f"objective={objective}",
+        "feature_names=" + " ".join(f"Column_{i}" for i in range(n_features)),
+        "feature_infos=" + " ".join(["none"] * n_features),
+        "tree_sizes=" + " ".join(str(len(tree)) for tree in trees),
+    )
+    return "\n".join(header) + "\n\n" + "".join(trees) + _END
+
+
+def check_text(text: str, n_features: int, n_trees: int, objective: str) -> None:
+    """Refuse a model text that LightGBM's own writer would not have written.
+
+    LightGBM follows children and reads features unchecked, so all of them are checked here: anybody
+    may have made the text.
+
+    Parameters
+    ----------
+    text : str
+        As `trees_only` leaves it.
+    n_features : int
+    n_trees : int
+        Trees a round.
+    objective : str
+
+    Raises
+    ------
+    ValueError
+        If it is another text.
+    """
+    head, *blocks = re.split(r"(?m)^(?=Tree=)", text)
+    if not blocks or not blocks[-1].endswith(_END) or not text.isascii():
+        raise ValueError("LightGBM's model text is cut short or damaged")
+    blocks[-1] = blocks[-1].removesuffix(_END)
+    lines = head.split("\n")
+    keys = tuple(line.partition("=")[0] for line in lines)
+    if keys != (*_HEADER, "", ""):
+        raise ValueError(f"the header of LightGBM's model text must hold {', '.join(_HEADER)}")
+    header = {key: line.partition("=")[2] for key, line in zip(keys, lines, strict=True)}
+    expected = {
+        "version": "v4",
+        "num_class": str(n_trees),
+        "num_tree_per_iteration": str(n_trees),
+        "label_index": "0",
+        "max_feature_idx": str(n_features - 1),
+        "objective": objective,
+        "feature_names": " ".join(f"Column_{i}" for i in range(n_features)),
+        "tree_sizes": " ".join(str(len(block)) for block in blocks),
+    }
+    for key, value in expected.items():
+        if header[key] != value:
+            raise ValueError(
+                f"LightGBM's model text must say {key}={value:.80}, not {header[key]:.80}"
+            )
+    infos = header["feature_infos"].split(" ")
+    interval = re.compile(r"none|\[[-+0-9.e]+:[-+0-9.e]+\]")
+    if len(infos) != n_features or not all(interval.fullmatch(info) for info in infos):
+        raise ValueError("the feature_infos of LightGBM's model text must be one interval a column")
+    if len(blocks) % n_trees:
+        raise ValueError(f"LightGBM's model text must hold rounds of {n_trees} trees")
+    for i, block in enumerate(blocks):
+        _check_tree(block, i, n_features)
+
+
+def _check_tree(block: str, number: int, n_features: int) -> None:
+    lines = dict(line.partition("=")[::2] for line in block.split("\n") if line)
+    known = ["Tree", "num_leaves", "num_cat", *_LINES, "is_linear", "shrinkage"]
+    count = lines.get("num_leaves", "")
+    if (
+        list(lines) != known
+        or block.count("\n") != len(known) + 2
+        or not re.fullmatch(r"[1-9][0-9]{0,5}", count)
+        or int(count) > _MAX_LEAVES
+        or (lines["Tree"], lines["num_cat"], lines["is_linear"]) != (str(number), "0", "0")
+        or not re.fullmatch(r"[0-9.e+-]+", lines["shrinkage"])
+    ):
+        raise ValueError(f"tree {number} of LightGBM's model text is not of numeric splits alone")
+    n_leaves = int(count)
+    values = {}
+    for name, (whole, fewer) in _LINES.items():
+        line = lines[name]
+        if not (_INTEGERS if whole else _NUMBERS).fullmatch(line):
+            raise ValueError(f"{name} of tree {number} must hold numbers alone")
+        numbers = np.array(line.split(), dtype=np.int64 if whole else np.float64)
+        if not (n_leaves == 1 and name in _STATISTICS and not numbers.size) and (
+            len(numbers) != n_leaves - fewer or not np.isfinite(numbers).all()
+        ):
+            raise ValueError(f"{name} of tree {number} must hold {n_leaves - fewer} finite numbers")
+        values[name] = numbers
+    feature, decision = values["split_feature"], values["decision_type"]
+    if not ((feature >= 0) & (feature < n_features)).all():
+        raise ValueError(f"tree {number} asks for features beyond the {n_features} there are")
+    if not np.isin(decision, (0, 2, 4, 6, 8, 10)).all():  # bit 0: categories
+        raise ValueError(f"tree {number} holds a kind of split that is not numeric")
+    children = np.concatenate([values["left_child"], values["right_child"]])
+    parents = np.tile(np.arange(n_leaves - 1), 2)
+    inner = children >= 0
+    if (
+        not (children[inner] > parents[inner]).all()
+        or not np.array_equal(np.sort(children[inner]), np.arange(1, n_leaves - 1))
+        or (n_leaves > 1 and not np.array_equal(np.sort(~children[~inner]), np.arange(n_leaves)))
+    ):
+        raise ValueError(f"the children of tree {number}'s nodes do not make a tree")

@@ -1,0 +1,169 @@
+import builtins
+import re
+
+import numpy as np
+import pytest
+from lightgbm import Booster, LGBMClassifier, LGBMRegressor
+
+from soft_students.persistence import dumps, loads
+from soft_students.students import LightGBMStudentClassifier, LightGBMStudentRegressor
+from soft_students.students.classical.lightgbm_trees import _SoftCrossEntropy
+
+
+def student(**parameters):
+    return LightGBMStudentClassifier(
+        **{"n_estimators": 15, "random_state": 0, "n_jobs": 1, **parameters}
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_labels_give_native_training(wine, rng, n_classes):
+    X, y = wine
+    X, y = X[y < n_classes], y[y < n_classes]
+    weights = rng.uniform(0.5, 2, size=len(X))
+    native = LGBMClassifier(n_estimators=15, n_jobs=1, verbosity=-1)
+    native.fit(X, y, sample_weight=weights)
+    found = student().fit(X, np.eye(n_classes)[y], sample_weight=weights).predict_proba(X)
+    np.testing.assert_allclose(found, native.predict_proba(X), atol=1e-6)
+
+
+def test_values_give_native_training(diabetes):
+    X, y = diabetes
+    native = LGBMRegressor(n_estimators=15, n_jobs=1, verbosity=-1).fit(X, y)
+    found = LightGBMStudentRegressor(n_estimators=15, n_jobs=1).fit(X, y)
+    np.testing.assert_allclose(found.predict(X), native.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_the_model_text_is_one_of_plain_lightgbm(wine, soft_targets, temperature, n_classes):
+    X, _ = wine
+    targets = soft_targets[:, :n_classes] / soft_targets[:, :n_classes].sum(axis=1, keepdims=True)
+    fitted = student(temperature=temperature).fit(X, targets)
+    plain = Booster(model_str=fitted.booster_.model_to_string()).predict(X)
+    expected = fitted.predict_proba(X)
+    np.testing.assert_array_equal(plain, expected if n_classes == 3 else expected[:, 1])
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_gradient_and_hessian_are_those_of_the_loss(rng, n_classes, temperature):
+    targets = rng.dirichlet(np.ones(n_classes), size=6)
+    weights = rng.uniform(0.5, 2, size=6)
+    scores = rng.normal(size=6 if n_classes == 2 else (6, n_classes))
+
+    def loss(z):
+        z = np.stack([0 * z, z], axis=1) if n_classes == 2 else z
+        log_p = z / temperature - np.log(np.exp(z / temperature).sum(axis=1, keepdims=True))
+        return -(temperature**2) * weights @ (targets * log_p).sum(axis=1)
+
+    objective = _SoftCrossEntropy(targets, weights, temperature)
+    gradient, hessian = objective(scores, None)
+    factor = 1 if n_classes == 2 else n_classes / (n_classes - 1)
+    step = 1e-4
+    for index in np.ndindex(scores.shape):
+        up, down = scores.copy(), scores.copy()
+        up[index] += step
+        down[index] -= step
+        assert gradient[index] == pytest.approx((loss(up) - loss(down)) / (2 * step), abs=1e-6)
+        curvature = (loss(up) - 2 * loss(scores) + loss(down)) / step**2
+        assert hessian[index] == pytest.approx(factor * curvature, abs=1e-4)
+    mean = objective.loss(scores, targets, weights)
+    assert mean == pytest.approx(loss(scores) / temperature**2 / weights.sum(), rel=1e-9)
+
+
+def test_early_stopping_keeps_the_best_round(wine, soft_targets):
+    X, _ = wine
+    settings = {"n_estimators": 400, "early_stopping_rounds": 5, "learning_rate": 0.5}
+    stopped = student(**settings).fit(X, soft_targets)
+    assert 3 <= stopped.booster_.num_trees() < 3 * 400
+    again = student(**settings).fit(X, soft_targets)
+    np.testing.assert_array_equal(again.predict_proba(X), stopped.predict_proba(X))
+    noisy = X[:, 0] + np.random.RandomState(0).normal(size=len(X))
+    regressor = LightGBMStudentRegressor(random_state=0, **settings).fit(X, noisy)
+    assert regressor.boosters_[0].num_trees() < 400
+
+
+def test_values_may_be_missing(wine):
+    X, y = wine
+    X = X.copy()
+    X[::3, 2] = np.nan
+    fitted = student().fit(X, y)
+    assert fitted.score(X, y) > 0.95
+    np.testing.assert_array_equal(loads(dumps(fitted)).predict_proba(X), fitted.predict_proba(X))
+
+
+def test_one_class_is_refused(wine):
+    with pytest.raises(ValueError, match="at least two classes"):
+        student().fit(wine[0], np.zeros(len(wine[0])))
+
+
+@pytest.mark.parametrize("cls", [LightGBMStudentClassifier, LightGBMStudentRegressor])
+def test_without_lightgbm_the_error_names_the_extra(wine, monkeypatch, cls):
+    real = builtins.__import__
+
+    def absent(name, *arguments, **named):
+        if name == "lightgbm":
+            raise ImportError(name)
+        return real(name, *arguments, **named)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(ImportError, match=re.escape("pip install 'soft-students[lightgbm]'")):
+        cls().fit(*wine)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "forged"),
+    [
+        (r"left_child=\d+", "left_child=0"),  # a loop
+        (r"left_child=-?\d+", "left_child=70000"),
+        (r"right_child=-?\d+", "right_child=-70000"),
+        (r"split_feature=\d+", "split_feature=13"),
+        (r"split_feature=\d+", "split_feature=-1"),
+        (r"decision_type=\d+", "decision_type=1"),
+        (r"num_cat=0", "num_cat=1"),
+        (r"num_leaves=\d+", "num_leaves=131072"),
+        (r"num_leaves=\d+", "num_leaves=0"),
+        (r"leaf_value=\S+", "leaf_value=nan"),
+        (r"leaf_value=\S+", "leaf_value=1e999"),
+        (r"leaf_value=\S+ ", "leaf_value="),
+        (r"threshold=\S+", "threshold=x"),
+        (r"is_linear=0", "is_linear=1"),
+        (r"num_class=3", "num_class=1000000"),
+        (r"num_tree_per_iteration=3", "num_tree_per_iteration=2"),
+        (r"max_feature_idx=12", "max_feature_idx=2000000000"),
+        (r"objective=multiclass num_class:3", "objective=multiclass num_class:9"),
+        (r"feature_infos=\S+ ", "feature_infos="),
+        (r"tree_sizes=\d+", "tree_sizes=99999999"),
+        (r"shrinkage=0.1", "shrinkage=0.1\nleaf_coeff=1"),
+        (r"Tree=0", "Tree=5"),
+        (r"end of trees\n", ""),
+        (r"^tree\n", ""),
+        (r"version=v4", "version=v4\nlinear_tree=1"),
+    ],
+)
+def test_forged_text_is_refused_before_lightgbm_reads_it(wine, pattern, forged):
+    metadata, arrays = student(n_estimators=2).fit(*wine)._bundle_state()
+    text = arrays["model_0"].tobytes().decode()
+    changed, count = re.subn(pattern, forged, text, count=1)
+    assert count == 1
+    if "tree_sizes" not in pattern:  # as a careful forger would
+        blocks = re.split(r"(?m)^(?=Tree=)", changed)[1:]
+        sizes = " ".join(str(len(block.removesuffix("end of trees\n"))) for block in blocks)
+        changed = re.sub("tree_sizes=.*", f"tree_sizes={sizes}", changed)
+    model = {"model_0": np.frombuffer(changed.encode(), dtype=np.uint8)}
+    with pytest.raises(ValueError, match=r"LightGBM|tree"):
+        LightGBMStudentClassifier()._restore_bundle(dict(metadata), model)
+    LightGBMStudentClassifier()._restore_bundle(dict(metadata), arrays)
+
+
+def test_bytes_that_are_no_text_are_refused(wine):
+    metadata, arrays = student(n_estimators=2).fit(*wine)._bundle_state()
+    for model in (
+        np.full(9, 255, dtype=np.uint8),
+        arrays["model_0"][:500],
+        arrays["model_0"].astype(np.int64),
+        np.zeros(0, dtype=np.uint8),
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - whatever it is, no crash
+            LightGBMStudentClassifier()._restore_bundle(dict(metadata), {"model_0": model})
