@@ -171,4 +171,4 @@ def _transfers() -> dict[str, Any]:
     # Here and not above: they need torch, which most bundles do not.
     from soft_students.transfer import TRANSFERS
 
-    return dict(TRANSFERS)
+    return {transfer.__name__: transfer for transfer in TRANSFERS.values()}

@@ -22,6 +22,10 @@ from soft_students.targets import check_logits, check_probabilities, mix_labels,
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
 
+#: Gives the targets of rows. Those that are made from rows of X bear the labels of these, if the
+#: second argument holds their numbers; None leaves the teacher's word alone.
+Ask = Callable[[Any, np.ndarray | None], np.ndarray]
+
 
 @dataclass(frozen=True)
 class ClassSupervision:
@@ -65,12 +69,10 @@ class ClassSupervision:
         n = _num_samples(X)
         return soften(check_logits(self.teacher.logits(X), n, len(self.classes)), temperature)
 
-    def asker(
-        self, temperature: float, hard_weight: float
-    ) -> Callable[[np.ndarray], np.ndarray] | None:
-        """Return a function that gives the soft targets of distorted copies of all rows of X.
+    def asker(self, temperature: float, hard_weight: float) -> Ask | None:
+        """Return a function that gives the soft targets of new rows, made from those of X.
 
-        A copy has the label of its original. None if there is no teacher to be asked.
+        None if there is no teacher to be asked.
         """
         from soft_students.teachers import ArrayTeacher
 
@@ -78,14 +80,14 @@ class ClassSupervision:
         if teacher is None:
             return None
 
-        def ask(X: np.ndarray) -> np.ndarray:
+        def ask(X: Any, originals: np.ndarray | None) -> np.ndarray:
             if isinstance(teacher, ArrayTeacher):
                 raise ValueError(
                     "A transfer set needs a teacher that can be asked; an array belongs to one X. "
                     "Pass the model that made it, or set transfer=None."
                 )
-            logits = check_logits(teacher.logits(X), len(X), len(self.classes))
-            labels = None if self.labels is None else self.labels[: len(X)]
+            logits = check_logits(teacher.logits(X), _num_samples(X), len(self.classes))
+            labels = None if self.labels is None or originals is None else self.labels[originals]
             return ClassSupervision(self.classes, logits, labels, None).targets(
                 temperature, hard_weight
             )
@@ -188,7 +190,7 @@ def value_supervision(
     labels: ArrayLike | None,
     teacher: Any,
     hard_weight: float,
-) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray] | None]:
+) -> tuple[np.ndarray, Ask | None]:
     """Read the arguments of a regressor's fit.
 
     Parameters
@@ -202,7 +204,7 @@ def value_supervision(
     targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         The teacher's values, mixed with the true ones.
     ask : callable or None
-        Gives the teacher's values for copies of all rows of X, mixed with the true values.
+        Gives the teacher's values of other rows, mixed with the true values that they bear.
     """
     from soft_students.teachers import as_teacher  # imports torch, which predicting does without
 
@@ -239,22 +241,23 @@ def value_supervision(
             "classifier of this student, or pass its logits as y."
         )
 
-    def ask(rows: Any) -> np.ndarray:
+    def ask(rows: Any, originals: np.ndarray | None) -> np.ndarray:
         values = np.asarray(teacher.predict(rows), dtype=np.float64)
         if len(values) != _num_samples(rows) or not np.isfinite(values).all():
             raise ValueError(
                 f"The teacher {teacher!r} must give one finite value a row; got an array of shape "
                 f"{values.shape} with {np.count_nonzero(~np.isfinite(values))} non-finite values."
             )
-        if true is None or hard_weight == 0:
+        if true is None or hard_weight == 0 or originals is None:
             return values
-        if true.shape != values.shape:
+        borne = true[originals]
+        if borne.shape != values.shape:
             raise ValueError(
-                f"The true values have the shape {true.shape}, the teacher's {values.shape}."
+                f"The true values have the shape {borne.shape}, the teacher's {values.shape}."
             )
-        return hard_weight * true + (1 - hard_weight) * values
+        return hard_weight * borne + (1 - hard_weight) * values
 
-    return ask(X), ask
+    return ask(X, np.arange(_num_samples(X))), ask
 
 
 def _is_matrix(y: Any) -> bool:

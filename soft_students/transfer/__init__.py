@@ -2,8 +2,26 @@
 
 from soft_students.transfer.base import Transfer
 from soft_students.transfer.images import ImageDistortion
+from soft_students.transfer.marginal import MarginalResample
+from soft_students.transfer.mixup import Mixup
+from soft_students.transfer.munge import Munge
+from soft_students.transfer.noise import GaussianNoise
 
-#: Transfer sets by name; bundles and the command line look them up here.
-TRANSFERS: dict[str, type[Transfer]] = {"ImageDistortion": ImageDistortion}
+#: Transfer sets by the name that the command line calls them; bundles hold those of the classes.
+TRANSFERS: dict[str, type[Transfer]] = {
+    "image": ImageDistortion,
+    "marginal": MarginalResample,
+    "mixup": Mixup,
+    "munge": Munge,
+    "noise": GaussianNoise,
+}
 
-__all__ = ["TRANSFERS", "ImageDistortion", "Transfer"]
+__all__ = [
+    "TRANSFERS",
+    "GaussianNoise",
+    "ImageDistortion",
+    "MarginalResample",
+    "Mixup",
+    "Munge",
+    "Transfer",
+]

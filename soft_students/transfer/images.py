@@ -58,6 +58,7 @@ class ImageDistortion(Transfer):
     """
 
     eight_bit = True
+    keeps_labels = True
 
     def __init__(
         self,
@@ -77,7 +78,13 @@ class ImageDistortion(Transfer):
         self.elastic = elastic
         self.elastic_points = elastic_points
 
-    def sample(self, X: np.ndarray, random_state: int | RandomState | None = None) -> np.ndarray:
+    def sample(
+        self,
+        X: np.ndarray,
+        random_state: int | RandomState | None = None,
+        *,
+        categorical: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Return one distorted image for each image of `X`.
 
         Parameters
@@ -85,6 +92,8 @@ class ImageDistortion(Transfer):
         X : ndarray of shape (n, n_features)
             Images as rows of pixels.
         random_state : int, RandomState instance or None
+        categorical : ndarray of bool, shape (n_features,), default=None
+            Refused if any: pixels are no categories.
 
         Returns
         -------
@@ -99,6 +108,11 @@ class ImageDistortion(Transfer):
         from torch.nn import functional as F
 
         X = np.asarray(X)
+        if categorical is not None and np.any(categorical):
+            raise ValueError(
+                "ImageDistortion needs rows of pixels; got categorical columns "
+                f"{np.flatnonzero(categorical).tolist()[:10]}. Use Munge or MarginalResample."
+            )
         channels, height, width = self._shape(X.shape[1])
         self._check_parameters()
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))

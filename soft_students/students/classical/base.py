@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -21,8 +20,9 @@ from sklearn.utils.validation import (
 )
 
 from soft_students.students.classical.columns import Columns, is_frame
+from soft_students.students.copies import taught_copies
 from soft_students.students.refitting import unchanged_on_failure
-from soft_students.students.supervision import class_supervision, value_supervision
+from soft_students.students.supervision import Ask, class_supervision, value_supervision
 from soft_students.transfer import Transfer
 
 
@@ -107,7 +107,7 @@ class ClassicalStudent(BaseEstimator):
         self,
         X: np.ndarray,
         targets: np.ndarray,
-        ask: Callable[[np.ndarray], np.ndarray] | None,
+        ask: Ask | None,
         unlabeled: tuple[np.ndarray, np.ndarray] | None,
         sample_weight: ArrayLike | None,
     ) -> None:
@@ -119,22 +119,20 @@ class ClassicalStudent(BaseEstimator):
             )
             if not weights.any():
                 raise ValueError("Every sample weight is zero: there is nothing to learn from.")
-        rows, told = [X], [targets]
-        shares = [] if weights is None else [weights]
+        originals = np.arange(len(X))
+        if unlabeled is not None:
+            X = np.concatenate([X, unlabeled[0].astype(X.dtype, copy=False)])
+            targets = np.concatenate([targets, unlabeled[1]])
+            if weights is not None:
+                weights = np.append(weights, np.ones(len(unlabeled[0])))
         if self.transfer is not None:
             random_state = check_random_state(self.random_state)
-            for _ in range(self.transfer_copies):
-                made = self.transfer.sample(X, random_state)
-                rows.append(made)
-                told.append(targets if ask is None else ask(made))
-                shares += shares[:1]
-        if unlabeled is not None:
-            rows.append(unlabeled[0].astype(X.dtype, copy=False))
-            told.append(unlabeled[1])
-            shares += [np.ones(len(unlabeled[0])) for _ in shares[:1]]
-        if len(rows) > 1:
+            copies = taught_copies(
+                self, X, targets, originals, ask, random_state, self.is_categorical_
+            )
+            rows, told = zip((X, targets), *copies, strict=True)
             X, targets = np.concatenate(rows), np.concatenate(told)
-            weights = None if weights is None else np.concatenate(shares)
+            weights = None if weights is None else np.tile(weights, len(rows))
         if weights is not None and not weights.all():
             kept = weights > 0
             X, targets, weights = X[kept], targets[kept], weights[kept]
@@ -215,7 +213,8 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative.
         X_unlabeled : array-like of shape (n, n_features), default=None
-            Further rows, which the teacher labels; each weighs one.
+            Further rows, which the teacher labels; each weighs one. A transfer set starts from
+            them, too.
 
         Returns
         -------
@@ -244,7 +243,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
             self._learn_from(
                 rows,
                 lesson.targets(temperature, self.hard_weight),
-                None if ask is None else lambda made: ask(self._as_given(made)),
+                None if ask is None else lambda made, of: ask(self._as_given(made), of),
                 unlabeled,
                 sample_weight,
             )
@@ -319,7 +318,8 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative.
         X_unlabeled : array-like of shape (n, n_features), default=None
-            Further rows, which the teacher labels; each weighs one.
+            Further rows, which the teacher labels; each weighs one. A transfer set starts from
+            them, too.
 
         Returns
         -------
@@ -338,21 +338,19 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
             self.n_outputs_ = 1 if self._flat else targets.shape[1]
             unlabeled = None
             if X_unlabeled is not None:
-                who = y if teacher is None else teacher
                 if ask is None:
                     raise ValueError(
                         "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
                     )
                 more = self._rows(X_unlabeled, reset=False)
-                shown = _shown(X_unlabeled, more)
-                values, _ = value_supervision(self, shown, who, None, None, 0.0)
+                values = ask(_shown(X_unlabeled, more), None)
                 unlabeled = more, values.reshape(len(more), -1)
             self._learn_from(
                 rows,
                 targets.reshape(len(rows), -1),
                 None
                 if ask is None
-                else lambda made: ask(self._as_given(made)).reshape(len(made), -1),
+                else lambda made, of: ask(self._as_given(made), of).reshape(len(made), -1),
                 unlabeled,
                 sample_weight,
             )

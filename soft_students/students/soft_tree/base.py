@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from soft_students.students.copies import taught_copies
 from soft_students.students.soft_tree import routing
+from soft_students.students.supervision import Ask
 from soft_students.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -95,8 +98,9 @@ class BaseSoftDecisionTree(BaseEstimator):
         X: np.ndarray,
         targets: np.ndarray,
         sample_weight: ArrayLike | None,
-        ask: Callable[[np.ndarray], np.ndarray] | None,
+        ask: Ask | None,
         stratify: np.ndarray | None,
+        unlabeled: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         """Train on validated rows and targets.
 
@@ -109,6 +113,8 @@ class BaseSoftDecisionTree(BaseEstimator):
             Gives the targets of new rows. None repeats the target of the row they were made from.
         stratify : ndarray of shape (n,) or None
             Classes, for the validation split.
+        unlabeled : (X, targets) or None
+            Further rows, of weight one, which take no part in the validation split.
         """
         from soft_students.students.soft_tree.training import torch_threads, train
 
@@ -116,18 +122,22 @@ class BaseSoftDecisionTree(BaseEstimator):
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+        originals = np.flatnonzero(weights)
         if not weights.all():
-            kept = weights > 0
-            X, targets, weights = X[kept], targets[kept], weights[kept]
-            stratify = None if stratify is None else stratify[kept]
+            X, targets, weights = X[originals], targets[originals], weights[originals]
+            stratify = None if stratify is None else stratify[originals]
         validation = None
         if self.early_stopping:
-            X, targets, weights, validation = self._split_validation(
-                X, targets, weights, stratify, random_state
+            X, targets, weights, originals, validation = self._split_validation(
+                X, targets, weights, originals, stratify, random_state
             )
+        if unlabeled is not None:
+            X = np.concatenate([X, unlabeled[0].astype(X.dtype, copy=False)])
+            targets = np.concatenate([targets, unlabeled[1]])
+            weights = np.append(weights, np.ones(len(unlabeled[0]), dtype=X.dtype))
         with torch_threads(None if self.n_jobs is None else effective_n_jobs(self.n_jobs)):
             trainer = self._make_trainer(X, targets, weights, random_state)
-            rows = self._training_rows(X, targets, weights, ask, random_state)
+            rows = self._training_rows(X, targets, weights, originals, ask, random_state)
             epochs = self._n_epochs(len(X))
             validation_loss = None
             if validation is not None:
@@ -150,6 +160,11 @@ class BaseSoftDecisionTree(BaseEstimator):
         self.n_iter_ = len(history.loss)
         self.best_iter_ = history.best_epoch
         self.__dict__.pop("_trainer", None)
+
+    def _unlabeled(self, X: Any) -> tuple[np.ndarray, Any]:
+        """Return further rows, checked, and as the teacher is shown them."""
+        rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return rows, X if hasattr(X, "columns") else rows
 
     def _partial_fit(
         self, X: np.ndarray, targets: np.ndarray, sample_weight: ArrayLike | None
@@ -259,10 +274,11 @@ class BaseSoftDecisionTree(BaseEstimator):
         X: np.ndarray,
         targets: np.ndarray,
         weights: np.ndarray,
-        ask: Callable[[np.ndarray], np.ndarray] | None,
+        originals: np.ndarray,
+        ask: Ask | None,
         random_state: np.random.RandomState,
     ) -> TrainingRows:
-        """Gather the rows of all epochs, distorted copies and their targets included."""
+        """Gather the rows of all epochs, copies and their targets included."""
         import torch
 
         from soft_students.students.soft_tree.training import TrainingRows
@@ -281,10 +297,10 @@ class BaseSoftDecisionTree(BaseEstimator):
         coded = self.transfer.eight_bit and not self.standardize
         bank = np.empty((banks * n, X.shape[1]), dtype=np.uint8 if coded else X.dtype)
         bank_targets = np.empty((banks * n, targets.shape[1]), dtype=X.dtype)
-        for copy in range(banks):
-            made = X if copy == 0 else self.transfer.sample(X, random_state)
+        copies = taught_copies(self, X, targets, originals, ask, random_state)
+        for copy, (made, told) in enumerate(itertools.chain([(X, targets)], copies)):
             place = slice(copy * n, (copy + 1) * n)
-            bank_targets[place] = targets if copy == 0 or ask is None else ask(made)
+            bank_targets[place] = told
             bank[place] = (
                 np.rint((made - low) / step).clip(0, 255) if coded else self._shifted(made)
             )
@@ -302,16 +318,18 @@ class BaseSoftDecisionTree(BaseEstimator):
         X: np.ndarray,
         targets: np.ndarray,
         weights: np.ndarray,
+        originals: np.ndarray,
         stratify: np.ndarray | None,
         random_state: np.random.RandomState,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
         if stratify is not None and np.unique(stratify, return_counts=True)[1].min() < 2:
             stratify = None
         try:
-            X, X_val, targets, targets_val, weights, weights_val = train_test_split(
+            X, X_val, targets, targets_val, weights, weights_val, originals, _ = train_test_split(
                 X,
                 targets,
                 weights,
+                originals,
                 test_size=self.validation_fraction,
                 random_state=random_state,
                 stratify=stratify,
@@ -322,7 +340,7 @@ class BaseSoftDecisionTree(BaseEstimator):
                 f"{self.validation_fraction} of {len(X)} samples: {error} Give more samples, or "
                 "set early_stopping=False."
             ) from error
-        return X, targets, weights, (X_val, targets_val, weights_val)
+        return X, targets, weights, originals, (X_val, targets_val, weights_val)
 
     def _validation_loss(
         self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray

@@ -14,6 +14,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
 from soft_students.students.supervision import class_supervision
@@ -87,7 +88,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     transfer : Transfer or None, default=None
         Makes further rows from the training rows, which the teacher labels, e.g.
         :class:`~soft_students.transfer.ImageDistortion`. Without a teacher they keep the label of
-        the row they come from.
+        the row they come from; a set whose rows do not keep it then is refused.
     transfer_copies : int, default=4
         Rows made from each training row, once, before training. An epoch still visits each
         training row once: as itself or as one of its copies.
@@ -217,6 +218,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         labels: ArrayLike | None = None,
         teacher: Any = None,
         sample_weight: ArrayLike | None = None,
+        X_unlabeled: ArrayLike | None = None,
     ) -> Self:
         """Train the tree.
 
@@ -232,6 +234,9 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             The teacher by name; `y` may then hold the true labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative.
+        X_unlabeled : array-like of shape (n, n_features), default=None
+            Further rows, which the teacher labels; each weighs one. A transfer set starts from
+            them, too.
 
         Returns
         -------
@@ -252,13 +257,22 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
                 self._check_classes(lesson.classes)
             temperature = self.temperature if lesson.logits is not None else 1.0
             targets = lesson.targets(temperature, self.hard_weight)
+            unlabeled = None
+            if X_unlabeled is not None:
+                if lesson.teacher is None:
+                    raise ValueError(
+                        "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
+                    )
+                more, shown = self._unlabeled(X_unlabeled)
+                unlabeled = more, lesson.ask_about(shown, temperature)
             self.classes_ = lesson.classes
             self._fit(
                 rows,
                 targets,
                 sample_weight,
-                lesson.asker(temperature, self.hard_weight),
+                in_the_form_of(X, lesson.asker(temperature, self.hard_weight)),
                 targets.argmax(axis=1),
+                unlabeled,
             )
             self.temperature_ = temperature
         return self

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
+from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
 from soft_students.students.supervision import value_supervision
@@ -122,6 +123,7 @@ n_jobs, device, verbose
         labels: ArrayLike | None = None,
         teacher: Any = None,
         sample_weight: ArrayLike | None = None,
+        X_unlabeled: ArrayLike | None = None,
     ) -> Self:
         """Train the tree.
 
@@ -136,6 +138,9 @@ n_jobs, device, verbose
             The teacher by name; `y` may then hold the true values.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative.
+        X_unlabeled : array-like of shape (n, n_features), default=None
+            Further rows, which the teacher labels; each weighs one. A transfer set starts from
+            them, too.
 
         Returns
         -------
@@ -147,12 +152,24 @@ n_jobs, device, verbose
             targets, ask = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
             if not (self.warm_start and hasattr(self, "gate_weights_")):
                 self._scale_targets(targets, sample_weight)
+            unlabeled = None
+            if X_unlabeled is not None:
+                if ask is None:
+                    raise ValueError(
+                        "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
+                    )
+                more, shown = self._unlabeled(X_unlabeled)
+                unlabeled = more, self._scaled(ask(shown, None))
+            shown_alike = in_the_form_of(X, ask)
             self._fit(
                 rows,
                 self._scaled(targets),
                 sample_weight,
-                None if ask is None else lambda copies: self._scaled(ask(copies)),
+                None
+                if shown_alike is None
+                else lambda made, of: self._scaled(shown_alike(made, of)),
                 None,
+                unlabeled,
             )
         return self
 

@@ -165,11 +165,11 @@ def test_the_teacher_is_asked_in_its_own_terms(table, labels):
 
     few = table[:100]
     student(transfer=Redrawn(), transfer_copies=1).fit(few, teacher, X_unlabeled=table[100:])
-    for rows, expected in zip(asked, (few, table[100:], few), strict=True):
+    for rows, expected in zip(asked, (few, table[100:], table), strict=True):
         assert rows["colour"].dtype == expected["colour"].dtype
         assert list(rows.columns) == list(expected.columns)
     pd.testing.assert_frame_equal(asked[0], few)
-    shifted = [(COLOURS.index(c) + 1) % 4 if isinstance(c, str) else -1 for c in few["colour"]]
+    shifted = [(COLOURS.index(c) + 1) % 4 if isinstance(c, str) else -1 for c in table["colour"]]
     assert asked[2]["colour"].cat.codes.tolist() == shifted
     with pytest.raises(ValueError, match="no category of the column 'colour'"):
         student(transfer=Shifted()).fit(table, teacher)

@@ -1,0 +1,96 @@
+"""Mixup: rows on the line between two rows."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+
+from soft_students.transfer.base import Transfer
+from soft_students.transfer.columns import DISCRETE, check_rows, discrete_mask
+
+
+class Mixup(Transfer):
+    r"""Mixes every row with another one, drawn at random [1]_.
+
+    The new row is :math:`\lambda x_i + (1 - \lambda) x_j`, with one
+    :math:`\lambda \sim Beta(\alpha, \alpha)` a row. The teacher says what it is, where the paper
+    mixes the labels too. A discrete value is that of row i with probability λ, otherwise that of
+    row j; so is a value that one of them lacks (NaN).
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        α, above 0. At 1, λ is uniform; towards 0, new rows are close to one of the two.
+    discrete : "auto", array-like of int or of bool, or None, default="auto"
+        Indices or mask of columns that take one of the two values: categories and whole numbers.
+        "auto" takes those that hold nothing but whole numbers, None takes none. Columns of an
+        integer dtype always belong here.
+
+    References
+    ----------
+    .. [1] Zhang, Cisse, Dauphin and Lopez-Paz (2018), "mixup: beyond empirical risk minimization",
+       ICLR, arXiv:1710.09412, section 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from soft_students.transfer import Mixup
+    >>> X = np.column_stack([np.linspace(0, 1, 50), np.arange(50) % 3])
+    >>> made = Mixup(alpha=0.4).sample(X, random_state=0)
+    >>> np.unique(made[:, 1]).tolist(), bool((0 <= made[:, 0]).all())
+    ([0.0, 1.0, 2.0], True)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "alpha": [Interval(Real, 0, np.inf, closed="neither")],
+        "discrete": DISCRETE,
+    }
+
+    def __init__(self, alpha: float = 1.0, discrete: ArrayLike | str | None = "auto") -> None:
+        self.alpha = alpha
+        self.discrete = discrete
+
+    def sample(
+        self,
+        X: np.ndarray,
+        random_state: int | RandomState | None = None,
+        *,
+        categorical: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return one new row for each row of `X`.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features)
+            Two rows or more.
+        random_state : int, RandomState instance or None
+        categorical : ndarray of bool, shape (n_features,), default=None
+            Columns that take one of the two values, beside those of the parameter.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features), of the dtype of `X`
+
+        Raises
+        ------
+        ValueError
+            If there is one row only, a value is infinite, or a parameter is out of range.
+        """
+        self._validate_params()
+        X = check_rows(X, "Mixup", at_least=2)
+        discrete = discrete_mask(X, self.discrete, categorical, "Mixup")
+        rng = check_random_state(random_state)
+        n = len(X)
+        partners = X[(np.arange(n) + rng.randint(1, n, size=n)) % n]
+        share = rng.beta(self.alpha, self.alpha, size=(n, 1))
+        made = np.where(rng.random_sample(X.shape) < share, X, partners)
+        mixed = ~(discrete | np.isnan(X) | np.isnan(partners))
+        between = share * X + (1 - share) * partners
+        made[mixed] = between[mixed]
+        return made
