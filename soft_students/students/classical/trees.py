@@ -1,4 +1,4 @@
-"""Hard trees and forests, by scikit-learn's multi-output regression on probabilities.
+"""Hard trees, by scikit-learn's multi-output regression on probabilities.
 
 On one-hot targets the squared error of a split is its Gini impurity, so a student of labels is
 scikit-learn's own classifier; on soft targets the same holds for rows that each count in part for
@@ -7,26 +7,32 @@ every class.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
-from sklearn.tree import DecisionTreeRegressor, export_text
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from soft_students.students.classical.base import (
     ClassicalStudent,
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,
 )
+from soft_students.students.classical.pruning import best_alpha
 from soft_students.students.classical.tree_arrays import restore_tree, tree_arrays
+from soft_students.students.classical.tree_text import tree_rules, tree_text
 from soft_students.targets import sharpen
 from soft_students.transfer import Transfer
 
-_GROWTH: dict[str, list[Any]] = {
+GROWTH: dict[str, list[Any]] = {
     "max_depth": [Interval(Integral, 1, None, closed="left"), None],
     "min_samples_split": [Interval(Integral, 2, None, closed="left")],
     "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
@@ -39,14 +45,15 @@ _GROWTH: dict[str, list[Any]] = {
     ],
     "ccp_alpha": [Interval(Real, 0, None, closed="left")],
 }
-_FOREST: dict[str, list[Any]] = {
-    **_GROWTH,
-    "n_estimators": [Interval(Integral, 1, None, closed="left")],
-    "n_jobs": [Integral, None],
+_PRUNED: dict[str, list[Any]] = {
+    **GROWTH,
+    "ccp_alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
 }
+_CLASSES_SHOWN = 3  # at a leaf, in text
 
 
-class _TreeStudent(ClassicalStudent):
+class TreeStudent(ClassicalStudent):
     """What one tree and forests share: `estimator_`, learnt and kept."""
 
     #: The scikit-learn regressor that learns; it takes all parameters but a student's own.
@@ -97,7 +104,9 @@ class _TreeStudent(ClassicalStudent):
         self.estimator_ = estimator
 
 
-class _TreeClassifier(_TreeStudent, ClassicalStudentClassifier):
+class TreeClassifier(TreeStudent, ClassicalStudentClassifier):
+    """Trees whose outputs are the classes' probabilities at `temperature_`."""
+
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the probability of each class, at temperature one.
 
@@ -111,21 +120,52 @@ class _TreeClassifier(_TreeStudent, ClassicalStudentClassifier):
             Columns in the order of `classes_`.
         """
         rows = self._rows(X, reset=False)
-        means = self.estimator_.predict(rows).reshape(len(rows), len(self.classes_))
-        means = means.clip(0)
+        return self._at_temperature_one(self.estimator_.predict(rows))
+
+    def _at_temperature_one(self, means: np.ndarray) -> np.ndarray:
+        means = means.reshape(-1, len(self.classes_)).clip(0)
         return sharpen(means / means.sum(axis=1, keepdims=True), self.temperature_)
 
 
-class _TreeRegressor(_TreeStudent, ClassicalStudentRegressor):
+class TreeRegressor(TreeStudent, ClassicalStudentRegressor):
+    """Trees whose outputs are values."""
+
     def _values(self, X: np.ndarray) -> np.ndarray:
         return self.estimator_.predict(X)
 
 
-class _OneTree(_TreeStudent):
+class _OneTree(TreeStudent):
     _library = DecisionTreeRegressor
 
+    def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        alpha = self.ccp_alpha
+        if alpha == "auto":
+            alpha = self._alpha_of_held_out_rows(X, targets, weights)
+        tree = self._make().set_params(ccp_alpha=alpha)
+        tree.fit(X, targets[:, 0] if targets.shape[1] == 1 else targets, sample_weight=weights)
+        self.estimator_, self.ccp_alpha_ = tree, float(alpha)
+
+    def _alpha_of_held_out_rows(
+        self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None
+    ) -> float:
+        X, X_val, targets, targets_val, weights, weights_val = train_test_split(
+            X,
+            targets,
+            np.ones(len(X)) if weights is None else weights,
+            test_size=self.validation_fraction,
+            random_state=check_random_state(self.random_state).randint(np.iinfo(np.int32).max),
+        )
+        grown = self._make().set_params(ccp_alpha=0.0).fit(X, targets, sample_weight=weights)
+        return best_alpha(
+            grown, X_val, targets_val, weights_val, distributions=hasattr(self, "classes_")
+        )
+
+    @abstractmethod
+    def _describe(self, decimals: int) -> Callable[[int], str]:
+        """Return a function that says what a node of the tree predicts."""
+
     def export_text(self, *, max_depth: int = 10, decimals: int = 2) -> str:
-        """Return the rules of the tree as text.
+        """Return the tree as text.
 
         Parameters
         ----------
@@ -136,19 +176,50 @@ class _OneTree(_TreeStudent):
         Returns
         -------
         str
-            Each leaf with its values: of classes their probabilities, in the order of `classes_`
-            and at the temperature of training.
+            Each leaf with what it predicts: the likeliest classes with their probabilities at
+            temperature one, or values.
         """
-        names = getattr(self, "feature_names_in_", None)
-        return export_text(
-            self.estimator_,
-            feature_names=None if names is None else list(names),
+        check_is_fitted(self)
+        return tree_text(
+            self.estimator_.tree_,
+            self._names(),
+            self._describe(decimals),
             max_depth=max_depth,
             decimals=decimals,
         )
 
+    def rules(self, *, decimals: int = 2) -> list[str]:
+        """Return one rule for each leaf.
 
-class DecisionTreeStudentClassifier(_OneTree, _TreeClassifier):
+        Parameters
+        ----------
+        decimals : int, default=2
+
+        Returns
+        -------
+        list of str
+            IF conditions THEN what the leaf predicts, and in brackets the share of the (weighted)
+            training rows that it holds; the largest first.
+        """
+        check_is_fitted(self)
+        return tree_rules(
+            self.estimator_.tree_, self._names(), self._describe(decimals), decimals=decimals
+        )
+
+    def _names(self) -> list[str]:
+        numbered = [f"feature_{i}" for i in range(self.n_features_in_)]
+        return list(getattr(self, "feature_names_in_", numbered))
+
+    def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        metadata, arrays = super()._bundle_state()
+        return {**metadata, "ccp_alpha": self.ccp_alpha_}, arrays
+
+    def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        super()._restore_bundle(metadata, arrays)
+        self.ccp_alpha_ = float(metadata["ccp_alpha"])
+
+
+class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     """One hard tree, taught by a network or by labels: every prediction is a rule.
 
     Parameters
@@ -157,8 +228,14 @@ class DecisionTreeStudentClassifier(_OneTree, _TreeClassifier):
         T of the teacher's soft targets; `predict_proba` undoes it. Ignored on labels alone.
     hard_weight : float, default=0.0
         Weight of the true labels beside the teacher, in [0, 1].
-    max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, ccp_alpha
+    max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features
         As in :class:`sklearn.tree.DecisionTreeRegressor`.
+    ccp_alpha : float or "auto", default=0.0
+        Strength of minimal cost-complexity pruning. "auto" holds out `validation_fraction` of the
+        rows (transferred ones included), takes the alpha whose pruned tree has the lowest soft
+        cross-entropy on them (squared error for values), and grows the tree again on all rows.
+    validation_fraction : float, default=0.2
+        Read by ``ccp_alpha="auto"`` alone.
     transfer : Transfer or None, default=None
         Makes further rows, which the teacher labels.
     transfer_copies : int, default=4
@@ -169,6 +246,8 @@ class DecisionTreeStudentClassifier(_OneTree, _TreeClassifier):
     ----------
     estimator_ : DecisionTreeRegressor
         The tree; its outputs are the classes' probabilities at `temperature_`.
+    ccp_alpha_ : float
+        As given, or as chosen.
     classes_ : ndarray of shape (n_classes,)
     temperature_ : float
     n_features_in_ : int
@@ -180,18 +259,26 @@ class DecisionTreeStudentClassifier(_OneTree, _TreeClassifier):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
     >>> from soft_students.students import DecisionTreeStudentClassifier
-    >>> X, y = load_iris(return_X_y=True)
+    >>> iris = load_iris(as_frame=True)
+    >>> X, y = iris.data[["petal length (cm)"]], iris.target_names[iris.target]
     >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
-    >>> student = DecisionTreeStudentClassifier(max_depth=3, random_state=0).fit(X, teacher)
-    >>> bool((student.predict(X) == teacher.predict(X)).mean() > 0.95)
-    True
-    >>> student.export_text().count("value:") <= 2**3
-    True
+    >>> student = DecisionTreeStudentClassifier(max_leaf_nodes=3).fit(X, teacher)
+    >>> print(student.export_text())
+    |--- petal length (cm) <= 2.45
+    |   |--- setosa 0.97, versicolor 0.03
+    |--- petal length (cm) > 2.45
+    |   |--- petal length (cm) <= 4.85
+    |   |   |--- versicolor 0.82, virginica 0.15, setosa 0.03
+    |   |--- petal length (cm) > 4.85
+    |   |   |--- virginica 0.83, versicolor 0.17
+    <BLANKLINE>
+    >>> student.rules()[-1]
+    'IF 2.45 < petal length (cm) <= 4.85 THEN versicolor 0.82, virginica 0.15, setosa 0.03 (32.7%)'
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
-        **_GROWTH,
+        **_PRUNED,
     }
 
     def __init__(
@@ -204,7 +291,8 @@ class DecisionTreeStudentClassifier(_OneTree, _TreeClassifier):
         min_samples_leaf: int = 1,
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
-        ccp_alpha: float = 0.0,
+        ccp_alpha: float | str = 0.0,
+        validation_fraction: float = 0.2,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,
@@ -217,12 +305,25 @@ class DecisionTreeStudentClassifier(_OneTree, _TreeClassifier):
         self.max_leaf_nodes = max_leaf_nodes
         self.max_features = max_features
         self.ccp_alpha = ccp_alpha
+        self.validation_fraction = validation_fraction
         self.transfer = transfer
         self.transfer_copies = transfer_copies
         self.random_state = random_state
 
+    def _describe(self, decimals: int) -> Callable[[int], str]:
+        probabilities = self._at_temperature_one(self.estimator_.tree_.value[:, :, 0])
 
-class DecisionTreeStudentRegressor(_OneTree, _TreeRegressor):
+        def describe(node: int) -> str:
+            row = probabilities[node].round(decimals)
+            likeliest = (-row).argsort(kind="stable")[:_CLASSES_SHOWN]
+            return ", ".join(
+                f"{self.classes_[k]} {row[k]:.{decimals}f}" for k in likeliest if row[k] > 0
+            )
+
+        return describe
+
+
+class DecisionTreeStudentRegressor(_OneTree, TreeRegressor):
     """One hard tree, taught by a regressor or by values.
 
     Parameters
@@ -230,12 +331,14 @@ class DecisionTreeStudentRegressor(_OneTree, _TreeRegressor):
     hard_weight : float, default=0.0
         Weight of the true values beside the teacher's, in [0, 1].
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, ccp_alpha, \
-transfer, transfer_copies, random_state
+validation_fraction, transfer, transfer_copies, random_state
         As in :class:`DecisionTreeStudentClassifier`.
 
     Attributes
     ----------
     estimator_ : DecisionTreeRegressor
+    ccp_alpha_ : float
+        As given, or as chosen.
     n_outputs_, n_features_in_ : int
     feature_names_in_ : ndarray of str
         If X had string column names.
@@ -243,7 +346,7 @@ transfer, transfer_copies, random_state
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentRegressor._parameter_constraints,
-        **_GROWTH,
+        **_PRUNED,
     }
 
     def __init__(
@@ -255,7 +358,8 @@ transfer, transfer_copies, random_state
         min_samples_leaf: int = 1,
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
-        ccp_alpha: float = 0.0,
+        ccp_alpha: float | str = 0.0,
+        validation_fraction: float = 0.2,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,
@@ -267,178 +371,11 @@ transfer, transfer_copies, random_state
         self.max_leaf_nodes = max_leaf_nodes
         self.max_features = max_features
         self.ccp_alpha = ccp_alpha
+        self.validation_fraction = validation_fraction
         self.transfer = transfer
         self.transfer_copies = transfer_copies
         self.random_state = random_state
 
-
-class _ForestClassifier(_TreeClassifier):
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **ClassicalStudentClassifier._parameter_constraints,
-        **_FOREST,
-    }
-
-    def __init__(
-        self,
-        *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
-        n_estimators: int = 100,
-        max_depth: int | None = None,
-        min_samples_split: int = 2,
-        min_samples_leaf: int = 1,
-        max_leaf_nodes: int | None = None,
-        max_features: int | float | str | None = "sqrt",
-        ccp_alpha: float = 0.0,
-        n_jobs: int | None = None,
-        transfer: Transfer | None = None,
-        transfer_copies: int = 4,
-        random_state: int | RandomState | None = None,
-    ) -> None:
-        self.temperature = temperature
-        self.hard_weight = hard_weight
-        self.n_estimators = n_estimators
-        self.max_depth = max_depth
-        self.min_samples_split = min_samples_split
-        self.min_samples_leaf = min_samples_leaf
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_features = max_features
-        self.ccp_alpha = ccp_alpha
-        self.n_jobs = n_jobs
-        self.transfer = transfer
-        self.transfer_copies = transfer_copies
-        self.random_state = random_state
-
-
-class _ForestRegressor(_TreeRegressor):
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **ClassicalStudentRegressor._parameter_constraints,
-        **_FOREST,
-    }
-
-    def __init__(
-        self,
-        *,
-        hard_weight: float = 0.0,
-        n_estimators: int = 100,
-        max_depth: int | None = None,
-        min_samples_split: int = 2,
-        min_samples_leaf: int = 1,
-        max_leaf_nodes: int | None = None,
-        max_features: int | float | str | None = 1.0,
-        ccp_alpha: float = 0.0,
-        n_jobs: int | None = None,
-        transfer: Transfer | None = None,
-        transfer_copies: int = 4,
-        random_state: int | RandomState | None = None,
-    ) -> None:
-        self.hard_weight = hard_weight
-        self.n_estimators = n_estimators
-        self.max_depth = max_depth
-        self.min_samples_split = min_samples_split
-        self.min_samples_leaf = min_samples_leaf
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_features = max_features
-        self.ccp_alpha = ccp_alpha
-        self.n_jobs = n_jobs
-        self.transfer = transfer
-        self.transfer_copies = transfer_copies
-        self.random_state = random_state
-
-
-class RandomForestStudentClassifier(_ForestClassifier):
-    """A random forest, taught by a network or by labels.
-
-    Parameters
-    ----------
-    temperature, hard_weight, transfer, transfer_copies
-        As in :class:`DecisionTreeStudentClassifier`.
-    n_estimators, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
-ccp_alpha, n_jobs, random_state
-        As in :class:`sklearn.ensemble.RandomForestClassifier`.
-
-    Attributes
-    ----------
-    estimator_ : RandomForestRegressor
-        Its outputs are the classes' probabilities at `temperature_`.
-    classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
-    n_features_in_ : int
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from soft_students.students import RandomForestStudentClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
-    >>> student = RandomForestStudentClassifier(n_estimators=20, random_state=0).fit(X, teacher)
-    >>> bool((student.predict(X) == teacher.predict(X)).mean() > 0.95)
-    True
-    """
-
-    _library = RandomForestRegressor
-
-
-class RandomForestStudentRegressor(_ForestRegressor):
-    """A random forest, taught by a regressor or by values.
-
-    Parameters
-    ----------
-    hard_weight, transfer, transfer_copies
-        As in :class:`DecisionTreeStudentRegressor`.
-    n_estimators, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
-ccp_alpha, n_jobs, random_state
-        As in :class:`sklearn.ensemble.RandomForestRegressor`.
-    """
-
-    _library = RandomForestRegressor
-
-
-class ExtraTreesStudentClassifier(_ForestClassifier):
-    """Extremely randomised trees, taught by a network or by labels.
-
-    Parameters
-    ----------
-    temperature, hard_weight, transfer, transfer_copies
-        As in :class:`DecisionTreeStudentClassifier`.
-    n_estimators, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
-ccp_alpha, n_jobs, random_state
-        As in :class:`sklearn.ensemble.ExtraTreesClassifier`.
-
-    Attributes
-    ----------
-    estimator_ : ExtraTreesRegressor
-        Its outputs are the classes' probabilities at `temperature_`.
-    classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
-    n_features_in_ : int
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from soft_students.students import ExtraTreesStudentClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
-    >>> student = ExtraTreesStudentClassifier(n_estimators=20, random_state=0).fit(X, teacher)
-    >>> bool((student.predict(X) == teacher.predict(X)).mean() > 0.95)
-    True
-    """
-
-    _library = ExtraTreesRegressor
-
-
-class ExtraTreesStudentRegressor(_ForestRegressor):
-    """Extremely randomised trees, taught by a regressor or by values.
-
-    Parameters
-    ----------
-    hard_weight, transfer, transfer_copies
-        As in :class:`DecisionTreeStudentRegressor`.
-    n_estimators, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
-ccp_alpha, n_jobs, random_state
-        As in :class:`sklearn.ensemble.ExtraTreesRegressor`.
-    """
-
-    _library = ExtraTreesRegressor
+    def _describe(self, decimals: int) -> Callable[[int], str]:
+        values = self.estimator_.tree_.value[:, :, 0]
+        return lambda node: ", ".join(f"{value:.{decimals}f}" for value in values[node])

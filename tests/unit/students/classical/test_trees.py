@@ -1,8 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, export_text
 
-from soft_students.students import DecisionTreeStudentClassifier, RandomForestStudentClassifier
+from soft_students import as_teacher
+from soft_students.students import (
+    DecisionTreeStudentClassifier,
+    DecisionTreeStudentRegressor,
+    RandomForestStudentClassifier,
+)
 from soft_students.students.classical.tree_arrays import restore_tree, tree_arrays
 
 
@@ -21,11 +27,59 @@ def test_soft_targets_are_rows_that_count_in_part(wine, soft_targets):
     np.testing.assert_allclose(found.predict_proba(X), expected.predict_proba(X), atol=1e-9)
 
 
-def test_rules_are_text(wine):
+def test_text_names_classes_and_their_probabilities_at_temperature_one(wine, soft_targets):
+    X, _ = wine
+    student = DecisionTreeStudentClassifier(max_depth=2, temperature=3.0, random_state=0)
+    student.fit(X, as_teacher(soft_targets, classes=["red", "white", "rosé"]))
+    for leaf in np.unique(student.estimator_.apply(X)):
+        row = student.predict_proba(X[student.estimator_.apply(X) == leaf][:1])[0]
+        order = row.argsort()[::-1]
+        said = ", ".join(f"{student.classes_[k]} {row[k]:.3f}" for k in order)
+        assert f"--- {said}\n" in student.export_text(decimals=3)
+        assert sum(f"THEN {said} (" in rule for rule in student.rules(decimals=3)) == 1
+
+
+def test_text_shows_what_scikit_learn_shows(wine):
     X, y = wine
-    text = DecisionTreeStudentClassifier(max_depth=2, random_state=0).fit(X, y).export_text()
-    assert text.count("value:") == 4
-    assert "feature_12 <= 755.00" in text
+    student = DecisionTreeStudentClassifier(max_depth=4, random_state=0).fit(X, y)
+    expected = export_text(student.estimator_, max_depth=10)
+    found = student.export_text()
+
+    def splits(text):
+        return [" ".join(line.split()) for line in text.splitlines() if "=" in line or ">" in line]
+
+    assert splits(found) == splits(expected)
+    assert len(found.splitlines()) == len(expected.splitlines())
+    assert "leaves below" in student.export_text(max_depth=1)
+
+
+def test_rules_say_which_rows_they_hold_for(wine):
+    """Each rule is evaluated as written, on rows whose values the text does not round."""
+    X, y = np.round(wine[0] * 2), wine[1]
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    student = DecisionTreeStudentClassifier(max_depth=4, random_state=0).fit(frame, y)
+    leaves = student.estimator_.apply(X.astype(np.float32))
+    shares, groups = [], []
+    for rule in student.rules():
+        conditions = rule.removeprefix("IF ").split(" THEN ")[0].split(" AND ")
+        holds = np.logical_and.reduce(
+            [pd.eval(c, local_dict=dict(frame.items())) for c in conditions]
+        )
+        assert len(np.unique(leaves[holds])) == 1
+        groups.append(leaves[holds][0])
+        shares.append(holds.mean())
+        assert rule.endswith(f"({holds.mean():.1%})")
+    assert sorted(groups) == sorted(set(leaves))
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_text_of_values(diabetes):
+    X, y = diabetes
+    student = DecisionTreeStudentRegressor(max_depth=1).fit(X, np.stack([y, -y], axis=1))
+    values = student.predict(X[:1])[0]
+    assert f"--- {values[0]:.2f}, {values[1]:.2f}" in student.export_text()
+    alone = DecisionTreeStudentRegressor(min_samples_split=200).fit(X, y)
+    assert alone.rules() == [f"ALWAYS {y.mean():.2f} (100.0%)"]
 
 
 @pytest.fixture
