@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import Ridge
 from sklearn.utils._param_validation import Interval
@@ -23,10 +24,10 @@ from soft_students.transfer import Transfer
 class LogisticStudentClassifier(ClassicalStudentClassifier):
     r"""Softmax regression on soft targets.
 
-    It minimises :math:`\frac12\|W\|^2 + C\,T^2 \sum_x w_x H(q_x, softmax(z_x / T))` with
-    :math:`z_x = W x + b`, the teacher's distribution q at temperature T and the cross-entropy H, by
-    L-BFGS. On labels (q one-hot, T = 1) this is scikit-learn's ``LogisticRegression`` for several
-    classes.
+    It minimises :math:`\rho\|W\|_1 + \frac{1-\rho}2\|W\|^2 +
+    C\,T^2 \sum_x w_x H(q_x, softmax(z_x / T))` with :math:`z_x = W x + b`, the teacher's
+    distribution q at temperature T, the cross-entropy H and `l1_ratio` ρ, by L-BFGS. On labels (q
+    one-hot, T = 1) this is scikit-learn's ``LogisticRegression`` for several classes.
 
     Parameters
     ----------
@@ -35,7 +36,10 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
     hard_weight : float, default=0.0
         Weight of the true labels beside the teacher, in [0, 1].
     C : float, default=1.0
-        Inverse of the strength of the L2 penalty; infinity is none.
+        Inverse of the strength of the penalty; infinity is none.
+    l1_ratio : float, default=0.0
+        Share of the L1 penalty: 0 is L2 alone; 1 is L1 alone, which sets the coefficients of
+        features that say little to exactly zero.
     fit_intercept : bool, default=True
     tol : float, default=1e-6
         L-BFGS stops where no derivative of the mean loss is larger.
@@ -75,7 +79,8 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
-        "C": [Interval(Real, 0, None, closed="neither")],
+        "C": [Interval(Real, 0, None, closed="right")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "fit_intercept": ["boolean"],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -87,6 +92,7 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
         temperature: float = 1.0,
         hard_weight: float = 0.0,
         C: float = 1.0,
+        l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         tol: float = 1e-6,
         max_iter: int = 1000,
@@ -97,6 +103,7 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
         self.temperature = temperature
         self.hard_weight = hard_weight
         self.C = C
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
@@ -117,7 +124,8 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
         scale = np.sqrt(np.average(np.square(X - mean), axis=0, weights=weights))
         scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1
         Z = (X - mean) / scale
-        decay = 1 / (self.C * total * np.square(scale))  # of the mean loss
+        strength = 1 / (self.C * total)  # of the penalty of the mean loss
+        decay = (1 - self.l1_ratio) * strength / np.square(scale)
         weighted = targets * (weights / total)[:, None]
         mass = weighted.sum(axis=1, keepdims=True)
 
@@ -132,17 +140,15 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
             gradient[:, -1] = error.sum(axis=0) if self.fit_intercept else 0
             return loss, gradient.ravel()
 
-        found = minimize(
+        absolute = np.append(self.l1_ratio * strength / scale, 0)  # none of the intercept
+        flat, self.n_iter_ = _minimum(
             mean_loss,
-            np.zeros(n_classes * (n_features + 1)),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": self.max_iter, "gtol": self.tol, "ftol": 64 * np.finfo(float).eps},
+            np.tile(absolute, n_classes),
+            {"maxiter": self.max_iter, "gtol": self.tol, "ftol": 64 * np.finfo(float).eps},
         )
-        parameters = found.x.reshape(n_classes, n_features + 1)
+        parameters = flat.reshape(n_classes, n_features + 1)
         self.coef_ = parameters[:, :-1] / scale
         self.intercept_ = parameters[:, -1] - self.coef_ @ mean
-        self.n_iter_ = int(found.nit)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Return the logits.
@@ -184,6 +190,33 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
         n_features, n_classes = self._restore_names(metadata), self._restore_outputs(metadata)
         self.coef_, self.intercept_ = _take_linear(arrays, n_classes, n_features)
         self.n_iter_ = int(metadata["n_iter"])
+
+
+def _minimum(
+    smooth: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    absolute: np.ndarray,
+    options: dict[str, Any],
+) -> tuple[np.ndarray, int]:
+    """Return the minimum of a smooth function plus ``absolute @ abs(x)``, and the iterations."""
+    n = len(absolute)
+    if not absolute.any():
+        found = minimize(smooth, np.zeros(n), jac=True, method="L-BFGS-B", options=options)
+        return found.x, int(found.nit)
+
+    # x = u - v with u, v >= 0, where the penalty is linear; what is not penalised is u alone.
+    def split(halves: np.ndarray) -> tuple[float, np.ndarray]:
+        u, v = halves[:n], halves[n:]
+        loss, gradient = smooth(u - v)
+        return loss + absolute @ (u + v), np.append(absolute + gradient, absolute - gradient)
+
+    free = absolute == 0
+    bounds = Bounds(
+        np.append(np.where(free, -np.inf, 0), np.zeros(n)),
+        np.append(np.full(n, np.inf), np.where(free, 0, np.inf)),
+    )
+    start = np.zeros(2 * n)
+    found = minimize(split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return found.x[:n] - found.x[n:], int(found.nit)
 
 
 class RidgeStudentRegressor(ClassicalStudentRegressor):
