@@ -98,7 +98,7 @@ class AT(LossMethod):
         "ICLR",
         "arXiv:1612.03928",
     )
-    needs = frozenset({"teacher", "network"})
+    needs = frozenset({"teacher", "network", "data", "images"})
     looks_at = "spatial"
 
     def __init__(

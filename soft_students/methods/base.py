@@ -19,7 +19,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
@@ -142,6 +142,9 @@ class Method(BaseEstimator, ABC):
     paper: ClassVar[Paper]
     needs: ClassVar[frozenset[str]]
 
+    #: What each parameter may be, as scikit-learn states it; looked at before `check`.
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
+
     @abstractmethod
     def stages(self, lesson: Lesson, objective: Objective) -> Generator[Stage, None, nn.Module]:
         """Yield the stages in order; return the network that predicts afterwards.
@@ -228,6 +231,46 @@ class LossMethod(Method):
                     "teacher_layers."
                 )
         return student, teacher
+
+    def shapes(
+        self, lesson: Lesson, network: nn.Module, *, maps: bool = False
+    ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Return what student and teacher give for one row at the layers compared, in pairs.
+
+        Parameters
+        ----------
+        lesson : Lesson
+        network : nn.Module
+        maps : bool, default=False
+            Whether all must be feature maps: (channels, height, width).
+        """
+        names = self.layers(lesson, network)
+        assert lesson.teacher is not None
+        there = lesson.teacher.require_network(self.key)
+        found: list[list[tuple[int, ...]]] = []
+        for who, of, layers in zip(("student", "teacher"), (network, there), names, strict=True):
+            seen = peek(of, lesson.example(), layers).features
+            found.append([tuple(feature.shape[1:]) for feature in seen])
+            for name, shape in zip(layers, found[-1], strict=True):
+                if maps and len(shape) != 3:
+                    raise ValueError(
+                        f"The method {self.key!r} compares feature maps (channels, height, width). "
+                        f"The layer {name!r} of the {who} gives {shape}; name another in "
+                        f"{who}_layers."
+                    )
+        return list(zip(*found, strict=True))
+
+    def look(self, lesson: Lesson, network: nn.Module) -> Callable[[Batch], Step]:
+        """Return what shows batches to both networks in stages before the main one."""
+        ours, theirs = self.layers(lesson, network)
+        teacher = lesson.teacher
+        assert teacher is not None
+
+        def see(batch: Batch) -> Step:
+            student = observe(network, batch.inputs, ours)
+            return Step(batch, student, teacher.observe(batch, theirs), network, lesson)
+
+        return see
 
     def stages(self, lesson: Lesson, objective: Objective) -> Generator[Stage, None, nn.Module]:
         """Yield the method's own stages and then one that minimises the sum of all terms."""
@@ -395,6 +438,7 @@ class Combination(Method):
         if len(set(keys)) < len(keys):
             raise ValueError(f"Each method can be named once. Got {keys}.")
         for method in self.methods:
+            method._validate_params()
             method.check(lesson)
 
     def stages(

@@ -71,7 +71,7 @@ class KD(LossMethod):
         "NIPS Deep Learning Workshop",
         "arXiv:1503.02531",
     )
-    needs = frozenset({"teacher"})
+    needs = frozenset({"teacher", "data"})
 
     def __init__(self, *, temperature: float = 4.0, hard_weight: float = 0.1) -> None:
         self.temperature = temperature

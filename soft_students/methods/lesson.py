@@ -221,6 +221,10 @@ class Lesson:
         rows = torch.arange(n) % len(self.data)
         return self.data.inputs[rows].to(self.device)
 
+    def share_of_epochs(self, share: float) -> int:
+        """Return a share of the epochs, one at least, for a stage before the main one."""
+        return max(1, round(share * self.epochs))
+
     def label_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the mean cross-entropy to the true labels.
 

@@ -1,5 +1,7 @@
 """Who learns: every student has the same `fit(X, teacher)`."""
 
+from typing import TYPE_CHECKING, Any
+
 from soft_students.students.classical import (
     DecisionTreeStudentClassifier,
     DecisionTreeStudentRegressor,
@@ -18,6 +20,9 @@ from soft_students.students.distilled import DistilledClassifier
 from soft_students.students.registry import StudentEntry, available, get_student
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 
+if TYPE_CHECKING:
+    from soft_students.students.neural import NeuralStudentClassifier
+
 __all__ = [
     "DecisionTreeStudentClassifier",
     "DecisionTreeStudentRegressor",
@@ -27,6 +32,7 @@ __all__ = [
     "LightGBMStudentClassifier",
     "LightGBMStudentRegressor",
     "LogisticStudentClassifier",
+    "NeuralStudentClassifier",
     "RandomForestStudentClassifier",
     "RandomForestStudentRegressor",
     "RidgeStudentRegressor",
@@ -38,3 +44,12 @@ __all__ = [
     "available",
     "get_student",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "NeuralStudentClassifier":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # at first use: the others predict without torch, whose import takes seconds
+    from soft_students.students.neural import NeuralStudentClassifier
+
+    return NeuralStudentClassifier

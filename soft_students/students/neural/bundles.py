@@ -1,0 +1,81 @@
+"""Trained networks as plain arrays, and back, for bundles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from soft_students.methods.observe import Prepared
+from soft_students.students.neural.modules import MODULES, make_module
+from soft_students.teachers.preprocessing import Standardize
+
+
+def network_arrays(name: Any, network: nn.Module) -> dict[str, np.ndarray]:
+    """Return the weights of a trained network, and how its inputs are standardised.
+
+    Parameters
+    ----------
+    name : str
+        Of the network in `MODULES`.
+    network : Prepared
+
+    Raises
+    ------
+    TypeError
+        If the network is not one of `MODULES`.
+    """
+    if not (isinstance(name, str) and isinstance(network, Prepared)):
+        raise TypeError(
+            f"A bundle keeps a neural student whose module is one of {', '.join(MODULES)}, since a "
+            "file must not bring code of its own. Keep module_ by torch.export.save, or the whole "
+            "student by joblib.dump, whose loading runs code."
+        )
+    state = network.module.state_dict()
+    arrays = {f"module.{key}": tensor.detach().cpu().numpy() for key, tensor in state.items()}
+    if isinstance(network.preprocess, Standardize):
+        arrays["mean"] = network.preprocess.mean.numpy()
+        arrays["std"] = network.preprocess.std.numpy()
+    return arrays
+
+
+def restore_network(
+    name: Any, input_shape: tuple[int, ...], n_classes: int, arrays: dict[str, np.ndarray]
+) -> Prepared:
+    """Return the network that `network_arrays` was given, in eval mode.
+
+    Raises
+    ------
+    ValueError
+        If arrays are missing, or of other types or shapes than the network's.
+    """
+    # On the meta device nothing is allocated: a file may claim any size.
+    with torch.device("meta"):
+        module = make_module(name, input_shape, n_classes)
+    state = {
+        key: _fitting(key, wanted, arrays.get(f"module.{key}"))
+        for key, wanted in module.state_dict().items()
+    }
+    module.load_state_dict(state, assign=True)
+    preprocess = None
+    if "mean" in arrays:
+        sides = (input_shape[0], 1, 1) if len(input_shape) == 3 else input_shape
+        mean, std = (_fitting(k, torch.empty(sides), arrays.get(k)) for k in ("mean", "std"))
+        if not bool((std > 0).all()):
+            raise ValueError("std must be above zero everywhere")
+        preprocess = Standardize(mean, std)
+    return Prepared(module, preprocess, input_shape).eval()
+
+
+def _fitting(name: str, wanted: torch.Tensor, array: np.ndarray | None) -> torch.Tensor:
+    if array is None or array.shape != tuple(wanted.shape):
+        got = "nothing" if array is None else f"shape {array.shape}"
+        raise ValueError(f"{name} must be of shape {tuple(wanted.shape)}, not {got}")
+    tensor = torch.from_numpy(array.copy())
+    if tensor.dtype != wanted.dtype:
+        raise ValueError(f"{name} must be {wanted.dtype}, not {tensor.dtype}")
+    if name.endswith("running_var") and bool((tensor < 0).any()):
+        raise ValueError(f"{name} holds a negative variance")
+    return tensor

@@ -1,0 +1,230 @@
+"""Training of a neural student, in this process or in several."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+
+from soft_students.methods import Combination, Lesson, TrainingData
+from soft_students.methods.checkpoints import Checkpoint
+from soft_students.methods.observe import Prepared
+from soft_students.methods.optimization import OptimizerSettings
+from soft_students.methods.teacher_outputs import TeacherOutputs
+from soft_students.methods.teaching import EpochReport, teach
+from soft_students.students.neural.modules import Factory, make_module, reset
+from soft_students.teachers import Teacher
+from soft_students.teachers.preprocessing import Standardize
+from soft_students.transfer import Transfer
+
+
+@dataclass
+class Training:
+    """All that training needs; it can be sent to another process.
+
+    Parameters
+    ----------
+    module : str, nn.Module or callable
+        As the parameter of the estimator.
+    method : Combination
+    teacher : Teacher or None
+    logits : ndarray of shape (n, n_classes) or None
+        What the teacher says of the training rows.
+    data, validation : TrainingData or None
+    preprocess : Standardize or None
+        Of the student's inputs.
+    input_shape : tuple of int
+    input_range : tuple of float
+    n_classes, epochs, batch_size, seed, cache_bytes, verbose : int
+    settings : OptimizerSettings
+    augment : Transfer or None
+    checkpoint : str or None
+    resume : bool
+    """
+
+    module: str | nn.Module | Factory
+    method: Combination
+    teacher: Teacher | None
+    logits: np.ndarray | None
+    data: TrainingData | None
+    validation: TrainingData | None
+    preprocess: Standardize | None
+    input_shape: tuple[int, ...]
+    input_range: tuple[float, float]
+    n_classes: int
+    epochs: int
+    batch_size: int
+    seed: int
+    cache_bytes: int
+    verbose: int
+    settings: OptimizerSettings
+    augment: Transfer | None
+    checkpoint: str | None
+    resume: bool
+
+    def student(self, *, fresh: bool = False) -> Prepared:
+        """Return a student to train; a fresh one has new weights even where a module was given."""
+        if isinstance(self.module, str):
+            network = make_module(self.module, self.input_shape, self.n_classes)
+        elif isinstance(self.module, nn.Module):
+            network = copy.deepcopy(self.module)
+            network = reset(network) if fresh else network
+        else:
+            network = self.module(self.input_shape, self.n_classes)
+            if not isinstance(network, nn.Module):
+                raise TypeError(
+                    "The factory given as 'module' must return a torch.nn.Module. Got "
+                    f"{type(network).__name__} instead."
+                )
+        return Prepared(network, self.preprocess, self.input_shape)
+
+    def fingerprint(self) -> str:
+        """Return what tells this training from others, for its checkpoint."""
+        digest = hashlib.sha256()
+        described = [
+            self.module if isinstance(self.module, str) else type(self.module).__name__,
+            repr(self.method.methods),
+            self.settings,
+            repr(self.augment),
+            (self.input_shape, self.n_classes, self.epochs, self.batch_size, self.seed),
+        ]
+        digest.update(repr(described).encode())
+        if self.data is not None:
+            digest.update(self.data.inputs.numpy().tobytes())
+            if self.data.labels is not None:
+                digest.update(self.data.labels.numpy().tobytes())
+        if self.logits is not None:
+            digest.update(self.logits.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass
+class Trained:
+    """What came out.
+
+    Parameters
+    ----------
+    network : nn.Module
+        From inputs to logits, in eval mode, on the CPU.
+    history : list of dict
+        One row an epoch.
+    """
+
+    network: nn.Module
+    history: list[dict[str, Any]]
+
+
+def train(training: Training, device: str, precision: str, n_devices: int) -> Trained:
+    """Train on one device or several.
+
+    Parameters
+    ----------
+    training : Training
+    device : str
+        Of torch: "cpu", "cuda", "cuda:1", "mps"; or "auto".
+    precision : str
+        As `lightning_fabric.Fabric` takes it.
+    n_devices : int
+        More than one starts as many processes, by spawning; under ``torchrun``, which has started
+        them already, none.
+    """
+    accelerator, _, index = device.partition(":")
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=[int(index)] if index else n_devices,
+        strategy="auto" if n_devices == 1 else "ddp_spawn",
+        precision=precision,  # type: ignore[arg-type]
+    )
+    if n_devices == 1:
+        return _train(fabric, training)
+    return fabric.launch(_train, training)  # type: ignore[arg-type]
+
+
+def _train(fabric: Fabric, training: Training) -> Trained:
+    method, data, teacher = training.method, training.data, None
+    # The caller's own stream of random numbers stays as it is.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        if training.teacher is not None:
+            n_rows = 0 if data is None else len(data)
+            teacher = TeacherOutputs(training.teacher, n_rows, fabric.device, training.cache_bytes)
+            if teacher.network is not None:
+                teacher.network.to(fabric.device)
+            if training.logits is not None:
+                teacher.know(training.logits)
+        lesson = Lesson(
+            student=training.student().to(fabric.device),
+            teacher=teacher,
+            data=data,
+            epochs=training.epochs,
+            batch_size=training.batch_size,
+            n_classes=training.n_classes,
+            input_shape=training.input_shape,
+            generator=torch.Generator().manual_seed(training.seed),
+            make_student=lambda: training.student(fresh=True).to(fabric.device),
+            device=fabric.device,
+            augment=training.augment,
+            validation=training.validation,
+            input_range=training.input_range,
+            share=(fabric.global_rank, fabric.world_size),
+        )
+        checkpoint = None
+        if training.checkpoint is not None:
+            checkpoint = Checkpoint(
+                training.checkpoint, training.fingerprint(), resume=training.resume
+            )
+        frozen = contextlib.nullcontext() if teacher is None else teacher.frozen()
+        with frozen, _progress(training.verbose and fabric.is_global_zero) as (on_epoch, on_batch):
+            network, history = teach(
+                method,
+                lesson,
+                training.settings,
+                fabric,
+                checkpoint=checkpoint,
+                on_epoch=on_epoch,
+                on_batch=on_batch,
+            )
+    return Trained(network.to("cpu").eval(), history)
+
+
+@contextlib.contextmanager
+def _progress(
+    verbose: bool | int,
+) -> Iterator[
+    tuple[
+        Callable[[EpochReport], object] | None,
+        Callable[[Mapping[str, float], str, int, int], object] | None,
+    ]
+]:
+    """Yield what to call after each epoch and each batch: a bar on stderr, on a terminal."""
+    console = Console(stderr=True)
+    if not (verbose and console.is_terminal):
+        yield None, None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("Training", total=None)
+        accuracy = ""
+
+        def on_epoch(report: EpochReport) -> None:
+            nonlocal accuracy
+            if report.validation_accuracy is not None:
+                accuracy = f", {report.validation_accuracy:.2%} on validation rows"
+
+        def on_batch(terms: Mapping[str, float], stage: str, done: int, total: int) -> None:
+            shown = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
+            progress.update(
+                task, description=f"{stage}: {shown}{accuracy}", completed=done, total=total
+            )
+
+        yield on_epoch, on_batch

@@ -1,0 +1,41 @@
+"""Every method of the catalogue passes the catalogue's public checks."""
+
+import pytest
+
+from soft_students.methods import available
+from soft_students.testing import METHOD_CHECKS, MethodCase
+
+# What may be expected of each; a method that joins the catalogue must find its case here.
+SETTINGS = {
+    "at": {"zero_when_equal": True},
+    "kd": {"zero_when_equal": True},
+}
+
+
+def case(key):
+    settings = dict(SETTINGS[key])
+    return MethodCase(available()[key](**settings.pop("parameters", {})), **settings)
+
+
+def test_every_method_is_checked():
+    assert set(SETTINGS) == set(available())
+
+
+@pytest.mark.parametrize("check", METHOD_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("key", sorted(SETTINGS))
+def test_method(key, check):
+    check(case(key))
+
+
+@pytest.mark.parametrize("key", sorted(SETTINGS))
+def test_what_a_method_says_of_itself(key):
+    method = available()[key]
+    assert method.key == key
+    assert method.title
+    assert method.paper.year > 2000
+    assert method.paper.link
+    known = {"teacher", "network", "labels", "data", "images", "distortions"}
+    assert method.needs <= known
+    assert "network" not in method.needs or "teacher" in method.needs
+    for name in method().get_params(deep=False):
+        assert f"{name}" in method.__doc__, f"{name} is not documented"
