@@ -21,6 +21,7 @@ from soft_students.students.classical.base import (
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,
 )
+from soft_students.students.classical.constraints import interaction_groups, monotone_signs
 from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
 from soft_students.transfer import Transfer
 
@@ -68,52 +69,16 @@ class _BoostedStudent(ClassicalStudent):
             for name, value in self.get_params(deep=False).items()
             if name in known and name not in _OWN
         }
-        chosen["monotone_constraints"] = self._monotone_constraints()
-        chosen["interaction_constraints"] = self._interaction_constraints()
+        chosen["monotone_constraints"] = monotone_signs(self.monotone_constraints, self)
+        groups = interaction_groups(self.interaction_constraints, self)
+        # XGBoost takes numbers in a string only
+        chosen["interaction_constraints"] = None if groups is None else str(groups)
         chosen["enable_categorical"] = self.is_categorical_ is not None
         # XGBoost takes integers only
         chosen["random_state"] = int(
             check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         )
         return self._library(**chosen, **more)
-
-    def _monotone_constraints(self) -> tuple[int, ...] | None:
-        given = self.monotone_constraints
-        if given is None:
-            return None
-        if isinstance(given, Mapping):
-            signs = np.zeros(self.n_features_in_, dtype=int)
-            for name, sign in given.items():
-                signs[self._feature_number(name, "monotone_constraints")] = sign
-        else:
-            signs = np.asarray(given)
-        if signs.shape != (self.n_features_in_,) or not np.isin(signs, (-1, 0, 1)).all():
-            raise ValueError(
-                f"The 'monotone_constraints' of {type(self).__name__} must be -1, 0 or 1 for each "
-                f"of {self.n_features_in_} features. Got {given!r:.100} instead."
-            )
-        return tuple(int(sign) for sign in signs)
-
-    def _interaction_constraints(self) -> list[list[int]] | None:
-        if self.interaction_constraints is None:
-            return None
-        return [
-            [self._feature_number(feature, "interaction_constraints") for feature in group]
-            for group in self.interaction_constraints
-        ]
-
-    def _feature_number(self, feature: int | str, parameter: str) -> int:
-        names = getattr(self, "feature_names_in_", np.array([], dtype=object)).tolist()
-        if isinstance(feature, str):
-            if feature in names:
-                return names.index(feature)
-        elif isinstance(feature, Integral) and 0 <= feature < self.n_features_in_:
-            return int(feature)
-        known = f"one of {names[:20]}" if names else f"a number below {self.n_features_in_}"
-        raise ValueError(
-            f"The {parameter!r} of {type(self).__name__} must name features: {known}. Got "
-            f"{feature!r} instead."
-        )
 
     def _table(self, X: np.ndarray) -> Any:
         """Return rows as XGBoost shall see them: it then keeps names and categories itself."""

@@ -1,7 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.model_selection import train_test_split
 from xgboost import XGBClassifier
 
+from soft_students.persistence import dumps, loads
 from soft_students.students import XGBoostStudentClassifier, XGBoostStudentRegressor
 from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
 
@@ -85,3 +88,110 @@ def test_values_may_be_missing(wine):
 def test_one_class_is_refused(wine):
     with pytest.raises(ValueError, match="at least two classes"):
         student().fit(wine[0], np.zeros(len(wine[0])))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"gamma": 2.0},
+        {"max_leaves": 4, "grow_policy": "lossguide"},
+        {"colsample_bylevel": 0.5},
+        {"colsample_bynode": 0.5},
+        {"max_delta_step": 0.3},
+        {"monotone_constraints": (1,) * 13},
+        {"interaction_constraints": [[0, 1, 2], [6, 12]]},
+        {"multi_strategy": "multi_output_tree"},
+        {"base_score": 0.3},
+        {"max_bin": 8},
+        {"subsample": 0.5},
+        {"tree_method": "exact"},
+    ],
+)
+def test_parameters_mean_what_they_mean_to_xgboost(wine, parameters):
+    X, y = wine
+    found = student(**parameters).fit(X, np.eye(3)[y])
+    seed = found.estimator_.random_state
+    if "interaction_constraints" in parameters:  # XGBoost takes numbers in a string alone
+        parameters = {"interaction_constraints": str(parameters["interaction_constraints"])}
+    native = XGBClassifier(n_estimators=15, random_state=seed, n_jobs=1, **parameters).fit(X, y)
+    np.testing.assert_allclose(found.predict_proba(X), native.predict_proba(X), atol=1e-6)
+    if parameters.get("tree_method") != "exact" and "base_score" not in parameters:
+        assert np.abs(found.predict_proba(X) - student().fit(X, y).predict_proba(X)).max() > 1e-4
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_base_score_may_be_a_logit_for_each_class(wine, n_classes):
+    X, y = wine[0][wine[1] < n_classes], wine[1][wine[1] < n_classes]
+    logits = np.array([0.4, -1.0, 2.0])[:n_classes]
+    fitted = student(n_estimators=1, learning_rate=1e-6, base_score=logits).fit(X, y)
+    expected = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(fitted.predict_proba(X[:1])[0], expected, atol=1e-5)
+    again = loads(dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    for wrong in ([0.1], [0.0, 1.0, 2.0, 3.0], [np.nan] * n_classes):
+        with pytest.raises(ValueError, match=f"finite logit for each of {n_classes} classes"):
+            student(base_score=wrong).fit(X, y)
+
+
+def test_constraints_may_name_features(wine):
+    X, y = wine
+    frame = pd.DataFrame(X, columns=[f"x[{i}]" for i in range(X.shape[1])])
+    by_number = {
+        "monotone_constraints": [0] * 6 + [-1] + [0] * 6,
+        "interaction_constraints": [[0, 6], [12]],
+    }
+    by_name = {
+        "monotone_constraints": {"x[6]": -1},
+        "interaction_constraints": [["x[0]", "x[6]"], ["x[12]"]],
+    }
+    expected = student(**by_number).fit(X, y).predict_proba(X)
+    fitted = student(**by_name).fit(frame, y)
+    np.testing.assert_array_equal(fitted.predict_proba(frame), expected)
+    np.testing.assert_array_equal(loads(dumps(fitted)).predict_proba(frame), expected)
+
+
+def test_a_monotone_constraint_holds_on_soft_targets(wine, soft_targets):
+    X, _ = wine
+    targets = soft_targets[:, :2] / soft_targets[:, :2].sum(axis=1, keepdims=True)
+    fitted = student(monotone_constraints=[0] * 12 + [1]).fit(X, targets)
+    line = np.repeat(X[:40], 50, axis=0)
+    line[:, 12] = np.tile(np.linspace(200, 1800, 50), 40)
+    second = fitted.predict_proba(line)[:, 1].reshape(40, 50)
+    assert (np.diff(second, axis=1) >= 0).all()
+    assert np.ptp(second) > 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"monotone_constraints": [1, 0]}, "-1, 0 or 1 for each of 13 features"),
+        ({"monotone_constraints": [2] * 13}, "-1, 0 or 1 for each of 13 features"),
+        ({"monotone_constraints": {"colour": 1}}, "must name features: a number below 13"),
+        ({"interaction_constraints": [[0, 13]]}, "must name features.*Got 13"),
+    ],
+)
+def test_constraints_that_fit_no_features_are_refused(wine, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        student(**parameters).fit(*wine)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_early_stopping_follows_the_soft_log_loss(wine, soft_targets, n_classes):
+    """The best round is the one that a slow search over all rounds finds."""
+    X, _ = wine
+    targets = soft_targets[:, :n_classes] / soft_targets[:, :n_classes].sum(axis=1, keepdims=True)
+    targets = np.random.RandomState(0).permutation(targets)  # nothing to learn for long
+    weights = np.random.RandomState(1).uniform(0.5, 2, len(X))
+    settings = {"n_estimators": 60, "early_stopping_rounds": 60, "learning_rate": 0.1}
+    fitted = student(**settings).fit(X, targets, sample_weight=weights)
+    start = np.log(np.average(targets, axis=0, weights=weights))
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    X, X_val, targets, held, weights, held_weights = train_test_split(
+        X, targets, weights, test_size=0.1, random_state=seed
+    )
+    losses = []
+    for rounds in range(1, 61):
+        alone = student(n_estimators=rounds, learning_rate=0.1, base_score=start)
+        p = alone.fit(X, targets, sample_weight=weights).predict_proba(X_val)
+        losses.append(-held_weights @ (held * np.log(p)).sum(axis=1))
+    assert fitted.estimator_.get_booster().num_boosted_rounds() == np.argmin(losses) + 1

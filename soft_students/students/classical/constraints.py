@@ -1,0 +1,92 @@
+"""Constraints on features, given by number or by name, as boosting libraries take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+
+
+def monotone_signs(
+    given: ArrayLike | Mapping[str, int] | None, student: BaseEstimator
+) -> tuple[int, ...] | None:
+    """Return -1, 0 or 1 for each feature.
+
+    Parameters
+    ----------
+    given : array-like of shape (n_features,), dict of str to int, or None
+        The student's parameter `monotone_constraints`; features that a dict lacks are free.
+    student : estimator
+        It knows the number of its features, and their names if they have some.
+
+    Returns
+    -------
+    tuple of int, or None
+
+    Raises
+    ------
+    ValueError
+        If it is not one sign for each feature, or names an unknown one.
+    """
+    if given is None:
+        return None
+    n_features = student.n_features_in_
+    if isinstance(given, Mapping):
+        signs: Any = np.zeros(n_features, dtype=int)
+        for name, sign in given.items():
+            signs[_number(name, "monotone_constraints", student)] = sign
+    else:
+        signs = np.asarray(given)
+    if signs.shape != (n_features,) or not np.isin(signs, (-1, 0, 1)).all():
+        raise ValueError(
+            f"The 'monotone_constraints' of {type(student).__name__} must be -1, 0 or 1 for each "
+            f"of {n_features} features. Got {given!r:.100} instead."
+        )
+    return tuple(int(sign) for sign in signs)
+
+
+def interaction_groups(
+    given: Iterable[Iterable[int | str]] | None, student: BaseEstimator
+) -> list[list[int]] | None:
+    """Return groups of numbers of features.
+
+    Parameters
+    ----------
+    given : iterable of iterables of int or str, or None
+        The student's parameter `interaction_constraints`.
+    student : estimator
+        As in `monotone_signs`.
+
+    Returns
+    -------
+    list of lists of int, or None
+
+    Raises
+    ------
+    ValueError
+        If a feature is unknown.
+    """
+    if given is None:
+        return None
+    return [
+        [_number(feature, "interaction_constraints", student) for feature in group]
+        for group in given
+    ]
+
+
+def _number(feature: Any, parameter: str, student: BaseEstimator) -> int:
+    names = getattr(student, "feature_names_in_", np.array([], dtype=object)).tolist()
+    if isinstance(feature, str):
+        if feature in names:
+            return names.index(feature)
+    elif isinstance(feature, Integral) and 0 <= feature < student.n_features_in_:
+        return int(feature)
+    known = f"one of {names[:20]}" if names else f"a number below {student.n_features_in_}"
+    raise ValueError(
+        f"The {parameter!r} of {type(student).__name__} must name features: {known}. Got "
+        f"{feature!r} instead."
+    )
