@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
 
-from soft_students.datasets import Dataset
+from soft_students.datasets import Dataset, check_complete, load_rows
 from soft_students.evaluation import evaluate_student, evaluate_teacher
 from soft_students.teachers import EstimatorTeacher, Teacher, as_teacher
 
@@ -26,8 +27,8 @@ class Distillation:
         Fitted.
     rows : dict of str to dict
         By ``"teacher"``, ``"student"``, ``"labels"`` (the same student trained on labels alone)
-        and ``"labels_transfer"`` (on labels, with the rows of its transfer set, which keep the
-        label of the row they come from): what `evaluate_student` returns.
+        and ``"labels_transfer"`` (on labels, with the rows of its transfer set, where these keep
+        the label of the row they come from): what `evaluate_student` returns.
     seconds : dict of str to float
         Training time, likewise.
     accuracy_by_prediction : dict of str to float, or None
@@ -46,6 +47,7 @@ def distill(
     teacher: Teacher,
     data: Dataset,
     *,
+    unlabeled: Any = None,
     baselines: bool = True,
     on_student: Callable[[BaseEstimator], object] | None = None,
 ) -> Distillation:
@@ -61,6 +63,8 @@ def distill(
     data : Dataset
         Where columns have names and the teacher knows those that it was trained on, these are
         taken, in its order.
+    unlabeled : array-like of shape (n, n_features), default=None
+        Further rows, which the teacher labels, with the columns of `training_columns`.
     baselines : bool, default=True
         Also train the same student on labels alone.
     on_student : callable, default=None
@@ -82,8 +86,8 @@ def distill(
             f"The teacher {teacher.name!r} predicts {teaches}, and the target of {data.name!r} "
             f"holds {holds}. Choose data or a teacher of the same task."
         )
-    columns = _columns_of(teacher)
-    if columns is not None and data.feature_names is not None:
+    columns = training_columns(teacher, data)
+    if columns is not None:
         data = data.select(columns)
     X, _ = frames(data)
     models: dict[str, BaseEstimator] = {}
@@ -94,14 +98,17 @@ def distill(
         models[name] = model.fit(X, *args, **kwargs)
         seconds[name] = time.perf_counter() - start
 
-    fit("student", clone(student), teacher, labels=data.y_train)
+    more = {} if unlabeled is None else {"X_unlabeled": unlabeled}
+    fit("student", clone(student), teacher, labels=data.y_train, **more)
     if on_student is not None:
         on_student(models["student"])
     if baselines:
         without_transfer = clone(student)
-        if getattr(student, "transfer", None) is not None:
+        transfer = getattr(student, "transfer", None)
+        if transfer is not None:
             without_transfer.set_params(transfer=None)
-            fit("labels_transfer", clone(student), data.y_train)
+            if transfer.keeps_labels:
+                fit("labels_transfer", clone(student), data.y_train)
         fit("labels", without_transfer, data.y_train)
     return Distillation(
         models["student"],
@@ -109,6 +116,66 @@ def distill(
         seconds,
         _accuracy_by_prediction(models["student"], data),
     )
+
+
+def training_columns(teacher: Teacher, data: Dataset) -> list[str] | None:
+    """Return the names of the columns that `distill` trains a student on.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    data : Dataset
+
+    Returns
+    -------
+    list of str or None
+        Those that the teacher was trained on, if it knows their names; those of the data otherwise.
+        None if the data have no names.
+    """
+    return data.feature_names and (_columns_of(teacher) or data.feature_names)
+
+
+def load_unlabeled(source: str | os.PathLike[str], teacher: Teacher, data: Dataset) -> Any:
+    """Load further rows for `distill`, without a target.
+
+    Parameters
+    ----------
+    source : path-like
+        A CSV or Parquet file: columns are found by name, others are left out. Or an array: NPY, or
+        NPZ with the array ``X``; then the columns are those of the training rows, in their order.
+    teacher : Teacher
+    data : Dataset
+
+    Returns
+    -------
+    DataFrame, or ndarray of shape (n, n_features)
+
+    Raises
+    ------
+    OSError, ValueError, ImportError
+        If the file cannot be read, lacks columns, or has missing values.
+    """
+    columns = training_columns(teacher, data)
+    rows = load_rows(source, columns)
+    if not isinstance(rows, np.ndarray):
+        if columns is None:
+            raise ValueError(
+                f"'{source}' is a table with named columns, and those of {data.name!r} have no "
+                "names. Give the unlabelled rows as the array 'X' of an .npz file."
+            )
+        check_complete(rows.to_numpy(), columns, f"'{source}'")
+        return rows
+    if rows.dtype.kind not in "biuf":
+        raise ValueError(f"The array 'X' of '{source}' must hold real numbers. Got {rows.dtype}.")
+    n_features = data.X_train.shape[1] if columns is None else len(columns)
+    if rows.shape[1] != n_features:
+        raise ValueError(
+            f"The rows of '{source}' must have the {n_features} features of those that the student "
+            f"is trained on. They have {rows.shape[1]}."
+        )
+    rows = rows.astype(data.X_train.dtype)
+    check_complete(rows, columns, f"'{source}'")
+    return rows if columns is None else _frame(rows, columns)
 
 
 def compare(
@@ -181,14 +248,15 @@ def frames(data: Dataset) -> tuple[Any, Any]:
     """
     if data.feature_names is None:
         return data.X_train, data.X_test
+    return _frame(data.X_train, data.feature_names), _frame(data.X_test, data.feature_names)
+
+
+def _frame(rows: np.ndarray, columns: list[str]) -> Any:
     try:
         import pandas as pd
     except ImportError:  # an NPZ table needs no pandas, and its columns have no order to lose
-        return data.X_train, data.X_test
-    return tuple(
-        pd.DataFrame(np.asarray(rows), columns=data.feature_names)
-        for rows in (data.X_train, data.X_test)
-    )
+        return rows
+    return pd.DataFrame(np.asarray(rows), columns=columns)
 
 
 def _columns_of(model: BaseEstimator | Teacher) -> list[str] | None:

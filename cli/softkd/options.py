@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # these import torch, which takes seconds and which predictin
     from sklearn.base import BaseEstimator
 
     from soft_students.teachers import Teacher
+    from soft_students.transfer import Transfer
 
 
 class Setting(click.ParamType):
@@ -73,6 +74,12 @@ def make_student(
 
     Presets, which the user did not ask for, are left out where the student has no such parameter.
     """
+    return _configured(cls, presets, chosen)
+
+
+def _configured(
+    cls: type[BaseEstimator], presets: Mapping[str, Any], chosen: Iterable[tuple[str, Any]]
+) -> BaseEstimator:
     known = sorted(cls().get_params(deep=False))
     parameters = {name: value for name, value in presets.items() if name in known}
     for name, value in chosen:
@@ -83,12 +90,23 @@ def make_student(
                 f"{cls.__name__} has no parameter {name!r}.{hint} It has: {', '.join(known)}."
             )
         parameters[name] = value
-    student = cls(**parameters)
+    made = cls(**parameters)
     try:
-        student._validate_params()
+        made._validate_params()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return student
+    return made
+
+
+def make_transfer(
+    name: str, chosen: Iterable[tuple[str, Any]], image_shape: tuple[int, ...] | None
+) -> Transfer:
+    """Return a transfer set with the user's parameters; what it does not take is bad usage."""
+    from soft_students.transfer import TRANSFERS
+
+    cls = TRANSFERS[name]
+    made: Transfer = _configured(cls, {"image_shape": image_shape}, chosen)
+    return made
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import RandomState
@@ -29,6 +30,8 @@ class Transfer(BaseEstimator, ABC):
 
     eight_bit: bool = False
     keeps_labels: bool = False
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     @abstractmethod
     def sample(

@@ -28,6 +28,7 @@ KEYS = MEASURES | {
     "seconds",
     "threads",
     "seed",
+    "unlabeled",
     "versions",
 }
 
@@ -255,3 +256,129 @@ def test_classical_students_are_distilled_and_measured(done, teacher, tmp_path, 
     again = json.loads(done("evaluate", "--model", out, "--teacher", teacher, "--json").stdout)
     assert again["agreement"] == said["agreement"]
     assert again["bytes"] == said["bytes"]
+
+
+# -- further rows -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def distil_table(softkd, table_teacher):
+    """Return a function that distils the table's teacher into a hard tree."""
+
+    def run(*arguments):
+        return softkd(
+            "distill", "--teacher", table_teacher, "--student", "tree", "--force", "--json",
+            *arguments,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["marginal", "mixup", "munge", "noise"])
+def test_a_transfer_set_by_name(distil_table, folder, name):
+    result = distil_table("--transfer", name, "--set", "transfer_copies=2", "--out", "s")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert load("s").transfer_copies == 2
+    # rows whose label nobody knows cannot be compared with labels
+    assert ("labels_transfer" in said) == (name == "noise")
+    assert said["unlabeled"] is None
+
+
+def test_parameters_of_a_transfer_set(distil_table, folder):
+    chosen = ("--transfer-set", "local_variance=2.5", "--transfer-set", "discrete=[0, 1]")
+    result = distil_table("--transfer", "munge", *chosen, "--no-baseline", "--out", "s")
+    assert result.exit_code == 0, result.output
+    assert load("s").transfer.local_variance == 2.5
+    assert load("s").transfer.discrete == [0, 1]
+
+
+def test_parameters_of_the_distortions_of_images(done, folder, teacher):
+    arguments = ("--teacher", teacher, "--depth", 2, "--epochs", 1, "--no-baseline", "--out", "s")
+    done("distill", *arguments, "--transfer-set", "rotation=3.5")
+    assert load("s").transfer.rotation == 3.5
+    assert load("s").transfer.image_shape == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--transfer", "munge", "--transfer-set", "p=1"), "Munge has no parameter 'p'"),
+        (("--transfer", "munge", "--transfer-set", "local_variance=0"), "'local_variance'"),
+        (("--transfer-set", "local_variance=2"), "--transfer-set needs a transfer set"),
+        (("--transfer", "noises"), "noise"),
+    ],
+)
+def test_a_transfer_set_that_cannot_be_is_bad_usage(distil_table, folder, arguments, message):
+    result = distil_table(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_transfer_set_that_suits_other_rows_fails_in_a_line(distil_table, folder):
+    result = distil_table("--transfer", "munge", "--transfer-set", "categorical=[9]")
+    assert result.exit_code == 1
+    assert "indices from 0 to 3" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_unlabelled_rows_of_a_file(distil_table, folder, iris, kind):
+    more = pd.concat([iris, iris]).drop(columns="species").astype(float) + 0.01
+    path = folder / f"more.{kind}"
+    if kind == "csv":
+        more[more.columns[::-1]].assign(note="text").to_csv(path, index=False)
+    elif kind == "parquet":
+        more.to_parquet(path)
+    else:
+        np.savez(path, X=more.to_numpy())
+    result = distil_table("--unlabeled", path, "--out", kind, "--no-baseline")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["unlabeled"] == {"file": str(path), "rows": 300}
+    assert "Warning" not in result.stderr
+    without = distil_table("--out", "without", "--no-baseline")
+    assert without.exit_code == 0
+    assert dumps(load(kind)) != dumps(load("without"))
+
+
+def test_a_soft_tree_takes_unlabelled_rows_of_images(done, folder, teacher, fast):
+    np.savez("more.npz", X=load_dataset("digits").X_test)
+    arguments = ("--teacher", teacher, *fast, "--no-baseline", "--out", "s", "--json")
+    said = json.loads(done("distill", *arguments, "--unlabeled", "more.npz").stdout)
+    assert said["unlabeled"]["rows"] == len(load_dataset("digits").X_test)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"drop": "petal width (cm)"}, "'petal width (cm)'"),
+        ({"nan": "petal width (cm)"}, "no value (NaN)"),
+        ({"text": "petal width (cm)"}, "must be numbers"),
+    ],
+)
+def test_unlabelled_rows_that_do_not_fit_are_refused(distil_table, folder, iris, columns, message):
+    ((how, column),) = columns.items()
+    table = iris.drop(columns="species")
+    if how == "drop":
+        table = table.drop(columns=column)
+    else:
+        table[column] = np.nan if how == "nan" else "wide"
+    table.to_csv("more.csv", index=False)
+    result = distil_table("--unlabeled", "more.csv")
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not list(folder.glob("*.student"))
+
+
+def test_unlabelled_arrays_that_do_not_fit_are_refused(softkd, distil_table, folder, iris, teacher):
+    np.savez("narrow.npz", X=np.ones((3, 2)))
+    np.savez("text.npz", X=np.array([["a"] * 4]))
+    for path, message in (("narrow.npz", "4 features"), ("text.npz", "real numbers")):
+        result = distil_table("--unlabeled", path)
+        assert result.exit_code == 1
+        assert message in result.stderr
+    assert distil_table("--unlabeled", "nowhere.csv").exit_code == 1
+    iris.to_csv("named.csv", index=False)
+    result = softkd("distill", "--teacher", teacher, "--unlabeled", "named.csv")
+    assert result.exit_code == 1
+    assert ".npz" in result.stderr

@@ -50,8 +50,14 @@ def tree():
 class Nudge(Transfer):
     """Moves every row a little."""
 
-    def sample(self, X, random_state=None):
+    keeps_labels = True
+
+    def sample(self, X, random_state=None, *, categorical=None):
         return X + np.float32(0.01)
+
+
+class Stranger(Nudge):
+    keeps_labels = False
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
@@ -93,6 +99,12 @@ def test_the_student_is_kept_before_the_baselines_are_trained(teacher, log):
     assert list(distilled.rows) == ["teacher", "student", "labels_transfer", "labels"]
     assert set(distilled.seconds) == {"student", "labels_transfer", "labels"}
     assert distilled.accuracy_by_prediction is None
+
+
+def test_rows_whose_label_nobody_knows_make_no_baseline(teacher, log):
+    distilled = distill(Recorder(Stranger()), teacher, table())
+    assert log == [("teacher", True, 60), ("labels", False, 60)]
+    assert list(distilled.rows) == ["teacher", "student", "labels"]
 
 
 def test_without_baselines_only_the_student_is_trained(teacher, log):

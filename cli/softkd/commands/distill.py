@@ -10,14 +10,17 @@ import click
 from sklearn.base import BaseEstimator
 
 from soft_students.distillation import distill as run
+from soft_students.distillation import load_unlabeled
 from soft_students.persistence import save
 from soft_students.students import available, get_student
+from soft_students.transfer import TRANSFERS, ImageDistortion
 from softkd.options import (
     Setting,
     check_output,
     data_options,
     describe_data,
     make_student,
+    make_transfer,
     output_options,
     plain_parameters,
     print_json,
@@ -62,10 +65,24 @@ _TITLES = {
 )
 @click.option(
     "--transfer",
-    type=click.Choice(["auto", "none"]),
+    type=click.Choice(["auto", "none", *sorted(TRANSFERS)]),
     default="auto",
     show_default=True,
-    help="auto: of images, the teacher also labels distorted copies.",
+    help="Rows made from the training rows, which the teacher labels too. auto: distorted copies "
+    "of images, nothing else. How many: --set transfer_copies=N.",
+)
+@click.option(
+    "--transfer-set",
+    "transfer_settings",
+    type=Setting(),
+    multiple=True,
+    help="A parameter of the transfer set, e.g. --transfer munge --transfer-set local_variance=2.",
+)
+@click.option(
+    "--unlabeled",
+    metavar="FILE",
+    help="Further rows, which the teacher labels: a .csv or .parquet (columns by name, others are "
+    "left out), or an .npz with the array X.",
 )
 @click.option(
     "--set",
@@ -97,6 +114,8 @@ def distill(
     epochs: int | None,
     prediction: str | None,
     transfer: str,
+    transfer_settings: tuple[tuple[str, Any], ...],
+    unlabeled: str | None,
     settings: tuple[tuple[str, Any], ...],
     baseline: bool,
     seed: int,
@@ -114,10 +133,10 @@ def distill(
 
     With --json, stdout holds one object: accuracy, agreement, kl_to_teacher, bytes and latency_us
     of the student; the same keys under "teacher", "labels" (the same student trained on labels
-    alone) and, for images, "labels_transfer" (on labels, with the distorted images too);
-    "accuracy_by_prediction" of a soft tree; "student", "parameters", "seconds", "threads", "seed",
-    "data", "out" and "versions". What is unknown is null. Of values, the first three keys are r2,
-    r2_to_teacher and mse_to_teacher.
+    alone) and "labels_transfer" (on labels, with the rows of the transfer set too, if it is image
+    or noise: others need a teacher); "accuracy_by_prediction" of a soft tree; "student",
+    "parameters", "seconds", "threads", "seed", "unlabeled", "data", "out" and "versions". What is
+    unknown is null. Of values, the first three keys are r2, r2_to_teacher and mse_to_teacher.
     """
     if out is not None:
         check_output(out, force, inputs=[teacher_path])
@@ -133,6 +152,16 @@ def distill(
         presets |= entry.image_settings(dataset.image_shape, len(dataset.X_train))
     if transfer == "none":
         presets["transfer"] = None
+    if (
+        transfer == "auto"
+        and transfer_settings
+        and isinstance(presets.get("transfer"), ImageDistortion)
+    ):
+        transfer = "image"
+    if transfer_settings and transfer not in TRANSFERS:
+        raise click.UsageError(
+            f"--transfer-set needs a transfer set: --transfer {'|'.join(sorted(TRANSFERS))}."
+        )
     options = {
         "depth": depth,
         "temperature": temperature,
@@ -141,6 +170,9 @@ def distill(
         "prediction": prediction,
     }
     chosen = [(name, value) for name, value in options.items() if value is not None]
+    if transfer in TRANSFERS:
+        made = make_transfer(transfer, transfer_settings, dataset.image_shape)
+        chosen.append(("transfer", made))
     learner = make_student(
         entry.regressor if teacher.task == "regression" else entry.classifier,
         presets,
@@ -151,6 +183,8 @@ def distill(
         described = describe_data(dataset, data, data_dir, target)
     else:  # then the teacher's file has said what they are
         described = {} if teacher.record is None else teacher.record.data
+
+    more = None if unlabeled is None else load_unlabeled(unlabeled, teacher, dataset)
 
     def keep(trained: BaseEstimator) -> None:
         if "verbose" in trained.get_params(deep=False):
@@ -164,7 +198,7 @@ def distill(
             )
 
     start = time.perf_counter()
-    result = run(learner, teacher, dataset, baselines=baseline, on_student=keep)
+    result = run(learner, teacher, dataset, unlabeled=more, baselines=baseline, on_student=keep)
     seconds = {**result.seconds, "total": time.perf_counter() - start}
     by_prediction = result.accuracy_by_prediction
     if as_json:
@@ -181,6 +215,7 @@ def distill(
                 "seconds": seconds,
                 "threads": threads,
                 "seed": seed,
+                "unlabeled": None if more is None else {"file": unlabeled, "rows": len(more)},
                 "versions": versions(),
             }
         )
