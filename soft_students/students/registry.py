@@ -15,15 +15,22 @@ from soft_students.students.classical import (
     DecisionTreeStudentRegressor,
     ExtraTreesStudentClassifier,
     ExtraTreesStudentRegressor,
+    HistGradientBoostingStudentClassifier,
+    HistGradientBoostingStudentRegressor,
+    KNeighborsStudentClassifier,
+    KNeighborsStudentRegressor,
     LightGBMStudentClassifier,
     LightGBMStudentRegressor,
     LogisticStudentClassifier,
     RandomForestStudentClassifier,
     RandomForestStudentRegressor,
     RidgeStudentRegressor,
+    SVMStudentClassifier,
+    SVMStudentRegressor,
     XGBoostStudentClassifier,
     XGBoostStudentRegressor,
 )
+from soft_students.students.classical.scaling import pixel_settings
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 from soft_students.students.soft_tree.presets import image_settings
 
@@ -83,6 +90,12 @@ _ENTRIES = [
         extra="lightgbm",
     ),
     StudentEntry(
+        "hist",
+        HistGradientBoostingStudentClassifier,
+        HistGradientBoostingStudentRegressor,
+        "Gradient-boosted trees of scikit-learn: no library beside it, missing values.",
+    ),
+    StudentEntry(
         "tree",
         DecisionTreeStudentClassifier,
         DecisionTreeStudentRegressor,
@@ -105,6 +118,20 @@ _ENTRIES = [
         LogisticStudentClassifier,
         RidgeStudentRegressor,
         "One linear model: the smallest, fastest and most readable where it is enough.",
+    ),
+    StudentEntry(
+        "svm",
+        SVMStudentClassifier,
+        SVMStudentRegressor,
+        "Support vector machines: the most faithful on few rows; slow to train on many.",
+        pixel_settings,
+    ),
+    StudentEntry(
+        "knn",
+        KNeighborsStudentClassifier,
+        KNeighborsStudentRegressor,
+        "Nearest neighbours: every prediction is shown by examples; keeps all rows.",
+        pixel_settings,
     ),
 ]
 

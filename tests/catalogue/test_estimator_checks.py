@@ -19,10 +19,13 @@ SETTINGS = {
     "soft_tree": {"depth": 2, "epochs": 150, "learning_rate": 0.05},
     "xgboost": {"n_estimators": 20, "n_jobs": 1},
     "lightgbm": {"n_estimators": 10, "min_child_samples": 2, "n_jobs": 1},
+    "hist": {"max_iter": 10, "min_samples_leaf": 1},
     "tree": {},
     "forest": {"n_estimators": 10},
     "extra_trees": {"n_estimators": 10},
     "logistic": {},
+    "svm": {"tol": 1e-8},
+    "knn": {},
 }
 
 
@@ -35,10 +38,15 @@ BOOTSTRAP = {
 SINGLE_PRECISION = {
     "check_sample_weight_equivalence_on_dense_data": "XGBoost predicts in single precision",
 }
-# As of LightGBM's own estimators.
+# As of LightGBM's and scikit-learn's own estimators.
 BINS = {
     "check_sample_weight_equivalence_on_dense_data": "bins and leaves hold so many rows",
     "check_sample_weight_equivalence_on_sparse_data": "bins and leaves hold so many rows",
+}
+
+NEIGHBORS = {
+    "check_sample_weight_equivalence_on_dense_data": "a neighbour is one of k, whatever it weighs",
+    "check_sample_weight_equivalence_on_sparse_data": "a neighbour is one of k, whatever it weighs",
 }
 
 
@@ -46,8 +54,10 @@ def expected_failures(estimator):
     name = type(estimator).__name__
     if name.startswith("RandomForest"):
         return BOOTSTRAP
-    if name.startswith("LightGBM"):
+    if name.startswith(("LightGBM", "HistGradientBoosting")):
         return BINS
+    if name.startswith("KNeighbors"):
+        return NEIGHBORS
     return SINGLE_PRECISION if name == "XGBoostStudentClassifier" else {}
 
 

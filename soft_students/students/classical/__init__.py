@@ -10,11 +10,20 @@ from soft_students.students.classical.forests import (
     RandomForestStudentClassifier,
     RandomForestStudentRegressor,
 )
+from soft_students.students.classical.hist import (
+    HistGradientBoostingStudentClassifier,
+    HistGradientBoostingStudentRegressor,
+)
 from soft_students.students.classical.lightgbm_trees import (
     LightGBMStudentClassifier,
     LightGBMStudentRegressor,
 )
 from soft_students.students.classical.linear import LogisticStudentClassifier, RidgeStudentRegressor
+from soft_students.students.classical.neighbors import (
+    KNeighborsStudentClassifier,
+    KNeighborsStudentRegressor,
+)
+from soft_students.students.classical.svm import SVMStudentClassifier, SVMStudentRegressor
 from soft_students.students.classical.trees import (
     DecisionTreeStudentClassifier,
     DecisionTreeStudentRegressor,
@@ -25,12 +34,18 @@ __all__ = [
     "DecisionTreeStudentRegressor",
     "ExtraTreesStudentClassifier",
     "ExtraTreesStudentRegressor",
+    "HistGradientBoostingStudentClassifier",
+    "HistGradientBoostingStudentRegressor",
+    "KNeighborsStudentClassifier",
+    "KNeighborsStudentRegressor",
     "LightGBMStudentClassifier",
     "LightGBMStudentRegressor",
     "LogisticStudentClassifier",
     "RandomForestStudentClassifier",
     "RandomForestStudentRegressor",
     "RidgeStudentRegressor",
+    "SVMStudentClassifier",
+    "SVMStudentRegressor",
     "XGBoostStudentClassifier",
     "XGBoostStudentRegressor",
 ]

@@ -11,10 +11,13 @@ from soft_students.students import available
 SETTINGS = {
     "xgboost": {"n_estimators": 15, "n_jobs": 1},
     "lightgbm": {"n_estimators": 30, "min_child_samples": 4, "n_jobs": 1},
+    "hist": {"max_iter": 30, "min_samples_leaf": 1, "max_leaf_nodes": 8},
     "tree": {"max_depth": 4},
     "forest": {"n_estimators": 8},
     "extra_trees": {"n_estimators": 8},
     "logistic": {},
+    "svm": {"C": 10.0, "tol": 1e-8},
+    "knn": {"n_neighbors": 3, "weights": "distance"},
 }
 
 

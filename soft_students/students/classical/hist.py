@@ -1,0 +1,307 @@
+"""Gradient-boosted trees of scikit-learn, one regression a logit."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.random import RandomState
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
+from sklearn.utils import check_random_state
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from soft_students.students.classical.base import ClassicalStudent, ClassicalStudentRegressor
+from soft_students.students.classical.logits import LogitStudentClassifier
+from soft_students.transfer import Transfer
+
+_SHARED: dict[str, list[Any]] = {
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
+    "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+    "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
+    "l2_regularization": [Interval(Real, 0, None, closed="left")],
+    "max_features": [Interval(Real, 0, 1, closed="right")],
+    "max_bins": [Interval(Integral, 2, 255, closed="both")],
+    "early_stopping": [StrOptions({"auto"}), "boolean"],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+}
+#: The fields of a node that predictions need, and what bundles keep them as.
+_FIELDS: dict[str, str] = {
+    "value": "float64",
+    "feature_idx": "int32",
+    "num_threshold": "float64",
+    "missing_go_to_left": "uint8",
+    "left": "uint32",
+    "right": "uint32",
+    "is_leaf": "uint8",
+}
+
+
+class _HistStudent(ClassicalStudent):
+    """What both share: the trees as arrays of nodes."""
+
+    _takes_missing = True
+
+    def _fit_values(self, X: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> None:
+        random_state = check_random_state(self.random_state)
+        nodes, baseline = [], []
+        for column in values.T:
+            model = HistGradientBoostingRegressor(
+                **{name: getattr(self, name) for name in _SHARED},
+                random_state=random_state.randint(np.iinfo(np.int32).max),
+            )
+            model.fit(X, column, sample_weight=weights)
+            nodes.append([_kept(tree.nodes) for (tree,) in model._predictors])
+            baseline.append(float(model._baseline_prediction.item()))
+        self.nodes_, self.baseline_ = nodes, np.array(baseline)
+        self.n_iter_ = np.array([len(trees) for trees in nodes])
+
+    def _values(self, X: np.ndarray) -> np.ndarray:
+        X = np.ascontiguousarray(X, dtype=np.float64)
+        # no column is categorical
+        bitsets, places = np.zeros((0, 8), np.uint32), np.zeros(X.shape[1], np.uint32)
+        threads = _openmp_effective_n_threads()
+        values = np.tile(self.baseline_, (len(X), 1))
+        for output, trees in enumerate(self.nodes_):
+            for nodes in trees:
+                tree = TreePredictor(nodes, bitsets, bitsets)
+                values[:, output] += tree.predict(X, bitsets, places, threads)
+        return values
+
+    def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        trees = [nodes for output in self.nodes_ for nodes in output]
+        joined = np.concatenate(trees)
+        arrays = {name: joined[name].astype(kind) for name, kind in _FIELDS.items()}
+        arrays["tree_sizes"] = np.array([len(nodes) for nodes in trees])
+        arrays["trees_per_output"] = self.n_iter_
+        arrays["baseline"] = self.baseline_
+        return {**self._names_state(), **self._output_state()}, arrays
+
+    def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
+        baseline = arrays["baseline"]
+        sizes, per_output = arrays["tree_sizes"], arrays["trees_per_output"]
+        if baseline.dtype != np.float64 or baseline.shape != (n_outputs,):
+            raise ValueError(f"the baseline must be float64 of shape ({n_outputs},)")
+        for array in (sizes, per_output):
+            if array.dtype != np.int64 or array.ndim != 1 or array.min(initial=1) < 1:
+                raise ValueError("sizes must be positive int64")
+        n_nodes = len(arrays["value"])
+        if sizes.max(initial=0) > n_nodes or sum(sizes.tolist()) != n_nodes:
+            raise ValueError("the sizes of the trees do not add up to their nodes")
+        if len(per_output) != n_outputs or sum(per_output.tolist()) != len(sizes):
+            raise ValueError("the trees of the outputs do not add up to the trees")
+        joined = np.zeros(n_nodes, dtype=PREDICTOR_RECORD_DTYPE)
+        for name, kind in _FIELDS.items():
+            if arrays[name].dtype != kind or arrays[name].shape != (n_nodes,):
+                raise ValueError(f"the array {name!r} must hold {n_nodes} of {kind}")
+            joined[name] = arrays[name]
+        trees = np.split(joined, np.cumsum(sizes)[:-1])
+        for nodes in trees:
+            _check_tree(nodes, n_features)
+        ends = np.cumsum(per_output).tolist()
+        starts = [0, *ends[:-1]]
+        self.nodes_ = [trees[a:b] for a, b in zip(starts, ends, strict=True)]
+        self.baseline_, self.n_iter_ = baseline, per_output
+
+
+def _kept(nodes: np.ndarray) -> np.ndarray:
+    """Return the nodes with what predictions need alone."""
+    kept = np.zeros_like(nodes)
+    for name in _FIELDS:
+        kept[name] = nodes[name]
+    # Infinity splits missing values from the others, and leaves have no threshold; bundles keep
+    # finite numbers.
+    kept["num_threshold"] = np.nan_to_num(kept["num_threshold"])
+    kept["num_threshold"][kept["is_leaf"] == 1] = 0
+    kept["feature_idx"][kept["is_leaf"] == 1] = 0
+    return kept
+
+
+def _check_tree(nodes: np.ndarray, n_features: int) -> None:
+    """Refuse what is no tree: the compiled code follows children and reads features unchecked."""
+    leaf = nodes["is_leaf"].astype(bool)
+    n = len(nodes)
+    here = np.tile(np.flatnonzero(~leaf), 2)
+    children = np.concatenate([nodes["left"][~leaf], nodes["right"][~leaf]]).astype(np.int64)
+    feature = nodes["feature_idx"]
+    if (
+        nodes["is_leaf"].max() > 1
+        or nodes["missing_go_to_left"].max() > 1
+        or not ((children > here) & (children < n)).all()
+        or not np.array_equal(np.sort(children), np.arange(1, n))
+    ):
+        raise ValueError("the children of a tree's nodes do not make a tree")
+    if not ((feature >= 0) & (feature < n_features)).all():
+        raise ValueError(f"a tree asks for features beyond the {n_features} there are")
+
+
+class HistGradientBoostingStudentClassifier(_HistStudent, LogitStudentClassifier):
+    r"""Gradient-boosted trees of scikit-learn, taught by a network or by labels.
+
+    One ``HistGradientBoostingRegressor`` learns each logit: the logarithm of the teacher's
+    probability (none taken as less than 0.001) less the mean of the row. A scale and biases, fitted
+    to the soft cross-entropy on the training rows, turn their outputs into logits.
+
+    Parameters
+    ----------
+    temperature : float, default=1.0
+        T. A regression on logits scales with it, so that it matters little: through the least
+        probability and the calibration. Ignored on labels alone.
+    hard_weight : float, default=0.0
+        Weight of the true labels beside the teacher, in [0, 1].
+    learning_rate, max_iter, max_leaf_nodes, max_depth, min_samples_leaf, l2_regularization, \
+max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, tol
+        As in :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each logit.
+    transfer : Transfer or None, default=None
+        Makes further rows, which the teacher labels.
+    transfer_copies : int, default=4
+        Rows made from each training row.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    nodes_ : list of list of ndarray
+        The nodes of each tree of each output. Of two classes there is one output, the second's.
+    baseline_ : ndarray of shape (n_outputs,)
+        What the trees are added to.
+    n_iter_ : ndarray of shape (n_outputs,)
+        Trees of each output.
+    scale_ : float
+    bias_ : ndarray of shape (n_classes,)
+        Logits at `temperature_` are ``scale_ * outputs + bias_``.
+    classes_ : ndarray of shape (n_classes,)
+    temperature_ : float
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from soft_students.students import HistGradientBoostingStudentClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
+    >>> student = HistGradientBoostingStudentClassifier(max_iter=20).fit(X, teacher)
+    >>> bool((student.predict(X) == teacher.predict(X)).mean() > 0.95)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **LogitStudentClassifier._parameter_constraints,
+        **_SHARED,
+    }
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 1.0,
+        hard_weight: float = 0.0,
+        learning_rate: float = 0.1,
+        max_iter: int = 100,
+        max_leaf_nodes: int | None = 31,
+        max_depth: int | None = None,
+        min_samples_leaf: int = 20,
+        l2_regularization: float = 0.0,
+        max_features: float = 1.0,
+        max_bins: int = 255,
+        early_stopping: str | bool = "auto",
+        n_iter_no_change: int = 10,
+        validation_fraction: float = 0.1,
+        tol: float = 1e-7,
+        transfer: Transfer | None = None,
+        transfer_copies: int = 4,
+        random_state: int | RandomState | None = None,
+    ) -> None:
+        self.temperature = temperature
+        self.hard_weight = hard_weight
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.max_leaf_nodes = max_leaf_nodes
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.l2_regularization = l2_regularization
+        self.max_features = max_features
+        self.max_bins = max_bins
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.validation_fraction = validation_fraction
+        self.tol = tol
+        self.transfer = transfer
+        self.transfer_copies = transfer_copies
+        self.random_state = random_state
+
+
+class HistGradientBoostingStudentRegressor(_HistStudent, ClassicalStudentRegressor):
+    """Gradient-boosted trees of scikit-learn, taught by a regressor or by values.
+
+    Parameters
+    ----------
+    hard_weight : float, default=0.0
+        Weight of the true values beside the teacher's, in [0, 1].
+    learning_rate, max_iter, max_leaf_nodes, max_depth, min_samples_leaf, l2_regularization, \
+max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, tol
+        As in :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each output.
+    transfer, transfer_copies, random_state
+        As in :class:`HistGradientBoostingStudentClassifier`.
+
+    Attributes
+    ----------
+    nodes_ : list of list of ndarray
+        The nodes of each tree of each output.
+    baseline_ : ndarray of shape (n_outputs,)
+    n_iter_ : ndarray of shape (n_outputs,)
+        Trees of each output.
+    n_outputs_, n_features_in_ : int
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ClassicalStudentRegressor._parameter_constraints,
+        **_SHARED,
+    }
+
+    def __init__(
+        self,
+        *,
+        hard_weight: float = 0.0,
+        learning_rate: float = 0.1,
+        max_iter: int = 100,
+        max_leaf_nodes: int | None = 31,
+        max_depth: int | None = None,
+        min_samples_leaf: int = 20,
+        l2_regularization: float = 0.0,
+        max_features: float = 1.0,
+        max_bins: int = 255,
+        early_stopping: str | bool = "auto",
+        n_iter_no_change: int = 10,
+        validation_fraction: float = 0.1,
+        tol: float = 1e-7,
+        transfer: Transfer | None = None,
+        transfer_copies: int = 4,
+        random_state: int | RandomState | None = None,
+    ) -> None:
+        self.hard_weight = hard_weight
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.max_leaf_nodes = max_leaf_nodes
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.l2_regularization = l2_regularization
+        self.max_features = max_features
+        self.max_bins = max_bins
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.validation_fraction = validation_fraction
+        self.tol = tol
+        self.transfer = transfer
+        self.transfer_copies = transfer_copies
+        self.random_state = random_state
+
+    def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        self._fit_values(X, targets, weights)
