@@ -101,7 +101,7 @@ def class_supervision(
     y: Any,
     labels: ArrayLike | None,
     teacher: Any,
-    hard_weight: float,
+    hard_weight: float | str,
 ) -> ClassSupervision:
     """Read the arguments of a classifier's fit.
 
@@ -117,7 +117,7 @@ def class_supervision(
         True labels, beside a teacher in `y`.
     teacher : object or None
         A teacher or soft targets; `y` then holds labels, or None.
-    hard_weight : float
+    hard_weight : float or "auto"
         What the true labels weigh, for the check that they are there.
 
     Returns
@@ -154,9 +154,9 @@ def class_supervision(
                 "targets of shape (n_samples, n_classes), or labels."
             )
         return ClassSupervision(present, None, codes, None)
-    if codes is None and hard_weight > 0:
+    if codes is None and (isinstance(hard_weight, str) or hard_weight > 0):
         raise ValueError(
-            f"hard_weight={hard_weight} mixes in true labels, but {name}.fit got none: pass "
+            f"hard_weight={hard_weight!r} mixes in true labels, but {name}.fit got none: pass "
             "fit(X, teacher, labels=y), or set hard_weight=0."
         )
     n_samples = _num_samples(X)
@@ -183,14 +183,55 @@ def class_supervision(
     return ClassSupervision(classes, logits, codes, teacher)
 
 
+@dataclass(frozen=True)
+class ValueSupervision:
+    """What a regressor learns from, aligned with the rows of X.
+
+    Parameters
+    ----------
+    said : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+        The teacher's values; None without a teacher.
+    true : ndarray of the same shape, or None
+        True values.
+    teacher : Teacher or None
+    """
+
+    said: np.ndarray | None
+    true: np.ndarray | None
+    teacher: Teacher | None
+
+    def targets(self, hard_weight: float) -> np.ndarray:
+        """Return the teacher's values, mixed with the true ones; these without a teacher."""
+        if self.said is None:
+            if self.true is None:
+                raise ValueError("Neither a teacher nor values were given.")
+            return self.true
+        return _mix_values(self.said, self.true, hard_weight)
+
+    def asker(self, hard_weight: float) -> Ask | None:
+        """Return a function that gives the values of other rows, mixed with those they bear.
+
+        None if there is no teacher to be asked.
+        """
+        teacher, true = self.teacher, self.true
+        if teacher is None:
+            return None
+
+        def ask(rows: Any, originals: np.ndarray | None) -> np.ndarray:
+            borne = None if true is None or originals is None else true[originals]
+            return _mix_values(_values(teacher, rows), borne, hard_weight)
+
+        return ask
+
+
 def value_supervision(
     student: BaseEstimator,
     X: Any,
     y: Any,
     labels: ArrayLike | None,
     teacher: Any,
-    hard_weight: float,
-) -> tuple[np.ndarray, Ask | None]:
+    hard_weight: float | str,
+) -> ValueSupervision:
     """Read the arguments of a regressor's fit.
 
     Parameters
@@ -201,10 +242,7 @@ def value_supervision(
 
     Returns
     -------
-    targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        The teacher's values, mixed with the true ones.
-    ask : callable or None
-        Gives the teacher's values of other rows, mixed with the true values that they bear.
+    ValueSupervision
     """
     from soft_students.teachers import as_teacher  # imports torch, which predicting does without
 
@@ -228,10 +266,10 @@ def value_supervision(
                 f"{name} requires y to be passed, but the target y is None. Pass a teacher or "
                 "values."
             )
-        return true, None
-    if true is None and hard_weight > 0:
+        return ValueSupervision(None, true, None)
+    if true is None and (isinstance(hard_weight, str) or hard_weight > 0):
         raise ValueError(
-            f"hard_weight={hard_weight} mixes in true values, but {name}.fit got none: pass "
+            f"hard_weight={hard_weight!r} mixes in true values, but {name}.fit got none: pass "
             "fit(X, teacher, labels=y), or set hard_weight=0."
         )
     teacher = as_teacher(teacher, task="regression")
@@ -240,24 +278,34 @@ def value_supervision(
             f"{name} needs a teacher of values, but {teacher!r} predicts classes. Use the "
             "classifier of this student, or pass its logits as y."
         )
+    said = _values(teacher, X)
+    if true is not None and isinstance(hard_weight, str):
+        _check_same_shape(said, true)
+    return ValueSupervision(said, true, teacher)
 
-    def ask(rows: Any, originals: np.ndarray | None) -> np.ndarray:
-        values = np.asarray(teacher.predict(rows), dtype=np.float64)
-        if len(values) != _num_samples(rows) or not np.isfinite(values).all():
-            raise ValueError(
-                f"The teacher {teacher!r} must give one finite value a row; got an array of shape "
-                f"{values.shape} with {np.count_nonzero(~np.isfinite(values))} non-finite values."
-            )
-        if true is None or hard_weight == 0 or originals is None:
-            return values
-        borne = true[originals]
-        if borne.shape != values.shape:
-            raise ValueError(
-                f"The true values have the shape {borne.shape}, the teacher's {values.shape}."
-            )
-        return hard_weight * borne + (1 - hard_weight) * values
 
-    return ask(X, np.arange(_num_samples(X))), ask
+def _values(teacher: Teacher, rows: Any) -> np.ndarray:
+    values = np.asarray(teacher.predict(rows), dtype=np.float64)
+    if len(values) != _num_samples(rows) or not np.isfinite(values).all():
+        raise ValueError(
+            f"The teacher {teacher!r} must give one finite value a row; got an array of shape "
+            f"{values.shape} with {np.count_nonzero(~np.isfinite(values))} non-finite values."
+        )
+    return values
+
+
+def _mix_values(said: np.ndarray, true: np.ndarray | None, hard_weight: float) -> np.ndarray:
+    if true is None or hard_weight == 0:
+        return said
+    _check_same_shape(said, true)
+    return hard_weight * true + (1 - hard_weight) * said
+
+
+def _check_same_shape(said: np.ndarray, true: np.ndarray) -> None:
+    if true.shape != said.shape:
+        raise ValueError(
+            f"The true values have the shape {true.shape}, the teacher's {said.shape}."
+        )
 
 
 def _is_matrix(y: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
@@ -23,6 +23,7 @@ from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.supervision import Ask, class_supervision, value_supervision
+from soft_students.students.tuning import class_settings, read_hard_weight, value_settings
 from soft_students.transfer import Transfer
 
 
@@ -33,7 +34,7 @@ class ClassicalStudent(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hard_weight": [Interval(Real, 0, 1, closed="both")],
+        "hard_weight": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "transfer": [Transfer, None],
         "transfer_copies": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
@@ -141,6 +142,8 @@ class ClassicalStudent(BaseEstimator):
     def _names_state(self) -> dict[str, Any]:
         """Return the part of a bundle's metadata that describes the rows."""
         state: dict[str, Any] = {"n_features": self.n_features_in_}
+        if hasattr(self, "hard_weight_"):
+            state["hard_weight"] = self.hard_weight_
         if hasattr(self, "feature_names_in_"):
             state["feature_names"] = self.feature_names_in_
         if self._columns is not None and self.is_categorical_ is not None:
@@ -156,6 +159,7 @@ class ClassicalStudent(BaseEstimator):
             if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
                 raise ValueError(f"feature_names must be an array of {n_features} strings")
             self.feature_names_in_ = names
+        read_hard_weight(self, metadata)
         self.n_features_in_, self.is_categorical_ = n_features, None
         if "categories" in metadata:
             known = list(range(n_features)) if names is None else names.tolist()
@@ -182,7 +186,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudent._parameter_constraints,
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -228,7 +232,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         with unchanged_on_failure(self):
             rows = self._rows(X, reset=True)
             lesson = class_supervision(self, _shown(X, rows), y, labels, teacher, self.hard_weight)
-            temperature = self.temperature if lesson.logits is not None else 1.0
+            temperature, hard_weight = class_settings(self, _shown(X, rows), lesson, sample_weight)
             unlabeled = None
             if X_unlabeled is not None:
                 if lesson.teacher is None:
@@ -237,12 +241,12 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
                     )
                 more = self._rows(X_unlabeled, reset=False)
                 unlabeled = more, lesson.ask_about(_shown(X_unlabeled, more), temperature)
-            ask = lesson.asker(temperature, self.hard_weight)
+            ask = lesson.asker(temperature, hard_weight)
             self.classes_ = lesson.classes
-            self.temperature_ = float(temperature)
+            self.temperature_, self.hard_weight_ = temperature, hard_weight
             self._learn_from(
                 rows,
-                lesson.targets(temperature, self.hard_weight),
+                lesson.targets(temperature, hard_weight),
                 None if ask is None else lambda made, of: ask(self._as_given(made), of),
                 unlabeled,
                 sample_weight,
@@ -333,7 +337,10 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
         with unchanged_on_failure(self):
             rows = self._rows(X, reset=True)
             shown = _shown(X, rows)
-            targets, ask = value_supervision(self, shown, y, labels, teacher, self.hard_weight)
+            lesson = value_supervision(self, shown, y, labels, teacher, self.hard_weight)
+            hard_weight = value_settings(self, shown, lesson, sample_weight)
+            targets, ask = lesson.targets(hard_weight), lesson.asker(hard_weight)
+            self.hard_weight_ = hard_weight
             self._flat = targets.ndim == 1
             self.n_outputs_ = 1 if self._flat else targets.shape[1]
             unlabeled = None

@@ -32,8 +32,8 @@ class _ForestClassifier(TreeClassifier):
     def __init__(
         self,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         n_estimators: int = 100,
         max_depth: int | None = None,
         min_samples_split: int = 2,
@@ -70,7 +70,7 @@ class _ForestRegressor(TreeRegressor):
     def __init__(
         self,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         n_estimators: int = 100,
         max_depth: int | None = None,
         min_samples_split: int = 2,
@@ -113,7 +113,7 @@ ccp_alpha, n_jobs, random_state
     estimator_ : RandomForestRegressor
         Its outputs are the classes' probabilities at `temperature_`.
     classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
 
     Examples
@@ -162,7 +162,7 @@ ccp_alpha, n_jobs, random_state
     estimator_ : ExtraTreesRegressor
         Its outputs are the classes' probabilities at `temperature_`.
     classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
 
     Examples

@@ -140,10 +140,11 @@ class LightGBMStudentClassifier(_LightGBMStudent, ClassicalStudentClassifier):
 
     Parameters
     ----------
-    temperature : float, default=1.0
+    temperature : float or "auto", default=1.0
         T. Ignored on labels alone.
-    hard_weight : float, default=0.0
-        Weight of the true labels beside the teacher, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, \
 min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, n_jobs
         As in ``lightgbm.LGBMClassifier``.
@@ -164,7 +165,7 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
     booster_ : lightgbm.Booster
         Predicts probabilities in the order of `classes_`; of two classes the second's.
     classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
 
     References
@@ -192,8 +193,8 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
     def __init__(
         self,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         n_estimators: int = 100,
         num_leaves: int = 31,
         max_depth: int = -1,
@@ -348,8 +349,9 @@ class LightGBMStudentRegressor(_LightGBMStudent, ClassicalStudentRegressor):
 
     Parameters
     ----------
-    hard_weight : float, default=0.0
-        Weight of the true values beside the teacher's, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        rows: see :mod:`soft_students.students.tuning`.
     n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, \
 min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, n_jobs
         As in ``lightgbm.LGBMRegressor``.
@@ -371,7 +373,7 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
     def __init__(
         self,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         n_estimators: int = 100,
         num_leaves: int = 31,
         max_depth: int = -1,

@@ -31,10 +31,11 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
 
     Parameters
     ----------
-    temperature : float, default=1.0
+    temperature : float or "auto", default=1.0
         T. `predict_proba` is at temperature one. Ignored on labels alone.
-    hard_weight : float, default=0.0
-        Weight of the true labels beside the teacher, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     C : float, default=1.0
         Inverse of the strength of the penalty; infinity is none.
     l1_ratio : float, default=0.0
@@ -57,7 +58,7 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
     coef_ : ndarray of shape (n_classes, n_features)
     intercept_ : ndarray of shape (n_classes,)
     n_iter_ : int
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
 
     References
@@ -89,8 +90,8 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
     def __init__(
         self,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         C: float = 1.0,
         l1_ratio: float = 0.0,
         fit_intercept: bool = True,
@@ -224,8 +225,9 @@ class RidgeStudentRegressor(ClassicalStudentRegressor):
 
     Parameters
     ----------
-    hard_weight : float, default=0.0
-        Weight of the true values beside the teacher's, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        rows: see :mod:`soft_students.students.tuning`.
     alpha, fit_intercept
         As in :class:`sklearn.linear_model.Ridge`.
     transfer, transfer_copies, random_state
@@ -247,7 +249,7 @@ class RidgeStudentRegressor(ClassicalStudentRegressor):
     def __init__(
         self,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         alpha: float = 1.0,
         fit_intercept: bool = True,
         transfer: Transfer | None = None,

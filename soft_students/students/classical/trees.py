@@ -224,10 +224,11 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
 
     Parameters
     ----------
-    temperature : float, default=1.0
+    temperature : float or "auto", default=1.0
         T of the teacher's soft targets; `predict_proba` undoes it. Ignored on labels alone.
-    hard_weight : float, default=0.0
-        Weight of the true labels beside the teacher, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features
         As in :class:`sklearn.tree.DecisionTreeRegressor`.
     ccp_alpha : float or "auto", default=0.0
@@ -249,7 +250,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     ccp_alpha_ : float
         As given, or as chosen.
     classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If X had string column names.
@@ -284,8 +285,8 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     def __init__(
         self,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         max_depth: int | None = None,
         min_samples_split: int = 2,
         min_samples_leaf: int = 1,
@@ -328,8 +329,9 @@ class DecisionTreeStudentRegressor(_OneTree, TreeRegressor):
 
     Parameters
     ----------
-    hard_weight : float, default=0.0
-        Weight of the true values beside the teacher's, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        rows: see :mod:`soft_students.students.tuning`.
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, ccp_alpha, \
 validation_fraction, transfer, transfer_copies, random_state
         As in :class:`DecisionTreeStudentClassifier`.
@@ -352,7 +354,7 @@ validation_fraction, transfer, transfer_copies, random_state
     def __init__(
         self,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         max_depth: int | None = None,
         min_samples_split: int = 2,
         min_samples_leaf: int = 1,

@@ -25,6 +25,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from soft_students.students.copies import taught_copies
 from soft_students.students.soft_tree import routing
 from soft_students.students.supervision import Ask
+from soft_students.students.tuning import read_hard_weight
 from soft_students.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class BaseSoftDecisionTree(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "depth": [Interval(Integral, 1, 16, closed="both")],
-        "hard_weight": [Interval(Real, 0, 1, closed="both")],
+        "hard_weight": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "mixture_weight": [Interval(Real, 0, 1, closed="both")],
         "penalty": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="neither")],
@@ -651,6 +652,8 @@ class BaseSoftDecisionTree(BaseEstimator):
     def _gates_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the part of a bundle that both trees share."""
         metadata: dict[str, Any] = {"n_features": self.n_features_in_, "n_iter": self.n_iter_}
+        if hasattr(self, "hard_weight_"):
+            metadata["hard_weight"] = self.hard_weight_
         if hasattr(self, "feature_names_in_"):
             metadata["feature_names"] = self.feature_names_in_
         arrays = {
@@ -686,6 +689,7 @@ class BaseSoftDecisionTree(BaseEstimator):
             if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
                 raise ValueError(f"feature_names must be an array of {n_features} strings")
             self.feature_names_in_ = names
+        read_hard_weight(self, metadata)
         self.n_features_in_ = n_features
         self.n_iter_ = n_iter
         self.gate_weights_ = arrays["gate_weights"]

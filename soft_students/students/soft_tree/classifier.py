@@ -11,13 +11,14 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
 from soft_students.students.supervision import class_supervision
+from soft_students.students.tuning import check_chosen, class_settings
 from soft_students.targets import one_hot, sharpen
 from soft_students.transfer import Transfer
 
@@ -37,11 +38,12 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     ----------
     depth : int, default=8
         From 1 to 16.
-    temperature : float, default=1.0
+    temperature : float or "auto", default=1.0
         T of the teacher's soft targets. `predict_proba` undoes it, so that the student's
         probabilities compare with the teacher's own. Ignored when trained on labels alone.
-    hard_weight : float, default=0.0
-        Weight of the true labels beside the teacher, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     mixture_weight : float, default=0.9
         Weight of the loss of the mean prediction :math:`\sum_l P^l Q^l`; the rest is the mean of
         the leaves' losses, which the paper uses alone. The former is more accurate, the latter
@@ -112,8 +114,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         Subtracted from a row before it meets the gates.
     leaf_logits_ : ndarray of shape (n_leaves, n_classes)
         φ, at temperature `temperature_`.
-    temperature_ : float
-        Temperature of the targets it was trained on; 1 for labels.
+    temperature_, hard_weight_ : float
+        Of the targets it was trained on; both are 1 on labels alone.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If X had string column names.
@@ -146,7 +148,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSoftDecisionTree._parameter_constraints,
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "focusing": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -154,8 +156,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         self,
         depth: int = 8,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         mixture_weight: float = 0.9,
         focusing: float = 0.0,
         penalty: float = 0.1,
@@ -255,8 +257,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
             if self.warm_start and hasattr(self, "classes_"):
                 self._check_classes(lesson.classes)
-            temperature = self.temperature if lesson.logits is not None else 1.0
-            targets = lesson.targets(temperature, self.hard_weight)
+            temperature, hard_weight = class_settings(self, asked, lesson, sample_weight)
+            targets = lesson.targets(temperature, hard_weight)
             unlabeled = None
             if X_unlabeled is not None:
                 if lesson.teacher is None:
@@ -270,11 +272,11 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
                 rows,
                 targets,
                 sample_weight,
-                in_the_form_of(X, lesson.asker(temperature, self.hard_weight)),
+                in_the_form_of(X, lesson.asker(temperature, hard_weight)),
                 targets.argmax(axis=1),
                 unlabeled,
             )
-            self.temperature_ = temperature
+            self.temperature_, self.hard_weight_ = temperature, hard_weight
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -305,6 +307,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         -------
         self
         """
+        check_chosen(self, "temperature", "hard_weight")
         with unchanged_on_failure(self):
             first = not hasattr(self, "gate_weights_")
             rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
@@ -313,7 +316,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             known = self.classes_ if not first else classes
             if known is None and lesson.logits is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            temperature = self.temperature if lesson.logits is not None else 1.0
+            temperature, hard_weight = class_settings(self, asked, lesson, sample_weight)
             if lesson.logits is None:
                 known = np.unique(np.asarray(known))
                 unknown = np.setdiff1d(lesson.classes, known)
@@ -328,10 +331,10 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
                 if not first:
                     self._check_classes(lesson.classes)
                 known = lesson.classes
-                targets = lesson.targets(temperature, self.hard_weight)
+                targets = lesson.targets(temperature, hard_weight)
             self.classes_ = known
             self._partial_fit(rows, targets, sample_weight)
-            self.temperature_ = temperature
+            self.temperature_, self.hard_weight_ = temperature, hard_weight
         return self
 
     def _check_classes(self, classes: np.ndarray) -> None:

@@ -15,6 +15,7 @@ from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
 from soft_students.students.supervision import value_supervision
+from soft_students.students.tuning import check_chosen, value_settings
 from soft_students.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ class SoftDecisionTreeRegressor(RegressorMixin, BaseSoftDecisionTree):
     ----------
     depth : int, default=8
         From 1 to 16.
-    hard_weight : float, default=0.0
-        Weight of the true values beside the teacher's, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        rows: see :mod:`soft_students.students.tuning`.
     mixture_weight, penalty, beta, beta_schedule, beta_final, sharpening, epochs, batch_size, \
 learning_rate, weight_decay, weight_averaging, standardize, prediction, early_stopping, \
 validation_fraction, n_iter_no_change, transfer, transfer_copies, warm_start, random_state, \
@@ -46,6 +48,8 @@ n_jobs, device, verbose
     feature_offset_ : ndarray of shape (n_features,) or None
     leaf_values_ : ndarray of shape (n_leaves, n_outputs)
     n_outputs_ : int
+    hard_weight_ : float
+        Of the targets it was trained on; 1 on values alone.
     n_features_in_, feature_names_in_, n_iter_, best_iter_, loss_curve_, validation_curve_
         As in :class:`SoftDecisionTreeClassifier`.
 
@@ -63,7 +67,7 @@ n_jobs, device, verbose
         self,
         depth: int = 8,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         mixture_weight: float = 0.9,
         penalty: float = 0.1,
         beta: float = 1.0,
@@ -149,7 +153,9 @@ n_jobs, device, verbose
         with unchanged_on_failure(self):
             rows = validate_data(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
-            targets, ask = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            lesson = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            hard_weight = value_settings(self, asked, lesson, sample_weight)
+            targets, ask = lesson.targets(hard_weight), lesson.asker(hard_weight)
             if not (self.warm_start and hasattr(self, "gate_weights_")):
                 self._scale_targets(targets, sample_weight)
             unlabeled = None
@@ -171,6 +177,7 @@ n_jobs, device, verbose
                 None,
                 unlabeled,
             )
+            self.hard_weight_ = hard_weight
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -197,11 +204,14 @@ n_jobs, device, verbose
         -------
         self
         """
+        check_chosen(self, "hard_weight")
         with unchanged_on_failure(self):
             first = not hasattr(self, "gate_weights_")
             rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
             asked = X if hasattr(X, "columns") else rows
-            targets, _ = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            lesson = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
+            self.hard_weight_ = value_settings(self, asked, lesson, sample_weight)
+            targets = lesson.targets(self.hard_weight_)
             if first:
                 self._scale_targets(targets, sample_weight)
             self._partial_fit(rows, self._scaled(targets), sample_weight)
