@@ -20,6 +20,7 @@ _COMMANDS = (
     "reproduce",
     "info",
     "students",
+    "methods",
     "datasets",
 )
 

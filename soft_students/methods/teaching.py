@@ -248,13 +248,22 @@ def _step(
     optimizer.zero_grad()
     fabric.backward(total)
     if fabric.world_size > 1:
-        # Averaged here, and not by a wrapper around each network: methods call parts of networks.
-        for parameter in _parameters(player):
-            if parameter.grad is not None:
-                mean = fabric.all_reduce(parameter.grad, reduce_op="mean")
-                parameter.grad.copy_(cast(Tensor, mean))
+        _average_gradients(player, fabric)
     optimizer.step()
     return values
+
+
+def _average_gradients(player: Player, fabric: Fabric) -> None:
+    """Give all processes the mean of their gradients, in one exchange.
+
+    Done here, and not by a wrapper around each network, since methods call parts of networks.
+    """
+    gradients = [p.grad for p in _parameters(player) if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    mean = cast(Tensor, fabric.all_reduce(flat, reduce_op="mean"))
+    parts = mean.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 def _select(running: _Running, lesson: Lesson) -> tuple[float, float] | None:

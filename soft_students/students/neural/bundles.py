@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from torch import nn
 from soft_students.methods.observe import Prepared
 from soft_students.students.neural.modules import MODULES, make_module
 from soft_students.teachers.preprocessing import Standardize
+
+#: Values of one input. A file that claims more is damaged or means harm.
+_LARGEST_INPUT = 2**24
 
 
 def network_arrays(name: Any, network: nn.Module) -> dict[str, np.ndarray]:
@@ -51,6 +55,8 @@ def restore_network(
     ValueError
         If arrays are missing, or of other types or shapes than the network's.
     """
+    if math.prod(input_shape) > _LARGEST_INPUT or n_classes > _LARGEST_INPUT:
+        raise ValueError(f"an input of shape {input_shape} is too large")
     # On the meta device nothing is allocated: a file may claim any size.
     with torch.device("meta"):
         module = make_module(name, input_shape, n_classes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -147,7 +148,13 @@ def train(training: Training, device: str, precision: str, n_devices: int) -> Tr
     )
     if n_devices == 1:
         return _train(fabric, training)
-    return fabric.launch(_train, training)  # type: ignore[arg-type]
+    # As bytes: fabric would walk through what it sends, and refuses frozen dataclasses in it.
+    trained = fabric.launch(_train_pickled, pickle.dumps(training))  # type: ignore[arg-type]
+    return pickle.loads(trained)
+
+
+def _train_pickled(fabric: Fabric, training: bytes) -> bytes:
+    return pickle.dumps(_train(fabric, pickle.loads(training)))
 
 
 def _train(fabric: Fabric, training: Training) -> Trained:
