@@ -132,10 +132,11 @@ class XGBoostStudentClassifier(_BoostedStudent, ClassicalStudentClassifier):
 
     Parameters
     ----------
-    temperature : float, default=1.0
+    temperature : float or "auto", default=1.0
         T. Ignored on labels alone.
-    hard_weight : float, default=0.0
-        Weight of the true labels beside the teacher, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
 reg_alpha, reg_lambda, gamma, max_leaves, grow_policy, colsample_bylevel, colsample_bynode, \
 max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs, device
@@ -166,7 +167,7 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
     classes_ : ndarray of shape (n_classes,)
     is_categorical_ : ndarray of bool, shape (n_features,), or None
         The columns of the dtype ``category``; None if there were none.
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If X had string column names.
@@ -204,8 +205,8 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
     def __init__(
         self,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         n_estimators: int = 100,
         max_depth: int | None = None,
         learning_rate: float | None = None,
@@ -356,8 +357,9 @@ class XGBoostStudentRegressor(_BoostedStudent, ClassicalStudentRegressor):
 
     Parameters
     ----------
-    hard_weight : float, default=0.0
-        Weight of the true values beside the teacher's, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        rows: see :mod:`soft_students.students.tuning`.
     n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
 reg_alpha, reg_lambda, gamma, max_leaves, grow_policy, colsample_bylevel, colsample_bynode, \
 max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs, device
@@ -383,7 +385,7 @@ transfer, transfer_copies, random_state
     def __init__(
         self,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         n_estimators: int = 100,
         max_depth: int | None = None,
         learning_rate: float | None = None,
