@@ -152,11 +152,12 @@ class HistGradientBoostingStudentClassifier(_HistStudent, LogitStudentClassifier
 
     Parameters
     ----------
-    temperature : float, default=1.0
+    temperature : float or "auto", default=1.0
         T. A regression on logits scales with it, so that it matters little: through the least
         probability and the calibration. Ignored on labels alone.
-    hard_weight : float, default=0.0
-        Weight of the true labels beside the teacher, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     learning_rate, max_iter, max_leaf_nodes, max_depth, min_samples_leaf, l2_regularization, \
 max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, tol
         As in :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each logit.
@@ -178,7 +179,7 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
     bias_ : ndarray of shape (n_classes,)
         Logits at `temperature_` are ``scale_ * outputs + bias_``.
     classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
 
     Examples
@@ -201,8 +202,8 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
     def __init__(
         self,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         learning_rate: float = 0.1,
         max_iter: int = 100,
         max_leaf_nodes: int | None = 31,
@@ -243,8 +244,9 @@ class HistGradientBoostingStudentRegressor(_HistStudent, ClassicalStudentRegress
 
     Parameters
     ----------
-    hard_weight : float, default=0.0
-        Weight of the true values beside the teacher's, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        rows: see :mod:`soft_students.students.tuning`.
     learning_rate, max_iter, max_leaf_nodes, max_depth, min_samples_leaf, l2_regularization, \
 max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, tol
         As in :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each output.
@@ -269,7 +271,7 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
     def __init__(
         self,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         learning_rate: float = 0.1,
         max_iter: int = 100,
         max_leaf_nodes: int | None = 31,

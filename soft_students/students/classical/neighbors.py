@@ -102,10 +102,11 @@ class KNeighborsStudentClassifier(_NeighborsStudent, ClassicalStudentClassifier)
 
     Parameters
     ----------
-    temperature : float, default=1.0
+    temperature : float or "auto", default=1.0
         T of the soft targets that are averaged; `predict_proba` undoes it. Ignored on labels alone.
-    hard_weight : float, default=0.0
-        Weight of the true labels beside the teacher, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     n_neighbors, weights, algorithm, leaf_size, p, metric, n_jobs
         As in :class:`sklearn.neighbors.KNeighborsClassifier`. A neighbour also weighs what its row
         weighed in `fit`.
@@ -128,7 +129,7 @@ class KNeighborsStudentClassifier(_NeighborsStudent, ClassicalStudentClassifier)
         At `temperature_`.
     sample_weight_ : ndarray of shape (n_rows,)
     classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
 
     Examples
@@ -151,8 +152,8 @@ class KNeighborsStudentClassifier(_NeighborsStudent, ClassicalStudentClassifier)
     def __init__(
         self,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         n_neighbors: int = 5,
         weights: str = "uniform",
         algorithm: str = "auto",
@@ -204,8 +205,9 @@ class KNeighborsStudentRegressor(_NeighborsStudent, ClassicalStudentRegressor):
 
     Parameters
     ----------
-    hard_weight : float, default=0.0
-        Weight of the true values beside the teacher's, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        rows: see :mod:`soft_students.students.tuning`.
     n_neighbors, weights, algorithm, leaf_size, p, metric, n_jobs
         As in :class:`sklearn.neighbors.KNeighborsRegressor`. A neighbour also weighs what its row
         weighed in `fit`.
@@ -230,7 +232,7 @@ class KNeighborsStudentRegressor(_NeighborsStudent, ClassicalStudentRegressor):
     def __init__(
         self,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         n_neighbors: int = 5,
         weights: str = "uniform",
         algorithm: str = "auto",

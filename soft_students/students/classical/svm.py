@@ -136,11 +136,12 @@ class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
 
     Parameters
     ----------
-    temperature : float, default=1.0
+    temperature : float or "auto", default=1.0
         T. A regression on logits scales with it, so that it matters little: through the least
         probability and the calibration. Ignored on labels alone.
-    hard_weight : float, default=0.0
-        Weight of the true labels beside the teacher, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     kernel, C, epsilon, gamma, degree, coef0, tol, max_iter
         As in :class:`sklearn.svm.SVR`; epsilon in deviations of the logits.
     standardize : bool, default=True
@@ -167,7 +168,7 @@ class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
     bias_ : ndarray of shape (n_classes,)
         Logits at `temperature_` are ``scale_ * outputs + bias_``.
     classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
 
     Examples
@@ -190,8 +191,8 @@ class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
     def __init__(
         self,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         kernel: str = "rbf",
         C: float = 1.0,
         epsilon: float = 0.1,
@@ -228,8 +229,9 @@ class SVMStudentRegressor(_SVMStudent, ClassicalStudentRegressor):
 
     Parameters
     ----------
-    hard_weight : float, default=0.0
-        Weight of the true values beside the teacher's, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        rows: see :mod:`soft_students.students.tuning`.
     kernel, C, epsilon, gamma, degree, coef0, tol, max_iter
         As in :class:`sklearn.svm.SVR`; epsilon in deviations of the values.
     standardize, transfer, transfer_copies, random_state
@@ -255,7 +257,7 @@ class SVMStudentRegressor(_SVMStudent, ClassicalStudentRegressor):
     def __init__(
         self,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         kernel: str = "rbf",
         C: float = 1.0,
         epsilon: float = 0.1,
