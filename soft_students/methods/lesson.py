@@ -27,11 +27,14 @@ class Batch:
     labels : Tensor of int64, shape (n,), or None
         Number of the true class.
     rows : Tensor of int64, shape (n,), or None
-        Which training rows they are; None if the inputs have been distorted.
+        Which training rows they are, so that what has been said of them is known; None if the
+        inputs have been distorted.
     progress : float
         Share of the stage that is done, in [0, 1).
     epoch : int
         Of the stage, from 0.
+    index : Tensor of int64, shape (n,), or None
+        Which training rows the inputs are, distorted or not; None if they come from none.
     """
 
     inputs: Tensor
@@ -39,6 +42,7 @@ class Batch:
     rows: Tensor | None
     progress: float = 0.0
     epoch: int = 0
+    index: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -97,14 +101,14 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         process, n_processes = self._share
         for rows in self._sampler.batches(self._generator):
-            rows = rows[process::n_processes]
+            rows = rows[..., process::n_processes].flatten()
             inputs = self._data.inputs[rows]
             labels = None if self._data.labels is None else self._data.labels[rows].to(self._device)
             if self._augment is None:
-                yield Batch(inputs.to(self._device), labels, rows)
+                yield Batch(inputs.to(self._device), labels, rows, index=rows)
             else:
                 distorted = distort(self._augment, inputs, self._generator)
-                yield Batch(distorted.to(self._device), labels, None)
+                yield Batch(distorted.to(self._device), labels, None, index=rows)
 
 
 class NoData:

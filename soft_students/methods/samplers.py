@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Protocol
 
+import numpy as np
 import torch
+from sklearn.cluster import KMeans
 from torch import Tensor
 
 
@@ -17,7 +19,11 @@ class Sampler(Protocol):
         """Return the number of batches of a pass."""
 
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield the rows of each batch, tensors of int64."""
+        """Yield the rows of each batch, tensors of int64.
+
+        Of shape (n,), or (m, n) where the m rows of a column belong together: several processes
+        share a batch by columns, and its rows then follow in the order of ``flatten()``.
+        """
 
 
 class Shuffled:
@@ -41,3 +47,211 @@ class Shuffled:
         """Yield the rows of each batch."""
         order = torch.randperm(self._n_rows, generator=generator)
         yield from order.tensor_split(self._n_batches)
+
+
+class ClassUniform:
+    """A few rows of each of many classes: B/k classes, and k rows of each.
+
+    Classes take turns, however many rows they have; within a class all rows are drawn before one
+    returns. A pass draws as many rows as there are (up to whole batches): of equally frequent
+    classes nearly all of them, of others the rare ones several times. No batch holds a row twice.
+    Where there are fewer classes than B/k, a class gives k rows several times; where its rows do
+    not suffice, the batches are smaller.
+
+    Parameters
+    ----------
+    labels : Tensor of int64, shape (n_rows,)
+    batch_size : int
+        B.
+    per_class : int
+        k.
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer than k rows, or a batch would.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods.samplers import ClassUniform
+    >>> sampler = ClassUniform(torch.tensor([0, 0, 0, 1, 1, 1, 2, 2]), batch_size=4, per_class=2)
+    >>> batch = next(sampler.batches(torch.Generator().manual_seed(0)))
+    >>> batch.shape  # two rows of each of two classes, below each other
+    torch.Size([2, 2])
+    """
+
+    def __init__(self, labels: Tensor, batch_size: int, per_class: int) -> None:
+        if not 1 <= per_class <= batch_size:
+            raise ValueError(
+                f"The 'per_class' parameter of ClassUniform must be in the range [1, {batch_size}],"
+                f" the batch size. Got {per_class}."
+            )
+        by_class = _by_class(labels)
+        for name, rows in by_class.items():
+            if len(rows) < per_class:
+                raise ValueError(
+                    f"A class-uniform batch takes {per_class} rows of a class, but class {name} "
+                    f"has {len(rows)}. Lower per_class, or leave such classes out."
+                )
+        self._rows = list(by_class.values())
+        self._per_class = per_class
+        self._most = torch.tensor([len(rows) // per_class for rows in self._rows])
+        self._n_groups = min(batch_size // per_class, int(self._most.sum()))
+        self._n_batches = math.ceil(len(labels) / (self._n_groups * per_class))
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield the rows of each batch, of shape (k, number of groups)."""
+        turns = torch.zeros(len(self._rows))
+        left = [rows[:0] for rows in self._rows]
+        for _ in range(self._n_batches):
+            groups = self._groups(turns, generator)
+            turns += groups
+            columns = []
+            for i in groups.nonzero().flatten().tolist():
+                n = int(groups[i]) * self._per_class
+                if len(left[i]) < n:
+                    rows = self._rows[i]
+                    left[i] = rows[torch.randperm(len(rows), generator=generator)]
+                columns.append(left[i][:n].view(-1, self._per_class))
+                left[i] = left[i][n:]
+            yield torch.cat(columns).T
+
+    def _groups(self, turns: Tensor, generator: torch.Generator) -> Tensor:
+        """Return how often each class is in a batch: those first that had the fewest turns."""
+        groups = torch.zeros_like(self._most)
+        while (missing := self._n_groups - int(groups.sum())) > 0:
+            order = turns + torch.rand(len(turns), generator=generator)
+            order[groups == self._most] = torch.inf
+            able = int((groups < self._most).sum())
+            groups[order.argsort()[: min(missing, able)]] += 1
+        return groups
+
+
+class SuperclassUniform:
+    """Batches as of `ClassUniform`, where classes are clusters of the teacher's features.
+
+    Clusters come from k-means. The rows of one that is smaller than k go to the nearest other.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n_rows, ...)
+        The teacher's, of all rows.
+    batch_size : int
+        B.
+    per_class : int
+        k.
+    n_superclasses : int
+        Number of clusters; no more than that remain.
+    random_state : int
+        Of k-means.
+
+    Attributes
+    ----------
+    superclasses : Tensor of int64, shape (n_rows,)
+    """
+
+    def __init__(
+        self,
+        features: Tensor,
+        batch_size: int,
+        per_class: int,
+        n_superclasses: int,
+        random_state: int = 0,
+    ) -> None:
+        if not 1 <= n_superclasses <= len(features):
+            raise ValueError(
+                "The 'n_superclasses' parameter of SuperclassUniform must be in the range "
+                f"[1, {len(features)}], the number of rows. Got {n_superclasses}."
+            )
+        if len(features) < per_class:
+            raise ValueError(
+                f"A superclass-uniform batch takes {per_class} rows of a superclass. Got "
+                f"{len(features)} rows in all."
+            )
+        rows = features.detach().flatten(1).cpu().float().numpy()
+        means = KMeans(n_superclasses, n_init=1, random_state=random_state).fit(rows)
+        distances = means.transform(rows)
+        assigned = distances.argmin(1)
+        while True:
+            names, sizes = np.unique(assigned, return_counts=True)
+            if sizes.min() >= per_class:
+                break
+            smallest = names[sizes.argmin()]
+            distances[:, smallest] = np.inf
+            assigned = distances.argmin(1)
+        self.superclasses = torch.from_numpy(assigned).long()
+        self._uniform = ClassUniform(self.superclasses, batch_size, per_class)
+
+    def __len__(self) -> int:
+        return len(self._uniform)
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield the rows of each batch, of shape (k, number of groups)."""
+        return self._uniform.batches(generator)
+
+
+class SameClassPairs:
+    """Rows, and with each another one of its class.
+
+    A pass has every row once as the first of a pair, with a partner drawn uniformly from the other
+    rows of its class. The only row of a class has no partner and is left out.
+
+    Parameters
+    ----------
+    labels : Tensor of int64, shape (n_rows,)
+    batch_size : int
+        Number of pairs: a batch has twice as many rows, the first of all pairs and then, in the
+        same order, their partners.
+
+    Raises
+    ------
+    ValueError
+        If no class has two rows.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods.samplers import SameClassPairs
+    >>> sampler = SameClassPairs(torch.tensor([0, 1, 0, 1, 2]), batch_size=4)
+    >>> rows, partners = next(sampler.batches(torch.Generator().manual_seed(0)))
+    >>> sorted(zip(rows.tolist(), partners.tolist()))  # row 4 is the only one of its class
+    [(0, 2), (1, 3), (2, 0), (3, 1)]
+    """
+
+    def __init__(self, labels: Tensor, batch_size: int) -> None:
+        classes = [rows for rows in _by_class(labels).values() if len(rows) > 1]
+        if not classes:
+            raise ValueError(
+                "Pairs of one class need a class with at least 2 rows. Got "
+                f"{len(labels)} rows, each the only one of its class."
+            )
+        sizes = torch.tensor([len(rows) for rows in classes])
+        self._rows = torch.cat(classes)  # class after class
+        self._sizes = sizes.repeat_interleave(sizes)
+        self._starts = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+        self._n_batches = math.ceil(len(self._rows) / batch_size)
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield the rows of each batch, of shape (2, number of pairs)."""
+        order = torch.randperm(len(self._rows), generator=generator)
+        sizes, starts = self._sizes[order], self._starts[order]
+        # a step of 1 to size - 1 around the class never ends where it began
+        share = torch.rand(len(order), generator=generator, dtype=torch.float64)
+        steps = 1 + (share * (sizes - 1)).long()
+        partners = starts + (order - starts + steps) % sizes
+        pairs = torch.stack([self._rows[order], self._rows[partners]])
+        yield from pairs.tensor_split(self._n_batches, dim=1)
+
+
+def _by_class(labels: Tensor) -> dict[int, Tensor]:
+    """Return the rows of each class that occurs."""
+    order = labels.cpu().argsort(stable=True)
+    names, sizes = labels.cpu().unique(return_counts=True)
+    return dict(zip(names.tolist(), order.split(sizes.tolist()), strict=True))
