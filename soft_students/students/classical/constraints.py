@@ -83,7 +83,7 @@ def _number(feature: Any, parameter: str, student: BaseEstimator) -> int:
     if isinstance(feature, str):
         if feature in names:
             return names.index(feature)
-    elif isinstance(feature, Integral) and 0 <= feature < student.n_features_in_:
+    elif isinstance(feature, Integral) and int(feature) in range(student.n_features_in_):
         return int(feature)
     known = f"one of {names[:20]}" if names else f"a number below {student.n_features_in_}"
     raise ValueError(
