@@ -15,6 +15,8 @@ from soft_students.students.classical import (
     DecisionTreeStudentRegressor,
     ExtraTreesStudentClassifier,
     ExtraTreesStudentRegressor,
+    GenericStudentClassifier,
+    GenericStudentRegressor,
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
     KNeighborsStudentClassifier,
@@ -132,6 +134,12 @@ _ENTRIES = [
         KNeighborsStudentRegressor,
         "Nearest neighbours: every prediction is shown by examples; keeps all rows.",
         pixel_settings,
+    ),
+    StudentEntry(
+        "generic",
+        GenericStudentClassifier,
+        GenericStudentRegressor,
+        "Any scikit-learn estimator: regressors on logits, classifiers by weighted rows.",
     ),
 ]
 

@@ -26,6 +26,7 @@ SETTINGS = {
     "logistic": {},
     "svm": {"tol": 1e-8},
     "knn": {},
+    "generic": {},
 }
 
 

@@ -10,6 +10,10 @@ from soft_students.students.classical.forests import (
     RandomForestStudentClassifier,
     RandomForestStudentRegressor,
 )
+from soft_students.students.classical.generic import (
+    GenericStudentClassifier,
+    GenericStudentRegressor,
+)
 from soft_students.students.classical.hist import (
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
@@ -34,6 +38,8 @@ __all__ = [
     "DecisionTreeStudentRegressor",
     "ExtraTreesStudentClassifier",
     "ExtraTreesStudentRegressor",
+    "GenericStudentClassifier",
+    "GenericStudentRegressor",
     "HistGradientBoostingStudentClassifier",
     "HistGradientBoostingStudentRegressor",
     "KNeighborsStudentClassifier",

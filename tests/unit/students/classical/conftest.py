@@ -17,6 +17,7 @@ SETTINGS = {
     "extra_trees": {"n_estimators": 8},
     "logistic": {},
     "svm": {"C": 10.0, "tol": 1e-8},
+    "generic": {},
     "knn": {"n_neighbors": 3, "weights": "distance"},
 }
 

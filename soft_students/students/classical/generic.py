@@ -1,0 +1,235 @@
+"""Any scikit-learn estimator as a student."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.ensemble._base import _set_random_states
+from sklearn.linear_model import Ridge
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import has_fit_parameter
+
+from soft_students.students.classical.base import ClassicalStudent, ClassicalStudentRegressor
+from soft_students.students.classical.linear import _take_linear
+from soft_students.students.classical.logits import LogitStudentClassifier
+from soft_students.targets import sharpen
+from soft_students.transfer import Transfer
+
+#: Of a row's weight: a class that gets less is left out of a classifier's rows.
+LEAST_SHARE = 1e-5
+
+
+class _GenericStudent(ClassicalStudent):
+    """What both share: the estimator, cloned once an output unless it takes them together."""
+
+    def _chosen(self) -> BaseEstimator:
+        return Ridge() if self.estimator is None else self.estimator
+
+    @property
+    def _takes_missing(self) -> bool:  # type: ignore[override]
+        return get_tags(self._chosen()).input_tags.allow_nan
+
+    def _fitted(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> BaseEstimator:
+        estimator = clone(self._chosen())
+        if self.random_state is not None:
+            _set_random_states(estimator, self.random_state)
+        if weights is None:
+            return estimator.fit(X, y)
+        if not has_fit_parameter(estimator, "sample_weight"):
+            name = type(self).__name__
+            raise ValueError(
+                f"{type(estimator).__name__}.fit takes no sample_weight, which {name} needs for "
+                "sample weights and to teach soft targets to a classifier. Leave out the weights "
+                "and choose a regressor; put a Pipeline around the student, not inside."
+            )
+        return estimator.fit(X, y, sample_weight=weights)
+
+    def _fit_values(self, X: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> None:
+        together = values.shape[1] > 1 and get_tags(self._chosen()).target_tags.multi_output
+        columns = [values] if together else values.T
+        self.estimators_ = [self._fitted(X, column, weights) for column in columns]
+
+    def _values(self, X: np.ndarray) -> np.ndarray:
+        return np.column_stack([estimator.predict(X) for estimator in self.estimators_])
+
+    def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        if self.estimator is not None:
+            raise TypeError(
+                f"A bundle keeps a {type(self).__name__} with estimator=None alone; this one has "
+                f"{type(self.estimator).__name__}, and to restore estimators of any class would be "
+                "to run their code. joblib.dump(student, path) keeps it, and soft_students.load("
+                "path, trust=True) reads it; or choose a student with a bundle of its own (softkd "
+                "students)."
+            )
+        (ridge,) = self.estimators_
+        return {**self._names_state(), **self._output_state()}, {
+            "coef": np.atleast_2d(ridge.coef_),
+            "intercept": np.atleast_1d(ridge.intercept_),
+        }
+
+    def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        if self.estimator is not None:
+            raise ValueError("a bundle keeps no estimator")
+        n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
+        ridge = Ridge()
+        ridge.coef_, ridge.intercept_ = _take_linear(arrays, n_outputs, n_features)
+        ridge.n_features_in_ = n_features
+        self.estimators_ = [ridge]
+
+
+class GenericStudentClassifier(_GenericStudent, LogitStudentClassifier):
+    """Any scikit-learn regressor or classifier, taught by a network or by labels.
+
+    A regressor learns the logits: the logarithm of the teacher's probability of each class (none
+    taken as less than 0.001) less the mean of the row. A scale and biases, fitted to the soft
+    cross-entropy on the training rows, turn its outputs into logits. A classifier learns each row
+    once a class, weighed by the probability of the class; of less than 0.00001 not at all.
+
+    Parameters
+    ----------
+    estimator : estimator or None, default=None
+        A regressor, or a classifier whose `fit` takes `sample_weight` and which has
+        `predict_proba`; cloned, never fitted itself. None is :class:`sklearn.linear_model.Ridge`.
+        A regressor of several outputs learns all logits together, any other is cloned for each.
+    temperature : float, default=1.0
+        T of the soft targets; `predict_proba` undoes it. A regression on logits scales with it, so
+        that it matters little there. Ignored on labels alone.
+    hard_weight : float, default=0.0
+        Weight of the true labels beside the teacher, in [0, 1].
+    transfer : Transfer or None, default=None
+        Makes further rows, which the teacher labels.
+    transfer_copies : int, default=4
+        Rows made from each training row.
+    random_state : int, RandomState instance or None, default=None
+        Also of the estimator; None leaves it with its own.
+
+    Attributes
+    ----------
+    estimators_ : list of estimators
+        The classifier, the regressor of all outputs, or one regressor an output (of two classes
+        there is one, the second's).
+    scale_ : float
+    bias_ : ndarray of shape (n_classes,)
+        Of regressors: logits at `temperature_` are ``scale_ * outputs + bias_``.
+    classes_ : ndarray of shape (n_classes,)
+    temperature_ : float
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from soft_students.students import GenericStudentClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
+    >>> student = GenericStudentClassifier(GaussianNB()).fit(X, teacher)
+    >>> bool((student.predict(X) == teacher.predict(X)).mean() > 0.95)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **LogitStudentClassifier._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict"]), None],
+    }
+
+    def __init__(
+        self,
+        estimator: BaseEstimator | None = None,
+        *,
+        temperature: float = 1.0,
+        hard_weight: float = 0.0,
+        transfer: Transfer | None = None,
+        transfer_copies: int = 4,
+        random_state: int | RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.temperature = temperature
+        self.hard_weight = hard_weight
+        self.transfer = transfer
+        self.transfer_copies = transfer_copies
+        self.random_state = random_state
+
+    def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        if not is_classifier(self._chosen()):
+            super()._learn(X, targets, weights)
+            return
+        rows, codes = np.nonzero(targets >= LEAST_SHARE)
+        shares = targets[rows, codes]
+        if weights is not None:
+            shares = shares * weights[rows]
+        self.estimators_ = [self._fitted(X[rows], codes, shares)]
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the probability of each class, at temperature one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
+        rows = self._rows(X, reset=False)
+        (first, *_) = self.estimators_
+        if not is_classifier(first):
+            return super().predict_proba(X)
+        probabilities = np.zeros((len(rows), len(self.classes_)))
+        probabilities[:, first.classes_] = first.predict_proba(rows)
+        return sharpen(probabilities, self.temperature_)
+
+
+class GenericStudentRegressor(_GenericStudent, ClassicalStudentRegressor):
+    """Any scikit-learn regressor, taught by a regressor or by values.
+
+    Parameters
+    ----------
+    estimator : estimator or None, default=None
+        A regressor; cloned, never fitted itself. None is :class:`sklearn.linear_model.Ridge`. One
+        of several outputs learns all of them together, any other is cloned for each.
+    hard_weight : float, default=0.0
+        Weight of the true values beside the teacher's, in [0, 1].
+    transfer, transfer_copies, random_state
+        As in :class:`GenericStudentClassifier`.
+
+    Attributes
+    ----------
+    estimators_ : list of estimators
+        The regressor of all outputs, or one an output.
+    n_outputs_, n_features_in_ : int
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ClassicalStudentRegressor._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict"]), None],
+    }
+
+    def __init__(
+        self,
+        estimator: BaseEstimator | None = None,
+        *,
+        hard_weight: float = 0.0,
+        transfer: Transfer | None = None,
+        transfer_copies: int = 4,
+        random_state: int | RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.hard_weight = hard_weight
+        self.transfer = transfer
+        self.transfer_copies = transfer_copies
+        self.random_state = random_state
+
+    def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        if is_classifier(self._chosen()):
+            raise ValueError(
+                f"The 'estimator' parameter of {type(self).__name__} must be a regressor. Got the "
+                f"classifier {type(self.estimator).__name__} instead."
+            )
+        self._fit_values(X, targets, weights)
