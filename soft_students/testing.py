@@ -151,7 +151,9 @@ def check_odd_batches_are_finite(case: MethodCase) -> None:
                 labels = data.labels[:1].repeat(len(inputs))
                 batch = Batch(inputs, labels, None)
                 for player in stage.players:
-                    parameters = [p for m in player.trains for p in m.parameters()]
+                    parameters = [
+                        p for m in player.trains for p in m.parameters() if p.requires_grad
+                    ]
                     for module in player.trains:
                         module.eval()  # batch normalisation cannot stand one row, in any method
                     total = _total(player.loss(batch))

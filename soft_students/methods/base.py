@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from soft_students.methods.lesson import Batch, Lesson, Step
+from soft_students.methods.lesson import Batch, Batches, Lesson, Step
 from soft_students.methods.observe import (
     Observation,
     embedding_layer,
@@ -34,6 +34,7 @@ from soft_students.methods.observe import (
     spatial_layers,
 )
 from soft_students.methods.samplers import Sampler
+from soft_students.transfer import Transfer
 
 Terms = Mapping[str, Tensor]
 
@@ -164,8 +165,8 @@ class Method(BaseEstimator, ABC):
 class LossMethod(Method):
     """A method that adds terms to the loss of one student. Such methods can be combined.
 
-    Subclasses define `terms`, and may define `adapter`, `prepare`, `sampler` and
-    `find_layers`.
+    Subclasses define `terms`, and may define `adapter`, `prepare`, `sampler`, `augment`,
+    `predictor` and `layers`.
     """
 
     #: Where this method looks when nobody names layers: "none", "embedding" (what goes into the
@@ -194,6 +195,14 @@ class LossMethod(Method):
 
     def sampler(self, lesson: Lesson) -> Sampler | None:
         """Return how batches are made; None leaves it to others."""
+        return None
+
+    def augment(self, lesson: Lesson) -> Transfer | None:
+        """Return what distorts the inputs of each batch; None leaves it to the lesson."""
+        return None
+
+    def predictor(self, network: nn.Module, adapter: nn.Module | None) -> nn.Module | None:
+        """Return what predicts in the network's place; None lets the network itself."""
         return None
 
     def layers(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
@@ -231,6 +240,10 @@ class LossMethod(Method):
                     "teacher_layers."
                 )
         return student, teacher
+
+    def watched(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
+        """Return those of `layers` that `terms` reads: none if features serve earlier stages."""
+        return self.layers(lesson, network)
 
     def shapes(
         self, lesson: Lesson, network: nn.Module, *, maps: bool = False
@@ -296,14 +309,14 @@ class Objective:
 
     def __init__(self, lesson: Lesson, methods: Sequence[LossMethod] = ()) -> None:
         self._lesson = lesson
-        self._methods = list(methods)
+        self.methods = list(methods)
         self.label_weight = 1.0
-        for method in self._methods:
+        for method in self.methods:
             self.label_weight *= method.label_weight
 
     def sampler(self) -> Sampler | None:
         """Return the one sampler that the methods ask for, if any."""
-        wanted = [(m.key, s) for m in self._methods if (s := m.sampler(self._lesson)) is not None]
+        wanted = [(m.key, s) for m in self.methods if (s := m.sampler(self._lesson)) is not None]
         if len(wanted) > 1:
             keys = " and ".join(repr(key) for key, _ in wanted)
             raise ValueError(
@@ -311,12 +324,18 @@ class Objective:
             )
         return wanted[0][1] if wanted else None
 
+    def batches(self) -> Batches:
+        """Return the training rows in batches, sampled and distorted as the methods ask for."""
+        wanted = [d for m in self.methods if (d := m.augment(self._lesson)) is not None]
+        lesson = replace(self._lesson, augment=wanted[0]) if wanted else self._lesson
+        return lesson.batches(self.sampler())
+
     def prepare(self, network: nn.Module) -> Generator[Stage, None, Task]:
         """Yield the stages that the methods begin with; return the task of the main one."""
         adapters = []
-        for method in self._methods:
+        for method in self.methods:
             adapters.append((yield from method.prepare(self._lesson, network)))
-        return Task(self._lesson, network, self._methods, adapters, self.label_weight)
+        return Task(self._lesson, network, self.methods, adapters, self.label_weight)
 
     def task(self, network: nn.Module) -> Task:
         """Return the task of a network without stages before it.
@@ -332,7 +351,7 @@ class Objective:
         except StopIteration as end:
             return end.value
         raise ValueError(
-            f"{', '.join(repr(m.key) for m in self._methods)} begin with a stage of their own and "
+            f"{', '.join(repr(m.key) for m in self.methods)} begin with a stage of their own and "
             "cannot be combined with a method that trains several networks."
         )
 
@@ -363,7 +382,7 @@ class Task:
         self._adapters = list(adapters)
         self._label_weight = label_weight
         self._methods = list(methods)
-        self._layers = [method.layers(lesson, network) for method in methods]
+        self._layers = [method.watched(lesson, network) for method in methods]
         self._ours = sorted({name for ours, _ in self._layers for name in ours})
         self._theirs = sorted({name for _, theirs in self._layers for name in theirs})
         self._asks = any({"teacher", "network"} & method.needs for method in methods)
@@ -378,6 +397,15 @@ class Task:
     def trains(self) -> list[nn.Module]:
         """The network and the adapters that train with it."""
         return [self._network, *(a for a in self._adapters if a is not None)]
+
+    @property
+    def predictor(self) -> nn.Module:
+        """What predicts afterwards: the network, unless a method puts something in its place."""
+        for method, adapter in zip(self._methods, self._adapters, strict=True):
+            found = method.predictor(self._network, adapter)
+            if found is not None:
+                return found
+        return self._network
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """Return all terms of a batch."""
@@ -451,13 +479,14 @@ class Combination(Method):
         if leads:
             return (yield from leads[0].stages(lesson, objective))
         task = yield from objective.prepare(lesson.student)
+        predictor = task.predictor
         yield Stage(
             "+".join(method.key for method in self.methods) or "labels",
             [Player(task.trains, task)],
-            batches=lesson.batches(objective.sampler()),
-            selects=[lesson.student],
+            batches=objective.batches(),
+            selects=[predictor],
         )
-        return lesson.student
+        return predictor
 
     def _leads(self) -> list[Method]:
         return [method for method in self.methods if not isinstance(method, LossMethod)]

@@ -6,12 +6,43 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from soft_students.methods.ab import AB
 from soft_students.methods.at import AT
 from soft_students.methods.base import Combination, Method
+from soft_students.methods.cc import CC
+from soft_students.methods.crd import CRD
+from soft_students.methods.dist import DIST
+from soft_students.methods.dkd import DKD
+from soft_students.methods.fitnet import FitNet
+from soft_students.methods.fsp import FSP
+from soft_students.methods.ft import FT
 from soft_students.methods.kd import KD
+from soft_students.methods.logit_std import LogitStandardization
+from soft_students.methods.nst import NST
+from soft_students.methods.pkt import PKT
+from soft_students.methods.rkd import RKD
+from soft_students.methods.sp import SP
+from soft_students.methods.ttm import TTM, WTTM
+from soft_students.methods.vid import VID
 
 _METHODS: list[type[Method]] = [
     KD,
+    FT,
+    FitNet,
+    VID,
+    FSP,
+    AB,
+    DKD,
+    DIST,
+    LogitStandardization,
+    TTM,
+    WTTM,
+    PKT,
+    RKD,
+    CC,
+    SP,
+    NST,
+    CRD,
     AT,
 ]
 

@@ -8,7 +8,17 @@ from soft_students.testing import METHOD_CHECKS, MethodCase
 # What may be expected of each; a method that joins the catalogue must find its case here.
 SETTINGS = {
     "at": {"zero_when_equal": True},
+    "ab": {},
+    "dist": {"zero_when_equal": True},
+    "dkd": {"zero_when_equal": True, "parameters": {"warmup": 0.0}},
+    "fitnet": {"zero_when_equal": True},
+    "fsp": {"teacher": "equal", "zero_when_equal": True},
+    "ft": {},
     "kd": {"zero_when_equal": True},
+    "logit_std": {"zero_when_equal": True},
+    "ttm": {},
+    "vid": {},
+    "wttm": {},
 }
 
 

@@ -1,0 +1,153 @@
+"""Activation boundaries: which neurons are active, rather than how much."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
+from soft_students.methods.fitnet import hint_regressor
+from soft_students.methods.lesson import Batch, Lesson, Step
+
+
+def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
+    r"""Return :math:`\sum_i [(s_i + m)_+^2 1(t_i \le 0) + (m - s_i)_+^2 1(t_i > 0)]` per row.
+
+    Parameters
+    ----------
+    student, teacher : Tensor of shape (n, ...)
+        What goes into the activation functions, of equal shape. No gradient flows to the teacher's.
+    margin : float, default=1.0
+        m: a neuron of the student is pushed until it is on the right side of the boundary by so
+        much.
+
+    Returns
+    -------
+    Tensor
+        A scalar, the mean over rows.
+
+    References
+    ----------
+    Heo, Lee, Yun and Choi (2019), "Knowledge transfer via distillation of activation boundaries
+    formed by hidden neurons", arXiv:1811.03233, section 3.
+    """
+    # both cases at once: the distance to the margin on the teacher's side of the boundary
+    signed = torch.where(teacher.detach() > 0, -student, student)
+    return F.relu(signed + margin).square().sum() / len(student)
+
+
+class AB(LossMethod):
+    r"""The student first learns which neurons of the teacher are active, then the task.
+
+    Stage 1 minimises :math:`\lambda \sum_l 2^{l - L} L_{AB}(c_l(s_l), t_l)` over the layers
+    l = 1..L, the deepest of which counts once and each before it half as much as the next; c are
+    connectors, and it trains the student up to its last layer. The main stage has no term of its
+    own: the labels teach it, and whatever `ab` is combined with. The authors use soft targets alone
+    on CIFAR-10, ``[AB(), KD(temperature=3, hard_weight=0)]``, and labels for transfer learning.
+
+    Parameters
+    ----------
+    boundary_epochs : int, default=None
+        Of stage 1. None takes a quarter of the epochs of the main stage, in addition to them.
+    margin : float, default=1.0
+        m.
+    weight : float, default=0.003
+        λ, that of the authors' code for CIFAR-10.
+    student_layers, teacher_layers : sequence of str, default=None
+        What goes into an activation function, of feature maps, in pairs: ``"stages.1.2:input"``.
+        None takes the last of each resolution.
+
+    References
+    ----------
+    Heo, Lee, Yun and Choi (2019), "Knowledge transfer via distillation of activation boundaries
+    formed by hidden neurons", AAAI, arXiv:1811.03233, section 3. Connectors between equal numbers
+    of channels are none at all, as in the authors' code; between different sizes, which the paper
+    does not treat, they are those of `hint_regressor`.
+    """
+
+    key = "ab"
+    title = "Activation boundaries"
+    paper = Paper(
+        "Heo, Lee, Yun and Choi",
+        2019,
+        "Knowledge transfer via distillation of activation boundaries formed by hidden neurons",
+        "AAAI",
+        "arXiv:1811.03233",
+    )
+    needs = frozenset({"teacher", "network", "data", "images"})
+    looks_at = "preactivation"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "boundary_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "margin": [Interval(Real, 0, None, closed="neither")],
+        "weight": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        *,
+        boundary_epochs: int | None = None,
+        margin: float = 1.0,
+        weight: float = 0.003,
+        student_layers: Sequence[str] | None = None,
+        teacher_layers: Sequence[str] | None = None,
+    ) -> None:
+        self.boundary_epochs = boundary_epochs
+        self.margin = margin
+        self.weight = weight
+        self.student_layers = student_layers
+        self.teacher_layers = teacher_layers
+
+    def watched(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
+        """Return nothing: the main stage looks at no features."""
+        return [], []
+
+    def adapter(self, lesson: Lesson, network: nn.Module) -> nn.Module:
+        """Return one connector a pair of layers, for the stage of boundaries."""
+        return nn.ModuleList(
+            _connector(student, teacher)
+            for student, teacher in self.shapes(lesson, network, maps=True)
+        )
+
+    def prepare(
+        self, lesson: Lesson, network: nn.Module
+    ) -> Generator[Stage, None, nn.Module | None]:
+        """Yield the stage of boundaries."""
+        connectors = self.adapter(lesson, network)
+        look = self.look(lesson, network)
+
+        def loss(batch: Batch) -> Terms:
+            return {"ab": self.weight * self._boundaries(look(batch), connectors)}
+
+        epochs = self.boundary_epochs or lesson.share_of_epochs(1 / 4)
+        # What lies behind the last of the layers gets no gradient, and is therefore not stepped.
+        yield Stage("ab boundaries", [Player([network, connectors], loss)], epochs=epochs)
+        return None
+
+    def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
+        """Return nothing: boundaries are taught in the stage before."""
+        return {}
+
+    def _boundaries(self, step: Step, connectors: nn.Module) -> Tensor:
+        assert step.teacher is not None
+        assert isinstance(connectors, nn.ModuleList)
+        trios = zip(connectors, step.student.features, step.teacher.features, strict=True)
+        losses = [ab_loss(connect(s), t, self.margin) for connect, s, t in trios]
+        return torch.stack(
+            [loss * 2.0 ** (i + 1 - len(losses)) for i, loss in enumerate(losses)]
+        ).sum()
+
+
+def _connector(student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
+    if student == teacher:
+        return nn.Identity()
+    if student[1:] != teacher[1:]:
+        return nn.Sequential(hint_regressor(student, teacher), nn.BatchNorm2d(teacher[0]))
+    convolution = nn.Conv2d(student[0], teacher[0], 1, bias=False)
+    nn.init.normal_(convolution.weight, std=(2 / teacher[0]) ** 0.5)
+    return nn.Sequential(convolution, nn.BatchNorm2d(teacher[0]))

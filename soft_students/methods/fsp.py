@@ -1,0 +1,161 @@
+"""The flow of the solution procedure: how features of one layer go with those of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from itertools import pairwise
+from numbers import Integral
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
+from soft_students.methods.lesson import Batch, Lesson, Step
+
+
+def fsp_matrix(first: Tensor, second: Tensor) -> Tensor:
+    r"""Return :math:`G_{ij} = \sum_{h,w} F^1_{i,h,w} F^2_{j,h,w} / (HW)` of each row.
+
+    Parameters
+    ----------
+    first : Tensor of shape (n, c1, h1, w1)
+    second : Tensor of shape (n, c2, h2, w2)
+        The larger of the two is max-pooled to the size of the smaller.
+
+    Returns
+    -------
+    Tensor of shape (n, c1, c2)
+
+    References
+    ----------
+    Yim, Joo, Bae and Kim (2017), "A gift from knowledge distillation", equation 1.
+    """
+    size = (min(first.shape[2], second.shape[2]), min(first.shape[3], second.shape[3]))
+    if first.shape[2:] != size:
+        first = F.adaptive_max_pool2d(first, size)
+    if second.shape[2:] != size:
+        second = F.adaptive_max_pool2d(second, size)
+    return first.flatten(2) @ second.flatten(2).mT / (size[0] * size[1])
+
+
+def fsp_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+    """Return the mean squared difference of FSP matrices, summed over the pairs of layers.
+
+    Parameters
+    ----------
+    student, teacher : sequence of Tensor of shape (n, channels, height, width)
+        Layers in order; each makes a pair with the next. No gradient flows to the teacher's.
+
+    Returns
+    -------
+    Tensor
+        A scalar: the mean over rows and entries, equation 2 divided by the number of entries, with
+        equal weights.
+
+    References
+    ----------
+    Yim, Joo, Bae and Kim (2017), "A gift from knowledge distillation", equation 2.
+    """
+    losses = [
+        F.mse_loss(fsp_matrix(s1, s2), fsp_matrix(t1.detach(), t2.detach()))
+        for (s1, s2), (t1, t2) in zip(pairwise(student), pairwise(teacher), strict=True)
+    ]
+    return torch.stack(losses).sum()
+
+
+class FSP(LossMethod):
+    """The student first learns the flow between its layers, then the task alone.
+
+    Stage 1 minimises `fsp_loss` between layers and those after them; it trains the student up to
+    the last of them. The main stage has no term of its own: the labels teach it, and whatever `fsp`
+    is combined with.
+
+    Parameters
+    ----------
+    flow_epochs : int, default=None
+        Of stage 1. None takes a quarter of the epochs of the main stage, in addition to them.
+    student_layers, teacher_layers : sequence of str, default=None
+        Two layers with feature maps or more, in the order of use; those in a pair have the same
+        number of channels. None takes the last of each resolution.
+
+    References
+    ----------
+    Yim, Joo, Bae and Kim (2017), "A gift from knowledge distillation: fast optimization, network
+    minimization and transfer learning", CVPR, doi:10.1109/CVPR.2017.754, section 3.
+    """
+
+    key = "fsp"
+    title = "Flow of the solution procedure"
+    paper = Paper(
+        "Yim, Joo, Bae and Kim",
+        2017,
+        "A gift from knowledge distillation: fast optimization, network minimization and transfer "
+        "learning",
+        "CVPR",
+        "doi:10.1109/CVPR.2017.754",
+    )
+    needs = frozenset({"teacher", "network", "data", "images"})
+    looks_at = "spatial"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "flow_epochs": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        flow_epochs: int | None = None,
+        student_layers: Sequence[str] | None = None,
+        teacher_layers: Sequence[str] | None = None,
+    ) -> None:
+        self.flow_epochs = flow_epochs
+        self.student_layers = student_layers
+        self.teacher_layers = teacher_layers
+
+    def watched(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
+        """Return nothing: the main stage looks at no features."""
+        return [], []
+
+    def check(self, lesson: Lesson) -> None:
+        """Raise ValueError if there are no pairs of layers, or their channels differ."""
+        ours, theirs = self.layers(lesson, lesson.student)
+        shapes = self.shapes(lesson, lesson.student, maps=True)
+        if len(shapes) < 2:
+            raise ValueError(
+                "The method 'fsp' needs two layers of student and teacher at least, between which "
+                f"there is a flow. Got {ours} and {theirs}; name more in student_layers and "
+                "teacher_layers."
+            )
+        unequal = [
+            f"{our!r} of the student with {s[0]} and {their!r} of the teacher with {t[0]}"
+            for our, their, (s, t) in zip(ours, theirs, shapes, strict=True)
+            if s[0] != t[0]
+        ]
+        if unequal:
+            raise ValueError(
+                "The method 'fsp' compares layers of equal numbers of channels. Got "
+                f"{'; '.join(unequal)}. Name others in student_layers and teacher_layers, or use a "
+                "method with regressors, such as 'fitnet'."
+            )
+
+    def prepare(
+        self, lesson: Lesson, network: nn.Module
+    ) -> Generator[Stage, None, nn.Module | None]:
+        """Yield the stage of the flow."""
+        look = self.look(lesson, network)
+
+        def loss(batch: Batch) -> Terms:
+            step = look(batch)
+            assert step.teacher is not None
+            return {"fsp": fsp_loss(step.student.features, step.teacher.features)}
+
+        epochs = self.flow_epochs or lesson.share_of_epochs(1 / 4)
+        # What lies behind the last of the layers gets no gradient, and is therefore not stepped.
+        yield Stage("fsp flow", [Player([network], loss)], epochs=epochs)
+        return None
+
+    def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
+        """Return nothing: the flow is taught in the stage before."""
+        return {}

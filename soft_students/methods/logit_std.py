@@ -1,0 +1,123 @@
+"""Standardised logits: the order and the spacing of classes, without their scale."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor, nn
+
+from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.kd import kd_loss
+from soft_students.methods.lesson import Step
+
+
+def standardize_logits(logits: Tensor, variant: str = "reference", eps: float = 1e-7) -> Tensor:
+    r"""Return each row with mean zero and standard deviation one, :math:`(z - \bar z) / \sigma(z)`.
+
+    Any loss of logits can be given them in the place of logits: a student then need not reach the
+    scale of its teacher's logits.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+    variant : {"reference", "paper"}, default="reference"
+        The standard deviation of C classes has the divisor C - 1 ("reference", the authors' code)
+        or C ("paper", algorithm 1). They differ by a constant factor, as a temperature does.
+    eps : float, default=1e-7
+        Rows of a smaller standard deviation count as constant.
+
+    Returns
+    -------
+    Tensor of shape (n, n_classes)
+        Zero, with the gradient zero, where all logits of a row are equal.
+
+    References
+    ----------
+    Sun, Ren, Li, Wang and Cao (2024), "Logit standardization in knowledge distillation",
+    arXiv:2403.01427, algorithm 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import standardize_logits
+    >>> standardize_logits(torch.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]))
+    tensor([[-1.,  0.,  1.],
+            [-1.,  0.,  1.]])
+    """
+    centred = logits - logits.mean(dim=1, keepdim=True)
+    divisor = logits.shape[1] - (variant == "reference")
+    deviation = centred.norm(dim=1, keepdim=True) / divisor**0.5
+    # an eps in the denominator alone would give constant rows gradients of 1 / eps
+    varies = deviation > eps
+    return centred * varies / torch.where(varies, deviation, 1.0)
+
+
+class LogitStandardization(LossMethod):
+    r"""Soft targets of standardised logits.
+
+    :math:`L = a\,CE(z_s, y) + \lambda\,T^2 KL(softmax(Z_t / T) \| softmax(Z_s / T))`, Z being the
+    logits z less their mean and divided by their standard deviation. `DKD` standardises as well if
+    asked to, and `standardize_logits` fits in front of any other loss of logits.
+
+    Parameters
+    ----------
+    temperature : float, default=2.0
+        T.
+    weight : float, default=9.0
+        λ.
+    hard_weight : float, default=0.1
+        a, the weight of the labels.
+    variant : {"reference", "paper"}, default="reference"
+        See `standardize_logits`. The published results are those of the authors' code, hence the
+        default.
+
+    References
+    ----------
+    Sun, Ren, Li, Wang and Cao (2024), "Logit standardization in knowledge distillation",
+    arXiv:2403.01427, algorithm 1.
+    """
+
+    key = "logit_std"
+    title = "Soft targets of standardised logits"
+    paper = Paper(
+        "Sun, Ren, Li, Wang and Cao",
+        2024,
+        "Logit standardization in knowledge distillation",
+        "CVPR",
+        "arXiv:2403.01427",
+    )
+    needs = frozenset({"teacher", "data"})
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "weight": [Interval(Real, 0, None, closed="left")],
+        "hard_weight": [Interval(Real, 0, None, closed="left")],
+        "variant": [StrOptions({"reference", "paper"})],
+    }
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 2.0,
+        weight: float = 9.0,
+        hard_weight: float = 0.1,
+        variant: str = "reference",
+    ) -> None:
+        self.temperature = temperature
+        self.weight = weight
+        self.hard_weight = hard_weight
+        self.variant = variant
+
+    @property
+    def label_weight(self) -> float:
+        """The weight of the labels."""
+        return self.hard_weight
+
+    def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
+        """Return the divergence from the teacher."""
+        assert step.teacher is not None
+        student = standardize_logits(step.student.logits, self.variant)
+        teacher = standardize_logits(step.teacher.logits, self.variant)
+        return {"logit_std": self.weight * kd_loss(student, teacher, self.temperature)}

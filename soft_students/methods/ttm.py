@@ -1,0 +1,131 @@
+"""Transformed teacher matching: a temperature for the teacher alone."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.lesson import Step
+
+
+def ttm_loss(
+    student_logits: Tensor, teacher_logits: Tensor, gamma: float = 0.1, *, weighted: bool = False
+) -> Tensor:
+    r"""Return :math:`KL(p_t^\gamma / U \| p_s)`, with :math:`U = \sum_c p_{t,c}^\gamma`; no T².
+
+    The power transform of a softmax is the softmax at temperature :math:`1 / \gamma`.
+
+    Parameters
+    ----------
+    student_logits, teacher_logits : Tensor of shape (n, n_classes)
+        No gradient flows to the teacher's.
+    gamma : float, default=0.1
+        The exponent.
+    weighted : bool, default=False
+        Whether each row counts U times (WTTM): the surer the teacher, the less.
+
+    Returns
+    -------
+    Tensor
+        The mean over rows, in nats.
+
+    References
+    ----------
+    Zheng and Yang (2024), "Knowledge distillation based on transformed teacher matching",
+    arXiv:2402.11148, sections 3 and 4.
+    """
+    log_p = gamma * F.log_softmax(teacher_logits.detach(), dim=1)
+    log_u = log_p.logsumexp(1, keepdim=True)
+    log_s = F.log_softmax(student_logits, dim=1)
+    divergence = F.kl_div(log_s, log_p - log_u, reduction="none", log_target=True).sum(1)
+    return (log_u.squeeze(1).exp() * divergence).mean() if weighted else divergence.mean()
+
+
+_PAPER = Paper(
+    "Zheng and Yang",
+    2024,
+    "Knowledge distillation based on transformed teacher matching",
+    "ICLR",
+    "arXiv:2402.11148",
+)
+_CONSTRAINTS: dict[str, Any] = {
+    "gamma": [Interval(Real, 0, None, closed="neither")],
+    "weight": [Interval(Real, 0, None, closed="left")],
+}
+
+
+class TTM(LossMethod):
+    r"""Transformed teacher matching: the student meets softened targets without being softened.
+
+    :math:`L = CE(z_s, y) + \beta\,KL(p_t^\gamma / U \| p_s)`. Compared with `KD`, this adds a Rényi
+    entropy of the student's, which keeps it from being too sure.
+
+    Parameters
+    ----------
+    gamma : float, default=0.1
+        γ, one over the teacher's temperature.
+    weight : float, default=45.0
+        β.
+
+    References
+    ----------
+    Zheng and Yang (2024), "Knowledge distillation based on transformed teacher matching",
+    arXiv:2402.11148, section 3.
+    """
+
+    key = "ttm"
+    title = "Transformed teacher matching"
+    paper = _PAPER
+    needs = frozenset({"teacher", "data"})
+    _parameter_constraints: ClassVar[dict[str, Any]] = _CONSTRAINTS
+
+    def __init__(self, *, gamma: float = 0.1, weight: float = 45.0) -> None:
+        self.gamma = gamma
+        self.weight = weight
+
+    def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
+        """Return the divergence from the transformed teacher."""
+        assert step.teacher is not None
+        loss = ttm_loss(step.student.logits, step.teacher.logits, self.gamma)
+        return {"ttm": self.weight * loss}
+
+
+class WTTM(LossMethod):
+    r"""Weighted transformed teacher matching: rows of which the teacher is unsure count more.
+
+    :math:`L = CE(z_s, y) + \beta\,U\,KL(p_t^\gamma / U \| p_s)`, U the sum of :math:`p_t^\gamma` of
+    the row.
+
+    Parameters
+    ----------
+    gamma : float, default=0.2
+        γ, one over the teacher's temperature.
+    weight : float, default=4.0
+        β.
+
+    References
+    ----------
+    Zheng and Yang (2024), "Knowledge distillation based on transformed teacher matching",
+    arXiv:2402.11148, section 4.
+    """
+
+    key = "wttm"
+    title = "Weighted transformed teacher matching"
+    paper = _PAPER
+    needs = frozenset({"teacher", "data"})
+    _parameter_constraints: ClassVar[dict[str, Any]] = _CONSTRAINTS
+
+    def __init__(self, *, gamma: float = 0.2, weight: float = 4.0) -> None:
+        self.gamma = gamma
+        self.weight = weight
+
+    def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
+        """Return the weighted divergence from the transformed teacher."""
+        assert step.teacher is not None
+        loss = ttm_loss(step.student.logits, step.teacher.logits, self.gamma, weighted=True)
+        return {"wttm": self.weight * loss}
