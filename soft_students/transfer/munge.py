@@ -52,6 +52,9 @@ class Munge(Transfer):
     than 32 count as one. A missing value (NaN) is the mean in the search; where a row or its
     neighbour lacks a value, the other's, or the lack, is swapped like a category.
 
+    Columns swap one by one: a category belongs in one column of codes, since a row between two
+    one-hot rows may be of no category or of two.
+
     Algorithm 1 of the paper goes through the rows in turn and changes the neighbour too. Here all
     rows are made at once from the rows as they were, so that their order does not matter.
 
