@@ -44,12 +44,17 @@ def wine_teacher(wine):
 
 
 @pytest.fixture(params=list(SETTINGS))
-def classifier(request):
+def student_name(request):
+    return request.param
+
+
+@pytest.fixture
+def classifier(student_name):
     """Return a function that makes the classifier of each classical student."""
 
     def make(**parameters):
-        settings = SETTINGS[request.param] | parameters
-        known = available()[request.param].classifier
+        settings = SETTINGS[student_name] | parameters
+        known = available()[student_name].classifier
         if "random_state" in known().get_params():
             settings.setdefault("random_state", 0)
         return known(**settings)
@@ -57,13 +62,13 @@ def classifier(request):
     return make
 
 
-@pytest.fixture(params=list(SETTINGS))
-def regressor(request):
+@pytest.fixture
+def regressor(student_name):
     """Return a function that makes the regressor of each classical student."""
 
     def make(**parameters):
-        settings = {"random_state": 0, **SETTINGS[request.param], **parameters}
-        return available()[request.param].regressor(**settings)
+        settings = {"random_state": 0, **SETTINGS[student_name], **parameters}
+        return available()[student_name].regressor(**settings)
 
     return make
 
