@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-from sklearn.base import BaseEstimator
+import warnings
 
 from soft_students.students.classical import (
     DecisionTreeStudentClassifier,
@@ -33,42 +28,10 @@ from soft_students.students.classical import (
     XGBoostStudentRegressor,
 )
 from soft_students.students.classical.scaling import pixel_settings
+from soft_students.students.entry import StudentEntry
+from soft_students.students.plugins import loaded_entries
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 from soft_students.students.soft_tree.presets import image_settings
-
-
-@dataclass(frozen=True)
-class StudentEntry:
-    """One student of the catalogue.
-
-    Parameters
-    ----------
-    name : str
-        What the command line and bundles call it.
-    classifier, regressor : type
-        The two estimator classes.
-    summary : str
-        What it is good for, in one line.
-    image_settings : callable or None
-        Maps (image_shape, n_rows) to constructor parameters that suit images, where the defaults
-        do not.
-    extra : str or None
-        The extra of soft-students, named as the package in it, that the student cannot train
-        without.
-    """
-
-    name: str
-    classifier: type[BaseEstimator]
-    regressor: type[BaseEstimator]
-    summary: str
-    image_settings: Callable[[tuple[int, ...], int], dict[str, Any]] | None = None
-    extra: str | None = None
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether the packages that the student needs are there."""
-        return self.extra is None or importlib.util.find_spec(self.extra) is not None
-
 
 _ENTRIES = [
     StudentEntry(
@@ -145,7 +108,11 @@ _ENTRIES = [
 
 
 def available() -> dict[str, StudentEntry]:
-    """Return every student by name.
+    """Return every student by name: those here, and those of other packages.
+
+    A package adds its own by an entry point of the group ``soft_students.students`` that loads a
+    `StudentEntry`, see ``docs/students.md``. One that cannot be loaded, or has a name that is
+    taken, is left out with a warning.
 
     Examples
     --------
@@ -153,7 +120,17 @@ def available() -> dict[str, StudentEntry]:
     >>> available()["soft_tree"].classifier.__name__
     'SoftDecisionTreeClassifier'
     """
-    return {entry.name: entry for entry in _ENTRIES}
+    entries = {entry.name: entry for entry in _ENTRIES}
+    for package, entry in loaded_entries():
+        if entry.name in entries:
+            warnings.warn(
+                f"The student {entry.name!r} of the package {package} is left out: another has "
+                "that name. Ask its makers to rename it.",
+                stacklevel=2,
+            )
+            continue
+        entries[entry.name] = entry
+    return entries
 
 
 def get_student(name: str) -> StudentEntry:

@@ -147,6 +147,9 @@ def distill(
         name = f"{student}-{Path(dataset.name).stem}.student"
         out = check_output(Path(name), force, inputs=[teacher_path])
     entry = get_student(student)
+    student_class = entry.regressor if teacher.task == "regression" else entry.classifier
+    if student_class is None:
+        raise click.UsageError(f"The student {student!r} has no part for {teacher.task}.")
     presets: dict[str, Any] = {"random_state": seed, "verbose": 1}
     if dataset.image_shape is not None and entry.image_settings is not None:
         presets |= entry.image_settings(dataset.image_shape, len(dataset.X_train))
@@ -174,7 +177,7 @@ def distill(
         made = make_transfer(transfer, transfer_settings, dataset.image_shape)
         chosen.append(("transfer", made))
     learner = make_student(
-        entry.regressor if teacher.task == "regression" else entry.classifier,
+        student_class,
         presets,
         [*chosen, *settings],
     )

@@ -1,5 +1,5 @@
-import builtins
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -100,14 +100,7 @@ def test_one_class_is_refused(wine):
 
 @pytest.mark.parametrize("cls", [LightGBMStudentClassifier, LightGBMStudentRegressor])
 def test_without_lightgbm_the_error_names_the_extra(wine, monkeypatch, cls):
-    real = builtins.__import__
-
-    def absent(name, *arguments, **named):
-        if name == "lightgbm":
-            raise ImportError(name)
-        return real(name, *arguments, **named)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(ImportError, match=re.escape("pip install 'soft-students[lightgbm]'")):
         cls().fit(*wine)
 

@@ -1,0 +1,62 @@
+"""Students of other packages, found by their entry points."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from soft_students.students.entry import StudentEntry
+
+#: The group of entry points; each loads a `soft_students.students.StudentEntry`.
+GROUP = "soft_students.students"
+
+
+@functools.cache
+def loaded_entries() -> tuple[tuple[str, StudentEntry], ...]:
+    """Return the entries of other packages, loaded once a process.
+
+    What cannot be loaded is left out, with a warning that names its package.
+
+    Returns
+    -------
+    tuple of (str, StudentEntry)
+        The package and its entry; in the order of packages' and entry points' names, so that it
+        does not matter which was installed first.
+    """
+    found = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (package(point), point.name)):
+        try:
+            entry = point.load()
+            _check(entry)
+        except Exception as error:  # whatever a stranger's import raises
+            warnings.warn(
+                f"The student {point.name!r} of the package {package(point)} is left out: "
+                f"{point.value} cannot be used ({type(error).__name__}: {error}). Upgrade the "
+                "package, or uninstall it.",
+                stacklevel=3,
+            )
+            continue
+        found.append((package(point), entry))
+    return tuple(found)
+
+
+def package(point: EntryPoint) -> str:
+    """Return the distribution that an entry point belongs to, with its version."""
+    return "(unknown)" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+
+
+def _check(entry: Any) -> None:
+    if not isinstance(entry, StudentEntry):
+        raise TypeError(f"it is of type {type(entry).__name__}, not a StudentEntry")
+    if not (isinstance(entry.name, str) and entry.name.isidentifier()):
+        raise ValueError(f"its name {entry.name!r} is not an identifier")
+    classes = [cls for cls in (entry.classifier, entry.regressor) if cls is not None]
+    if not classes:
+        raise ValueError("it has neither a classifier nor a regressor")
+    for cls in classes:
+        if not (isinstance(cls, type) and issubclass(cls, BaseEstimator)):
+            raise TypeError(f"{cls!r} is not a class of scikit-learn estimators")
