@@ -149,7 +149,7 @@ def check_odd_batches_are_finite(case: MethodCase) -> None:
         for stage in _stages(case.method, lesson):
             for what, inputs in batches.items():
                 labels = data.labels[:1].repeat(len(inputs))
-                batch = Batch(inputs, labels, None)
+                batch = Batch(inputs, labels, None, index=torch.arange(len(inputs)))
                 for player in stage.players:
                     parameters = [
                         p for m in player.trains for p in m.parameters() if p.requires_grad
@@ -196,8 +196,9 @@ def check_order_of_a_batch_is_irrelevant(case: MethodCase) -> None:
         batch = next(iter(stage.batches or lesson.batches()))
         order = torch.arange(len(batch.inputs)).flip(0)
         rows = None if batch.rows is None else batch.rows[order]
+        index = None if batch.index is None else batch.index[order]
         labels = None if batch.labels is None else batch.labels[order]
-        turned = replace(batch, inputs=batch.inputs[order], labels=labels, rows=rows)
+        turned = replace(batch, inputs=batch.inputs[order], labels=labels, rows=rows, index=index)
         for player in stage.players:
             for module in player.trains:
                 module.eval()

@@ -1,0 +1,223 @@
+"""Correlation congruence: how rows of a batch go together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.gram import cosines, gram
+from soft_students.methods.lesson import Batch, Lesson, Step
+from soft_students.methods.observe import peek
+from soft_students.methods.samplers import ClassUniform, Sampler, SuperclassUniform
+
+KERNELS = ("gaussian", "bilinear", "mmd")
+SAMPLERS = ("class_uniform", "superclass_uniform", "shuffled")
+
+
+def correlations(
+    features: Tensor, kernel: str = "gaussian", gamma: float = 0.4, order: int = 2
+) -> Tensor:
+    r"""Return the correlation of each row with each other row.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, ...)
+        Flattened.
+    kernel : {"gaussian", "bilinear", "mmd"}, default="gaussian"
+        "gaussian": :math:`e^{-γ \|f_i - f_j\|^2}` of features scaled to unit length, by its Taylor
+        series :math:`\sum_{p=0}^P e^{-2γ} (2γ)^p / p!\, (f_i^\top f_j)^p`. "bilinear":
+        :math:`f_i^\top f_j`. "mmd": the absolute difference between the two rows' means over the
+        features, our reading of the paper's MMD between two rows.
+    gamma : float, default=0.4
+        γ of "gaussian".
+    order : int, default=2
+        P of "gaussian".
+
+    Returns
+    -------
+    Tensor of shape (n, n)
+    """
+    if kernel == "gaussian":
+        similarities = cosines(features)
+        total = torch.full_like(similarities, (2 * gamma) ** order / math.factorial(order))
+        for p in reversed(range(order)):  # Horner's scheme
+            total = total * similarities + (2 * gamma) ** p / math.factorial(p)
+        return math.exp(-2 * gamma) * total
+    if kernel == "bilinear":
+        return gram(features)
+    if kernel == "mmd":
+        means = features.flatten(1).mean(1)
+        return (means[:, None] - means).abs()
+    raise ValueError(f"The kernel of cc must be one of {KERNELS}. Got {kernel!r}.")
+
+
+def cc_loss(
+    student: Tensor,
+    teacher: Tensor,
+    kernel: str = "gaussian",
+    gamma: float = 0.4,
+    order: int = 2,
+) -> Tensor:
+    r"""Return :math:`\|ψ(F_t) - ψ(F_s)\|_F^2 / n^2`, with ψ the correlations between rows.
+
+    Parameters
+    ----------
+    student, teacher : Tensor of shape (n, ...)
+        Flattened; they may differ in size. No gradient flows to the teacher's.
+    kernel, gamma, order
+        See `correlations`.
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+
+    References
+    ----------
+    Peng et al. (2019), "Correlation congruence for knowledge distillation", arXiv:1904.01802.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import cc_loss
+    >>> features = torch.tensor([[1.0, 2.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> float(cc_loss(features, 2 * features))
+    0.0
+    """
+    wanted = correlations(teacher.detach(), kernel, gamma, order)
+    return F.mse_loss(correlations(student, kernel, gamma, order), wanted)
+
+
+class CC(LossMethod):
+    """Correlation congruence: rows go together for the student as they do for the teacher.
+
+    The paper combines it with soft targets: ``"cc,kd"``. A student whose embedding has another size
+    than the teacher's learns a linear map to it. The teacher's embedding is taken as it is: were it
+    trained too, both could shrink to a point and the loss to nothing.
+
+    Parameters
+    ----------
+    weight : float, default=0.02
+        β. The paper takes 0.003 on CIFAR-100.
+    kernel : {"gaussian", "bilinear", "mmd"}, default="gaussian"
+        See `correlations`.
+    gamma : float, default=0.4
+        γ of "gaussian".
+    order : int, default=2
+        Last power of the Taylor series of "gaussian".
+    sampler_kind : {"class_uniform", "superclass_uniform", "shuffled"}, default="class_uniform"
+        Batches with `per_class` rows of each of their classes, or of each of their superclasses,
+        which are clusters of the teacher's features; or batches without regard to classes.
+    per_class : int, default=4
+        Rows of one class in a batch.
+    n_superclasses : int, default=None
+        None takes the number of classes.
+    student_layers, teacher_layers : sequence of str, default=None
+        In pairs. None takes what goes into the last linear layer.
+
+    References
+    ----------
+    Peng et al. (2019), "Correlation congruence for knowledge distillation", arXiv:1904.01802.
+    """
+
+    key = "cc"
+    title = "Correlation congruence"
+    paper = Paper(
+        "Peng, Jin, Liu, Zhou, Wu, Liu, Li and Zhang",
+        2019,
+        "Correlation congruence for knowledge distillation",
+        "ICCV",
+        "arXiv:1904.01802",
+    )
+    needs = frozenset({"teacher", "network", "data"})
+    looks_at = "embedding"
+
+    def __init__(
+        self,
+        *,
+        weight: float = 0.02,
+        kernel: str = "gaussian",
+        gamma: float = 0.4,
+        order: int = 2,
+        sampler_kind: str = "class_uniform",
+        per_class: int = 4,
+        n_superclasses: int | None = None,
+        student_layers: Sequence[str] | None = None,
+        teacher_layers: Sequence[str] | None = None,
+    ) -> None:
+        self.weight = weight
+        self.kernel = kernel
+        self.gamma = gamma
+        self.order = order
+        self.sampler_kind = sampler_kind
+        self.per_class = per_class
+        self.n_superclasses = n_superclasses
+        self.student_layers = student_layers
+        self.teacher_layers = teacher_layers
+
+    def check(self, lesson: Lesson) -> None:
+        """Refuse unknown kernels and samplers, and negative orders."""
+        if self.kernel not in KERNELS:
+            raise ValueError(f"The kernel of cc must be one of {KERNELS}. Got {self.kernel!r}.")
+        if self.sampler_kind not in SAMPLERS:
+            raise ValueError(
+                f"The sampler_kind of cc must be one of {SAMPLERS}. Got {self.sampler_kind!r}."
+            )
+        if self.order < 0:
+            raise ValueError(f"The order of cc must be at least 0. Got {self.order}.")
+
+    def adapter(self, lesson: Lesson, network: nn.Module) -> nn.Module | None:
+        """Return linear maps to the teacher's size where the student's differs."""
+        ours, theirs = self.layers(lesson, network)
+        example = lesson.example()
+        assert lesson.teacher is not None
+        there = lesson.teacher.require_network(self.key)
+        sizes = zip(_sizes(network, example, ours), _sizes(there, example, theirs), strict=True)
+        maps = [nn.Identity() if s == t else nn.Linear(s, t) for s, t in sizes]
+        return nn.ModuleList(maps) if any(isinstance(m, nn.Linear) for m in maps) else None
+
+    def sampler(self, lesson: Lesson) -> Sampler | None:
+        """Return the sampler that the parameters name."""
+        if self.sampler_kind == "shuffled":
+            return None
+        if self.sampler_kind == "class_uniform":
+            return ClassUniform(lesson.labels(), lesson.batch_size, self.per_class)
+        return SuperclassUniform(
+            self._teacher_features(lesson),
+            lesson.batch_size,
+            self.per_class,
+            self.n_superclasses or lesson.n_classes,
+            random_state=int(torch.randint(2**31 - 1, (), generator=lesson.generator)),
+        )
+
+    def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
+        """Return the sum over layers."""
+        assert step.teacher is not None
+        losses = []
+        for i, (student, teacher) in enumerate(
+            zip(step.student.features, step.teacher.features, strict=True)
+        ):
+            if isinstance(adapter, nn.ModuleList):
+                student = adapter[i](student.flatten(1))
+            losses.append(cc_loss(student, teacher, self.kernel, self.gamma, self.order))
+        return {"cc": self.weight * torch.stack(losses).sum()}
+
+    def _teacher_features(self, lesson: Lesson) -> Tensor:
+        """Return what the deepest of the teacher's layers gives for all rows."""
+        _, theirs = self.layers(lesson, lesson.student)
+        inputs = lesson.training_data().inputs
+        assert lesson.teacher is not None
+        parts = []
+        for rows in torch.arange(len(inputs)).split(512):
+            batch = Batch(inputs[rows].to(lesson.device), None, rows)
+            parts.append(lesson.teacher.observe(batch, theirs[-1:]).features[0].flatten(1).cpu())
+        return torch.cat(parts)
+
+
+def _sizes(network: nn.Module, example: Tensor, layers: Sequence[str]) -> list[int]:
+    return [feature[0].numel() for feature in peek(network, example, layers).features]
