@@ -36,6 +36,16 @@ def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
     ----------
     Heo, Lee, Yun and Choi (2019), "Knowledge transfer via distillation of activation boundaries
     formed by hidden neurons", arXiv:1811.03233, section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import ab_loss
+    >>> teacher = torch.tensor([[2.0, -2.0]])
+    >>> float(ab_loss(torch.tensor([[1.0, -5.0]]), teacher))  # on the right side, and far enough
+    0.0
+    >>> float(ab_loss(torch.tensor([[-1.0, 0.0]]), teacher))
+    5.0
     """
     # both cases at once: the distance to the margin on the teacher's side of the boundary
     signed = torch.where(teacher.detach() > 0, -student, student)

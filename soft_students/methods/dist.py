@@ -59,6 +59,14 @@ def dist_losses(
     ----------
     Huang, You, Wang, Qian and Xu (2022), "Knowledge distillation from a stronger teacher",
     arXiv:2205.10536, section 4. The factor T² is that of the authors' code.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import dist_losses
+    >>> z = torch.tensor([[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]])
+    >>> [round(float(loss), 4) + 0.0 for loss in dist_losses(z, z)]
+    [0.0, 0.0]
     """
     p_s = (student_logits / temperature).softmax(1)
     p_t = (teacher_logits.detach() / temperature).softmax(1)

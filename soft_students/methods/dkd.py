@@ -47,6 +47,16 @@ def dkd_losses(
     ----------
     Zhao, Cui, Song, Qiu and Liang (2022), "Decoupled knowledge distillation", arXiv:2203.08679,
     section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import dkd_losses
+    >>> teacher = torch.tensor([[9.0, 3.0, 1.0]])
+    >>> student = torch.tensor([[9.0, 1.0, 3.0]])  # as sure, but of another mind on the rest
+    >>> tckd, nckd = dkd_losses(student, teacher, torch.tensor([0]))
+    >>> bool(tckd.abs() < 1e-3), bool(nckd > 1)
+    (True, True)
     """
     if student_logits.shape[1] < 3:
         raise ValueError(_few_classes(student_logits.shape[1]))

@@ -59,6 +59,12 @@ def hint_regressor(student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Mod
     ValueError
         If one is a feature map and the other is not, or one side is to grow and the other to
         shrink.
+
+    Examples
+    --------
+    >>> from soft_students.methods import hint_regressor
+    >>> hint_regressor((16, 8, 8), (32, 4, 4))
+    Conv2d(16, 32, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))
     """
     if len(student) == len(teacher) == 1:
         return nn.Linear(student[0], teacher[0])

@@ -32,6 +32,13 @@ def fsp_matrix(first: Tensor, second: Tensor) -> Tensor:
     References
     ----------
     Yim, Joo, Bae and Kim (2017), "A gift from knowledge distillation", equation 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import fsp_matrix
+    >>> fsp_matrix(torch.ones(2, 3, 8, 8), torch.ones(2, 5, 4, 4)).shape
+    torch.Size([2, 3, 5])
     """
     size = (min(first.shape[2], second.shape[2]), min(first.shape[3], second.shape[3]))
     if first.shape[2:] != size:

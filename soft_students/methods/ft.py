@@ -56,6 +56,14 @@ def ft_loss(student_factor: Tensor, teacher_factor: Tensor) -> Tensor:
     ----------
     Kim, Park and Kwak (2018), "Paraphrasing complex network: network compression via factor
     transfer", arXiv:1802.04977, section 3, with p = 1; the mean is that of the authors' code.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import ft_loss
+    >>> factor = torch.rand(2, 3, 4, 4)
+    >>> bool(ft_loss(2 * factor, factor) < 1e-6)  # factors are compared without their scale
+    True
     """
     student, teacher = to_common_size(student_factor, teacher_factor.detach())
     return F.l1_loss(normalized_factor(student), normalized_factor(teacher))

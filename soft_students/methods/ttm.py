@@ -38,6 +38,16 @@ def ttm_loss(
     ----------
     Zheng and Yang (2024), "Knowledge distillation based on transformed teacher matching",
     arXiv:2402.11148, sections 3 and 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import ttm_loss
+    >>> z = torch.tensor([[1.0, 2.0, 3.0]])
+    >>> bool(ttm_loss(z, z) > 0)  # the student is to be less sure than its teacher
+    True
+    >>> float(ttm_loss(0.1 * z, z, gamma=0.1).abs()) < 1e-6
+    True
     """
     log_p = gamma * F.log_softmax(teacher_logits.detach(), dim=1)
     log_u = log_p.logsumexp(1, keepdim=True)

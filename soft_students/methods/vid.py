@@ -43,6 +43,14 @@ def vid_loss(mean: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:
     ----------
     Ahn, Hu, Damianou, Lawrence and Dai (2019), "Variational information distillation for knowledge
     transfer", arXiv:1904.05835, section 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import vid_loss
+    >>> mean, teacher = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4)
+    >>> float(vid_loss(mean, teacher, torch.ones(3)))
+    0.5
     """
     squared = (mean - teacher.detach()).square().mean(dim=(0, 2, 3))
     return (squared / variance + variance.log()).mean() / 2

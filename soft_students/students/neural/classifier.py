@@ -50,11 +50,12 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     method_params : dict, default=None
         Parameters of the methods that are named: ``{"angle_weight": 50}``, or of several methods
         ``{"rkd.angle_weight": 50}``.
-    temperature : float, default=4.0
-        T of the methods that have one, where `method_params` does not say it.
-    hard_weight : float, default=0.1
-        Weight of the true labels in ``"kd"``, where `method_params` does not say it. Without true
-        labels the teacher's probabilities take their place.
+    temperature : float, default=None
+        T of the methods that have one, where `method_params` does not say it. None takes that of
+        each method: 4 of ``"kd"``.
+    hard_weight : float, default=None
+        Weight of the true labels in ``"kd"``, where `method_params` does not say it. None takes
+        that of the method: 0.1. Without true labels the teacher's probabilities take their place.
     epochs : int, default=30
         Passes over the rows, in the main stage of a method.
     batch_size : int, default=64
@@ -128,8 +129,8 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         "module": [StrOptions(set(MODULES)), nn.Module, callable],
         "method": [str, Method, list, tuple],
         "method_params": [dict, None],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
-        "hard_weight": [Interval(Real, 0, 1, closed="both")],
+        "temperature": [Interval(Real, 0, None, closed="neither"), None],
+        "hard_weight": [Interval(Real, 0, 1, closed="both"), None],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
@@ -158,8 +159,8 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         *,
         method: str | Method | Sequence[str | Method] = "kd",
         method_params: Mapping[str, Any] | None = None,
-        temperature: float = 4.0,
-        hard_weight: float = 0.1,
+        temperature: float | None = None,
+        hard_weight: float | None = None,
         epochs: int = 30,
         batch_size: int = 64,
         optimizer: str = "adamw",
@@ -244,10 +245,11 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             the last good epoch.
         """
         with unchanged_on_failure(self), torch_threads(self.n_jobs):
+            given = {"temperature": self.temperature, "hard_weight": self.hard_weight}
             method = make_method(
                 self.method,
                 self.method_params,
-                {"temperature": self.temperature, "hard_weight": self.hard_weight},
+                {name: value for name, value in given.items() if value is not None},
             )
             if X is None:
                 training = self._without_data(method, y if teacher is None else teacher)

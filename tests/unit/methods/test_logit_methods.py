@@ -10,6 +10,7 @@ from soft_students.methods import (
     standardize_logits,
     ttm_loss,
 )
+from soft_students.students import NeuralStudentClassifier
 from tests.references import logits as reference
 from tests.unit.methods.lessons import lesson, taught
 
@@ -210,3 +211,17 @@ def test_dkd_takes_standardised_logits():
 def test_bad_parameters_are_named(key, name, value):
     with pytest.raises(ValueError, match=f"The '{name}' parameter of .* must be .*Got {value!r}"):
         taught(lesson(epochs=1), key, {name: value})
+
+
+def test_the_student_leaves_each_method_its_own_temperature():
+    X, y = np.random.RandomState(0).rand(24, 4), np.arange(24) % 3
+    probabilities = np.random.RandomState(1).dirichlet(np.ones(3), 24)
+
+    def loss(**settings):
+        student = NeuralStudentClassifier(
+            method="logit_std", epochs=1, validation_fraction=0, random_state=0, **settings
+        )
+        return student.fit(X, probabilities, labels=y).history_[-1]["logit_std"]
+
+    assert loss() == loss(method_params={"temperature": 2.0}) == loss(temperature=2.0)
+    assert loss() != loss(temperature=4.0)
