@@ -9,13 +9,21 @@ from typing import Any
 from soft_students.methods.ab import AB
 from soft_students.methods.at import AT
 from soft_students.methods.base import Combination, Method
+from soft_students.methods.bss import BSS
+from soft_students.methods.byot import BYOT
 from soft_students.methods.cc import CC
+from soft_students.methods.cgan import CGAN
 from soft_students.methods.crd import CRD
+from soft_students.methods.cskd import CSKD
+from soft_students.methods.dafl import DAFL
+from soft_students.methods.ddgsd import DDGSD
 from soft_students.methods.dist import DIST
 from soft_students.methods.dkd import DKD
+from soft_students.methods.dml import DML
 from soft_students.methods.fitnet import FitNet
 from soft_students.methods.fsp import FSP
 from soft_students.methods.ft import FT
+from soft_students.methods.grafting import Grafting
 from soft_students.methods.kd import KD
 from soft_students.methods.logit_std import LogitStandardization
 from soft_students.methods.nst import NST
@@ -44,6 +52,14 @@ _METHODS: list[type[Method]] = [
     NST,
     CRD,
     AT,
+    BSS,
+    BYOT,
+    CGAN,
+    CSKD,
+    DAFL,
+    DDGSD,
+    DML,
+    Grafting,
 ]
 
 

@@ -95,7 +95,7 @@ class TeacherOutputs:
         inputs : Tensor of shape (n, *input_shape)
         """
         if self.network is not None:
-            return self._as_logits(self.network(inputs))
+            return self.as_logits(self.network(inputs))
         rows = inputs.detach().cpu().flatten(1).numpy()
         return torch.from_numpy(self._teacher.logits(rows)).to(inputs.device, inputs.dtype)
 
@@ -110,7 +110,7 @@ class TeacherOutputs:
             if layers:
                 assert self.network is not None
                 seen = observe(self.network, batch.inputs, layers)
-                seen = Observation(self._as_logits(seen.logits), seen.features)
+                seen = Observation(self.as_logits(seen.logits), seen.features)
             else:
                 seen = Observation(self.logits_of(batch.inputs))
         if rows is not None:
@@ -132,7 +132,7 @@ class TeacherOutputs:
         self._kept[""] = said
         self._known[""] = torch.ones(self._n_rows, dtype=torch.bool)
 
-    def _as_logits(self, outputs: Tensor) -> Tensor:
+    def as_logits(self, outputs: Tensor) -> Tensor:
         """Return what the module gives as logits of all classes, as `Teacher` reads it."""
         if outputs.ndim == 1:
             outputs = outputs[:, None]

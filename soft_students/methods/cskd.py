@@ -1,0 +1,100 @@
+"""Class-wise self-distillation: rows of one class are to be seen alike."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+
+from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.kd import kd_loss
+from soft_students.methods.lesson import Lesson, Step
+from soft_students.methods.samplers import SameClassPairs
+
+
+def cskd_loss(logits: Tensor, temperature: float = 4.0) -> Tensor:
+    r"""Return :math:`T^2 KL(sg(p(x'; T)) \| p(x; T))`, the mean over both rows of all pairs.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (2 * n, n_classes)
+        Of the first rows of n pairs, and then of their partners. A last row without partner is
+        left alone. No gradient flows through what a row is compared with.
+    temperature : float, default=4.0
+
+    Returns
+    -------
+    Tensor
+        A scalar, in nats; zero without a pair.
+
+    References
+    ----------
+    Yun, Park, Lee and Shin (2020), "Regularizing class-wise predictions via self-knowledge
+    distillation", arXiv:2003.13964, equation 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import cskd_loss
+    >>> float(cskd_loss(torch.tensor([[1.0, 2.0], [1.0, 2.0]])))
+    0.0
+    """
+    n = len(logits) // 2
+    if n == 0:
+        return logits.sum() * 0
+    pairs = logits[: 2 * n]
+    return kd_loss(pairs, pairs.roll(n, dims=0), temperature)
+
+
+class CSKD(LossMethod):
+    r"""Class-wise self-distillation: what a row is taken for teaches another row of its class.
+
+    :math:`L = CE(z, y) + \lambda\,T^2 KL(sg(p(x'; T)) \| p(x; T))`, with x' another row of x's
+    class. Needs no teacher; without labels, the teacher's choices are the classes.
+
+    A batch holds twice as many rows as usual, and all pass through the student at once. Each row
+    of a pair learns from the other, and both learn their label, which is the equation of the paper
+    with x ranging over all rows of the batch; in the authors' code the partners are looked at
+    without gradients.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        λ; 3 for fine-grained classes.
+    temperature : float, default=4.0
+        T.
+
+    References
+    ----------
+    Yun, Park, Lee and Shin (2020), "Regularizing class-wise predictions via self-knowledge
+    distillation", arXiv:2003.13964, equation 2.
+    """
+
+    key = "cskd"
+    title = "Class-wise self-distillation"
+    paper = Paper(
+        "Yun, Park, Lee and Shin",
+        2020,
+        "Regularizing class-wise predictions via self-knowledge distillation",
+        "CVPR",
+        "arXiv:2003.13964",
+    )
+    needs = frozenset({"data"})
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "weight": [Interval(Real, 0, None, closed="left")],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, *, weight: float = 1.0, temperature: float = 4.0) -> None:
+        self.weight = weight
+        self.temperature = temperature
+
+    def sampler(self, lesson: Lesson) -> SameClassPairs:
+        """Return batches of pairs of one class."""
+        return SameClassPairs(lesson.labels(), lesson.batch_size)
+
+    def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
+        """Return the divergence within pairs."""
+        return {"cskd": self.weight * cskd_loss(step.student.logits, self.temperature)}

@@ -1,0 +1,196 @@
+"""Data-distortion guided self-distillation: two views of a row are to be seen alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Real
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.lesson import Lesson, Step
+from soft_students.methods.samplers import Shuffled
+from soft_students.transfer import GaussianNoise, ImageDistortion, Transfer
+
+
+def view_divergence(logits: Tensor) -> Tensor:
+    r"""Return :math:`KL(p_a \| p_b) + KL(p_b \| p_a)`, the mean over pairs of views.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (2 * n, n_classes)
+        Of the first views of n rows, and then of their second views. A last row without second
+        view is left alone. Gradients flow to both.
+
+    Returns
+    -------
+    Tensor
+        A scalar, in nats; zero without a pair.
+
+    References
+    ----------
+    Xu and Liu (2019), "Data-distortion guided self-distillation for deep neural networks", AAAI,
+    doi:10.1609/aaai.v33i01.33015565, section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import view_divergence
+    >>> float(view_divergence(torch.tensor([[1.0, 2.0], [1.0, 2.0]])))
+    0.0
+    """
+    n = len(logits) // 2
+    if n == 0:
+        return logits.sum() * 0
+    log_p = F.log_softmax(logits, dim=1)
+    log_a, log_b = log_p[:n], log_p[n : 2 * n]
+    # both directions at once: sum of (p_a - p_b) (log p_a - log p_b)
+    return ((log_a.exp() - log_b.exp()) * (log_a - log_b)).sum(1).mean()
+
+
+def view_discrepancy(features: Tensor) -> Tensor:
+    r"""Return :math:`\|\bar h_a - \bar h_b\|^2` of the mean embeddings of two views of a batch.
+
+    Parameters
+    ----------
+    features : Tensor of shape (2 * n, n_features)
+        As in `view_divergence`.
+
+    Returns
+    -------
+    Tensor
+        A scalar: the squared maximum mean discrepancy with a linear kernel.
+
+    References
+    ----------
+    Xu and Liu (2019), "Data-distortion guided self-distillation for deep neural networks", AAAI,
+    doi:10.1609/aaai.v33i01.33015565, section 3.
+    """
+    n = len(features) // 2
+    if n == 0:
+        return features.sum() * 0
+    return (features[:n].mean(0) - features[n : 2 * n].mean(0)).square().sum()
+
+
+class TwoViews:
+    """Every row once, in random order, and each twice in its batch.
+
+    Parameters
+    ----------
+    n_rows, batch_size : int
+        Batches have two views of each of `batch_size` rows: first those of all, and then, in the
+        same order, those of all again.
+    """
+
+    def __init__(self, n_rows: int, batch_size: int) -> None:
+        self._rows = Shuffled(n_rows, batch_size)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield the rows of each batch, of shape (2, number of rows)."""
+        for rows in self._rows.batches(generator):
+            yield rows.expand(2, -1)
+
+
+class DDGSD(LossMethod):
+    r"""Data-distortion guided self-distillation: two distorted views of each row teach each other.
+
+    :math:`L = CE_a + CE_b + \lambda (KL(p_a \| p_b) + KL(p_b \| p_a)) + \mu \|\bar h_a - \bar
+    h_b\|^2`, with h what goes into the last linear layer. Needs no teacher.
+
+    Both views pass through the student together, so that batch normalisation sees one batch, and
+    its statistics are those of both. The term of the labels is the mean over both views, not the
+    sum, and λ and μ are divided by two in return: the loss is half of the paper's, so that the
+    learning rate and what is combined with it mean the same as elsewhere.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        λ.
+    discrepancy_weight : float, default=0.0005
+        μ.
+    distortion : Transfer, default=None
+        Makes the views. None takes the student's `augment`; without that, images are turned, scaled
+        and moved a little, and rows of tables get a little noise.
+    student_layers : sequence of str, default=None
+        The one layer that gives h; feature maps are averaged over their pixels.
+
+    References
+    ----------
+    Xu and Liu (2019), "Data-distortion guided self-distillation for deep neural networks", AAAI,
+    doi:10.1609/aaai.v33i01.33015565, section 3.
+    """
+
+    key = "ddgsd"
+    title = "Data-distortion guided self-distillation"
+    paper = Paper(
+        "Xu and Liu",
+        2019,
+        "Data-distortion guided self-distillation for deep neural networks",
+        "AAAI",
+        "doi:10.1609/aaai.v33i01.33015565",
+    )
+    needs = frozenset({"data", "distortions"})
+    looks_at = "embedding"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "weight": [Interval(Real, 0, None, closed="left")],
+        "discrepancy_weight": [Interval(Real, 0, None, closed="left")],
+        "distortion": [Transfer, None],
+        "student_layers": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        *,
+        weight: float = 1.0,
+        discrepancy_weight: float = 5e-4,
+        distortion: Transfer | None = None,
+        student_layers: list[str] | None = None,
+    ) -> None:
+        self.weight = weight
+        self.discrepancy_weight = discrepancy_weight
+        self.distortion = distortion
+        self.student_layers = student_layers
+
+    def check(self, lesson: Lesson) -> None:
+        """Refuse a distortion that gives a row another label, and several layers."""
+        made_by = self.augment(lesson) or lesson.augment
+        if made_by is not None and not made_by.keeps_labels:
+            raise ValueError(
+                "The method 'ddgsd' needs distortions after which a row still bears its label. Got "
+                f"{type(made_by).__name__}; use ImageDistortion or GaussianNoise."
+            )
+        if self.student_layers is not None and len(self.student_layers) != 1:
+            raise ValueError(
+                "The 'student_layers' parameter of DDGSD must name one layer. Got "
+                f"{list(self.student_layers)!r} instead."
+            )
+
+    def sampler(self, lesson: Lesson) -> TwoViews:
+        """Return batches that hold every row twice."""
+        return TwoViews(len(lesson.training_data()), lesson.batch_size)
+
+    def augment(self, lesson: Lesson) -> Transfer | None:
+        """Return what makes the views."""
+        if self.distortion is not None or lesson.augment is not None:
+            return self.distortion
+        shape = lesson.input_shape
+        if len(shape) == 3:
+            return ImageDistortion(shape, rotation=6, scale=0.07, shear=0.1, elastic=0)
+        return GaussianNoise(scale=0.1)
+
+    def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
+        """Return what the two views differ by."""
+        (embedding,) = step.student.features
+        if embedding.ndim > 2:
+            embedding = embedding.flatten(2).mean(2)
+        return {
+            "ddgsd": self.weight / 2 * view_divergence(step.student.logits),
+            "discrepancy": self.discrepancy_weight / 2 * view_discrepancy(embedding),
+        }

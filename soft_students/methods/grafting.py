@@ -1,0 +1,210 @@
+"""Filter grafting: students lend each other weights that carry information."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+
+from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Task, Terms
+from soft_students.methods.lesson import Batch, Batches, Lesson
+from soft_students.methods.peers import best_peer, make_peers
+
+
+def weight_entropy(weights: Tensor, n_bins: int = 10) -> float:
+    """Return the entropy of a histogram of a layer's weights, how much information it carries.
+
+    Parameters
+    ----------
+    weights : Tensor
+    n_bins : int, default=10
+        Of equal width, from the smallest weight to the largest.
+
+    Returns
+    -------
+    float
+        In nats; zero if all weights are equal.
+
+    References
+    ----------
+    Meng, Cheng, Li, Xu, Ji, Sun and Lu (2020), "Filter grafting for deep neural networks",
+    arXiv:2001.05868, section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods import weight_entropy
+    >>> round(weight_entropy(torch.arange(100.0)), 3)  # log(10)
+    2.303
+    """
+    values = weights.detach().flatten().float().cpu()
+    if values.min() == values.max():
+        return 0.0
+    shares = torch.histc(values, bins=n_bins) / len(values)
+    return float(torch.special.entr(shares).sum())
+
+
+def graft(
+    states: Sequence[Mapping[str, Tensor]], scale: float = 0.4, steepness: float = 500.0
+) -> list[dict[str, Tensor]]:
+    r"""Return the states of networks after each has taken over from the one before it.
+
+    :math:`W_i \leftarrow w W_i + (1 - w) W_{i-1}`, cyclically, with :math:`w = \frac{A}{\pi}
+    \arctan(c (H(W_i) - H(W_{i-1}))) + \frac{1}{2}` for each layer.
+
+    Parameters
+    ----------
+    states : sequence of dict of str to Tensor
+        Of networks of one architecture; they stay as they are.
+    scale : float, default=0.4
+        A: w lies within A/2 of one half.
+    steepness : float, default=500.0
+        c.
+
+    Returns
+    -------
+    list of dict of str to Tensor
+        What follows a layer's weights until the next layer's, such as biases and the normalisation
+        with its statistics, is blended by the layer's w. Counters, which are integers, are kept.
+
+    References
+    ----------
+    Meng, Cheng, Li, Xu, Ji, Sun and Lu (2020), "Filter grafting for deep neural networks",
+    arXiv:2001.05868, section 3; w divided by π as in the authors' code, since it would leave [0, 1]
+    otherwise.
+    """
+    entropies = [
+        {name: weight_entropy(value) for name, value in state.items() if _is_weight(value)}
+        for state in states
+    ]
+    grafted = []
+    for i, own in enumerate(states):  # before the first comes the last
+        before = states[i - 1]
+        share = 0.5
+        after: dict[str, Tensor] = {}
+        for name, value in own.items():
+            if _is_weight(value):
+                difference = entropies[i][name] - entropies[i - 1][name]
+                share = scale / math.pi * math.atan(steepness * difference) + 0.5
+            after[name] = (
+                torch.lerp(before[name], value, share)
+                if value.is_floating_point()
+                else value.clone()
+            )
+        grafted.append(after)
+    return grafted
+
+
+def _is_weight(value: Tensor) -> bool:
+    return value.ndim > 1 and value.is_floating_point()
+
+
+class OwnOrder:
+    """The task of a peer that sees the training rows in an order of its own.
+
+    Parameters
+    ----------
+    task : Task
+    batches : Batches
+    """
+
+    def __init__(self, task: Task, batches: Batches) -> None:
+        self._task = task
+        self._batches = batches
+        self._pass: Iterator[Batch] = iter(())
+
+    def __call__(self, batch: Batch) -> Terms:
+        """Return the terms of the peer's next batch; `batch` says how far the training is."""
+        mine = next(self._pass, None)
+        if mine is None:
+            self._pass = iter(self._batches)
+            mine = next(self._pass)
+        return self._task(replace(mine, progress=batch.progress, epoch=batch.epoch))
+
+
+class Grafting(Method):
+    r"""Filter grafting: after each epoch, students lend each other weights.
+
+    Each peer learns alone, at a learning rate and in an order of the rows of its own. After each
+    epoch every layer becomes :math:`w W_i + (1 - w) W_{i-1}`, with more weight for the one whose
+    weights have the higher entropy; see `graft`. Needs no teacher; each peer also learns by
+    whatever this is combined with. The peer of the highest validation accuracy predicts; without
+    validation rows, the last, which has the full learning rate.
+
+    Parameters
+    ----------
+    n_peers : int, default=2
+        K, at least 2; each has the student's architecture and initial weights of its own.
+    scale : float, default=0.4
+        A.
+    steepness : float, default=500.0
+        c.
+
+    Notes
+    -----
+    Peer i of K learns at :math:`(1 + \cos(\pi (K - i) / K)) / 2` of the learning rate, as in the
+    authors' code: at half of it and at all of it if there are two.
+
+    References
+    ----------
+    Meng, Cheng, Li, Xu, Ji, Sun and Lu (2020), "Filter grafting for deep neural networks",
+    arXiv:2001.05868, section 3.
+    """
+
+    key = "grafting"
+    title = "Filter grafting"
+    paper = Paper(
+        "Meng, Cheng, Li, Xu, Ji, Sun and Lu",
+        2020,
+        "Filter grafting for deep neural networks",
+        "CVPR",
+        "arXiv:2001.05868",
+    )
+    needs = frozenset({"data"})
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_peers": [Interval(Integral, 2, None, closed="left")],
+        "scale": [Interval(Real, 0, 1, closed="both")],
+        "steepness": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(self, *, n_peers: int = 2, scale: float = 0.4, steepness: float = 500.0) -> None:
+        self.n_peers = n_peers
+        self.scale = scale
+        self.steepness = steepness
+
+    def stages(self, lesson: Lesson, objective: Objective) -> Generator[Stage, None, nn.Module]:
+        """Yield one stage, after whose epochs the peers are grafted."""
+        # the student is the last: the one of the full learning rate
+        peers = make_peers(lesson, self.n_peers)[::-1]
+        tasks = []
+        for peer in peers:
+            tasks.append((yield from objective.prepare(peer)))
+        k = len(peers)
+        players = []
+        for i, task in enumerate(tasks, start=1):
+            loss = task if i == 1 else OwnOrder(task, objective.batches())
+            rate = (1 + math.cos(math.pi * (k - i) / k)) / 2
+            players.append(Player(task.trains, loss, rate=rate))
+
+        def lend(epoch: int) -> None:
+            # all states are taken before any changes: state_dict refers to the weights themselves,
+            # and graft returns new ones
+            states = graft([peer.state_dict() for peer in peers], self.scale, self.steepness)
+            for peer, state in zip(peers, states, strict=True):
+                peer.load_state_dict(state)
+
+        predictors = [task.predictor for task in tasks]
+        yield Stage(
+            self.key,
+            players,
+            batches=objective.batches(),
+            after_epoch=lend,
+            selects=predictors,
+        )
+        return best_peer(lesson, predictors[::-1])
