@@ -7,6 +7,7 @@ from soft_students.evaluation.fidelity import (
     kl_to_teacher,
     soft_cross_entropy,
 )
+from soft_students.evaluation.scorers import get_scorer, get_scorer_names, get_scorers
 from soft_students.evaluation.summary import evaluate_student, evaluate_teacher
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "bundle_bytes",
     "evaluate_student",
     "evaluate_teacher",
+    "get_scorer",
+    "get_scorer_names",
+    "get_scorers",
     "kl_to_teacher",
     "latency_us",
     "parameter_bytes",

@@ -62,7 +62,7 @@ def evaluate_student(
     predicted = student.predict(X)
     chosen_alike = divergence = None
     if teacher is not None:
-        teacher_proba, teacher_classes = _ask(as_teacher(teacher), X, student.classes_)
+        teacher_proba, teacher_classes = ask_probabilities(as_teacher(teacher), X, student.classes_)
         chosen_alike = agreement(predicted, teacher_classes[teacher_proba.argmax(axis=1)])
         if hasattr(student, "predict_proba"):
             labels = np.union1d(student.classes_, teacher_classes)
@@ -121,8 +121,28 @@ def _evaluate_regressor(
     }
 
 
-def _ask(teacher: Teacher, X: Any, student_classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the teacher's probabilities and the label of each column."""
+def ask_probabilities(
+    teacher: Teacher, X: Any, student_classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the teacher's probabilities and the label of each column.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    X : array-like of shape (n_samples, n_features)
+    student_classes : ndarray of shape (n_student_classes,)
+        They name the columns of a teacher that does not, if their number is the same.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_samples, n_classes)
+    classes : ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    ValueError
+        If the teacher and the student have no class in common.
+    """
     proba = teacher.predict_proba(X)
     classes = teacher.classes_
     if classes is None:

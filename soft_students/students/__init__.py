@@ -24,7 +24,7 @@ from soft_students.students.classical import (
     XGBoostStudentClassifier,
     XGBoostStudentRegressor,
 )
-from soft_students.students.distilled import DistilledClassifier
+from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
 from soft_students.students.registry import StudentEntry, available, get_student
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 
@@ -35,6 +35,7 @@ __all__ = [
     "DecisionTreeStudentClassifier",
     "DecisionTreeStudentRegressor",
     "DistilledClassifier",
+    "DistilledRegressor",
     "ExtraTreesStudentClassifier",
     "ExtraTreesStudentRegressor",
     "GenericStudentClassifier",

@@ -2,37 +2,306 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+import copy
+import warnings
+from abc import abstractmethod
+from collections.abc import Mapping
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    process_routing,
+)
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, indexable
-
-from soft_students.targets import check_logits
+from sklearn.utils.validation import (
+    check_array,
+    check_is_fitted,
+    column_or_1d,
+    has_fit_parameter,
+    indexable,
+)
 
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
 
 
 def _student_has(method: str) -> Any:
-    def check(self: DistilledClassifier) -> bool:
+    def check(self: _Distilled) -> bool:
         getattr(getattr(self, "student_", self.student), method)
         return True
 
     return check
 
 
-class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class _Distilled(MetaEstimatorMixin, BaseEstimator):
+    """What the classifier and the regressor share; subclasses say what a teacher answers."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "student": [HasMethods("fit")],
+        "cross_fit": [Interval(Integral, 2, None, closed="left"), None],
+        "random_state": ["random_state"],
+    }
+
+    _task: ClassVar[str]
+    _answer: ClassVar[str]
+
+    def __init__(
+        self,
+        student: BaseEstimator,
+        teacher: Any,
+        *,
+        cross_fit: int | None = None,
+        random_state: int | RandomState | None = None,
+    ) -> None:
+        self.student = student
+        self.teacher = teacher
+        self.cross_fit = cross_fit
+        self.random_state = random_state
+
+    @abstractmethod
+    def _checked(self, y: ArrayLike) -> np.ndarray:
+        """Return labels or values as an array, or say what is wrong with them."""
+
+    @abstractmethod
+    def _folds(self) -> StratifiedKFold | KFold:
+        """Return how rows are parted among the teachers of `cross_fit`."""
+
+    def __sklearn_clone__(self) -> Self:
+        # The default clone would copy a torch module and unfit a fitted classifier.
+        twin = type(self)(
+            clone(self.student),
+            self.teacher if self.cross_fit is None else clone(self.teacher),
+            cross_fit=self.cross_fit,
+            random_state=copy.deepcopy(self.random_state),
+        )
+        if hasattr(self, "_metadata_request"):
+            twin._metadata_request = copy.deepcopy(self._metadata_request)
+        return twin
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of this estimator, the student and, with `cross_fit`, the teacher.
+
+        Parameters
+        ----------
+        **params : dict
+            Such as ``student__temperature``, or ``teacher__C``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If it is a parameter of a teacher that is fitted already, and shared.
+        """
+        inner = [name for name in params if name.startswith("teacher__")]
+        if inner and params.get("cross_fit", self.cross_fit) is None:
+            raise ValueError(
+                f"{type(self).__name__} does not change a teacher that is fitted already, got "
+                f"{inner[0]!r}. Set it before fitting the teacher, or pass the teacher unfitted "
+                "with cross_fit."
+            )
+        return super().set_params(**params)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> Self:
+        """Ask the teacher about `X`, then fit a clone of the student.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), or (n_samples, n_outputs) of values
+            True labels or values. They count as much as the student's `hard_weight` says; with
+            `cross_fit`, the teachers learn from them.
+        **fit_params : dict
+            For the student's `fit`. `sample_weight` goes to the last step of a pipeline and, with
+            `cross_fit`, to the teacher's fit as well, if that takes it; other parameters of
+            steps have the form ``step__parameter``. With scikit-learn's metadata routing they go
+            where they are requested.
+
+        Returns
+        -------
+        self
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        X, y = indexable(X, y)
+        y = self._checked(y)
+        for_student, for_teacher = self._routed(fit_params)
+        if self.cross_fit is None:
+            teacher: Teacher = self._given_teacher()
+            said = self._said(teacher, X, len(y)) if isinstance(self.student, Pipeline) else teacher
+        else:
+            self._check_can_cross_fit(for_student)
+            said, teacher = self._cross_fitted(X, y, for_teacher)
+        student = clone(self.student)
+        prefix, last = _last_step(student)
+        if prefix and _routing_enabled():
+            last.set_fit_request(teacher=True)
+            prefix = ""
+        student.fit(X, y, **{f"{prefix}teacher": said}, **for_student)
+        self.student_, self.teacher_ = student, teacher
+        for name in ("classes_", "n_features_in_", "feature_names_in_"):
+            if hasattr(student, name):
+                setattr(self, name, getattr(student, name))
+            elif hasattr(self, name):
+                delattr(self, name)  # of an earlier fit
+        return self
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the student's prediction of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_outputs) of values
+        """
+        check_is_fitted(self)
+        return self.student_.predict(X)
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return where metadata goes: to the fit of the student, and with `cross_fit` the teacher.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        to_fit = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        router.add(student=self.student, method_mapping=to_fit)
+        if self.cross_fit is not None:
+            router.add(teacher=self.teacher, method_mapping=to_fit)
+        return router
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        student = get_tags(self.student)
+        tags.input_tags = copy.copy(student.input_tags)
+        tags.target_tags.multi_output = student.target_tags.multi_output
+        if self.cross_fit is not None and isinstance(self.teacher, BaseEstimator):
+            teacher = get_tags(self.teacher)
+            tags.input_tags.sparse &= teacher.input_tags.sparse
+            tags.input_tags.allow_nan &= teacher.input_tags.allow_nan
+            tags.target_tags.multi_output &= teacher.target_tags.multi_output
+        return tags
+
+    def _routed(self, fit_params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the parameters of the student's fit and those of the teacher's."""
+        if _routing_enabled():
+            routed = process_routing(self, "fit", **fit_params)
+            return dict(routed.student.fit), dict(routed.teacher.fit) if self.cross_fit else {}
+        for_student, for_teacher = dict(fit_params), {}
+        weights = for_student.pop("sample_weight", None)
+        if weights is not None:
+            for_student[f"{_last_step(self.student)[0]}sample_weight"] = weights
+            if self.cross_fit is not None:
+                prefix, last = _last_step(self.teacher)
+                if has_fit_parameter(last, "sample_weight"):
+                    for_teacher[f"{prefix}sample_weight"] = weights
+                else:
+                    warnings.warn(
+                        f"The teacher {type(last).__name__} takes no sample_weight: the weights "
+                        "count for the student alone.",
+                        UserWarning,
+                        stacklevel=4,
+                    )
+        return for_student, for_teacher
+
+    def _given_teacher(self) -> Teacher:
+        from soft_students.teachers import ArrayTeacher, as_teacher
+
+        teacher = as_teacher(self.teacher, task=self._task)
+        if isinstance(teacher, ArrayTeacher):
+            raise ValueError(
+                f"{type(self).__name__} needs a teacher that can be asked about any rows; an array "
+                "belongs to one X. Call student.fit(X, array), or pass the model that made it."
+            )
+        return teacher
+
+    def _said(self, teacher: Teacher, X: Any, n_samples: int) -> Teacher:
+        """Return what the teacher says about raw rows, for a student that sees others."""
+        from soft_students.targets import check_logits
+        from soft_students.teachers import ArrayTeacher
+
+        if teacher.task == "regression":
+            return ArrayTeacher(teacher.predict(X), task="regression")
+        logits = check_logits(teacher.logits(X), n_samples)
+        return ArrayTeacher(logits, kind="logits", classes=teacher.classes_)
+
+    def _check_can_cross_fit(self, for_student: Mapping[str, Any]) -> None:
+        name, teacher = type(self).__name__, self.teacher
+        prefix, last = _last_step(self.student)
+        if getattr(last, "transfer", None) is not None or f"{prefix}X_unlabeled" in for_student:
+            raise ValueError(
+                f"The targets of {name}(cross_fit={self.cross_fit}) are those of the rows of X "
+                "alone: they cannot be had of a transfer set or of X_unlabeled. Set transfer=None "
+                "and pass no X_unlabeled, or pass a fitted teacher with cross_fit=None."
+            )
+        if not (hasattr(teacher, "fit") and hasattr(teacher, self._answer)) or isinstance(
+            teacher, type
+        ):
+            raise ValueError(
+                f"cross_fit={self.cross_fit} of {name} fits clones of the teacher, which must be "
+                f"an unfitted estimator with fit and {self._answer}. Got {teacher!r:.100} instead. "
+                "A model that is trained already is asked with cross_fit=None."
+            )
+        if get_tags(teacher).requires_fit and _is_fitted(teacher):
+            raise ValueError(
+                f"cross_fit={self.cross_fit} of {name} fits clones of the teacher, so that no row "
+                f"is taught by a model that has learnt from it, but this "
+                f"{type(teacher).__name__} is fitted already. Pass it unfitted: "
+                "sklearn.base.clone(teacher); or ask it as it is with cross_fit=None."
+            )
+
+    def _cross_fitted(
+        self, X: Any, y: np.ndarray, for_teacher: Mapping[str, Any]
+    ) -> tuple[Teacher, Teacher]:
+        """Return what teachers say of rows that they have not seen, and one that has seen all."""
+        from soft_students.teachers import ArrayTeacher, as_teacher
+
+        answers = cross_val_predict(
+            self.teacher, X, y, cv=self._folds(), method=self._answer, params=dict(for_teacher)
+        )
+        teacher = clone(self.teacher)
+        with_all = as_teacher(teacher.fit(X, y, **for_teacher))
+        classes = None if self._task == "regression" else np.unique(y)
+        return ArrayTeacher(answers, task=self._task, classes=classes), with_all
+
+
+class DistilledClassifier(ClassifierMixin, _Distilled):
     """Teach a student on the fly: ``fit(X, y)`` asks the teacher about the rows of `X`.
 
     The teacher sees `X` as it comes, before any preprocessing inside the student; so a student may
-    be a whole :class:`~sklearn.pipeline.Pipeline`. It is never fitted, copied or changed, neither
-    by `fit` nor by cloning: searches and cross-validation share the one that is given.
+    be a whole :class:`~sklearn.pipeline.Pipeline`. A fitted teacher is never fitted again, copied
+    or changed, neither by `fit` nor by cloning: searches and cross-validation share the one that is
+    given. A teacher knows the labels of the rows that it was fitted on, and its answers there are
+    too sure; `cross_fit` has each row taught by one that was fitted on other rows.
 
     Parameters
     ----------
@@ -40,15 +309,31 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         A student of this package, or a pipeline that ends in one. A clone of it is fitted.
     teacher : object
         Anything that :func:`~soft_students.teachers.as_teacher` takes, except an array: an array
-        cannot be asked about a subset of the rows.
+        cannot be asked about a subset of the rows. With `cross_fit`, an estimator or pipeline with
+        `fit` and `predict_proba`, not fitted: clones of it are.
+    cross_fit : int or None, default=None
+        Soft targets out of fold: rows are parted, stratified and shuffled, into so many folds; a
+        clone of the teacher is fitted on all folds but one and asked about that one. A class that
+        is missing in the other folds has probability zero. At last a clone is fitted on all rows,
+        for `teacher_`.
+    random_state : int, RandomState instance or None, default=None
+        Of the folds. The teacher and the student have their own.
 
     Attributes
     ----------
     student_ : estimator
         The fitted student.
+    teacher_ : Teacher
+        The one that was given or, with `cross_fit`, the one fitted on all rows.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
         Of the student, where it defines it.
+    feature_names_in_ : ndarray of str
+        Likewise.
+
+    See Also
+    --------
+    soft_students.evaluation.get_scorer : Scores a search by fidelity to `teacher_`.
 
     Examples
     --------
@@ -66,59 +351,17 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     >>> scores = cross_val_score(DistilledClassifier(student, teacher), X, y, cv=3)
     >>> bool(scores.min() > 0.9)
     True
+
+    The teacher of the whole data has seen the test folds. This one has not:
+
+    >>> from sklearn.base import clone
+    >>> honest = DistilledClassifier(student, clone(teacher), cross_fit=3, random_state=0)
+    >>> honest.fit(X, y).teacher_
+    EstimatorTeacher('MLPClassifier', n_classes=3, n_features=4)
     """
 
-    def __init__(self, student: BaseEstimator, teacher: Any) -> None:
-        self.student = student
-        self.teacher = teacher
-
-    def __sklearn_clone__(self) -> DistilledClassifier:
-        # The default clone would copy a torch module and unfit a fitted classifier.
-        return type(self)(clone(self.student), self.teacher)
-
-    def fit(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> Self:
-        """Ask the teacher about `X`, then fit a clone of the student.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-            True labels. They stratify cross-validation, and count as much as the student's
-            `hard_weight` says.
-        **fit_params : dict
-            For the student's `fit`, e.g. `sample_weight`; for a pipeline in the form
-            ``step__sample_weight``.
-
-        Returns
-        -------
-        self
-        """
-        from soft_students.teachers import ArrayTeacher
-
-        teacher = self._teacher()
-        X, y = indexable(X, y)
-        y = np.asarray(column_or_1d(y, warn=True))
-        check_classification_targets(y)
-        student = clone(self.student)
-        if isinstance(student, Pipeline):
-            logits = check_logits(teacher.logits(X), y.size)
-            classes = teacher.classes_
-            said = ArrayTeacher(logits, kind="logits", classes=classes)
-            student.fit(X, y, **{f"{student.steps[-1][0]}__teacher": said}, **fit_params)
-        else:
-            student.fit(X, y, teacher=teacher, **fit_params)
-        self.student_ = student
-        self.classes_ = student.classes_
-        if hasattr(student, "n_features_in_"):
-            self.n_features_in_ = student.n_features_in_
-        if hasattr(student, "feature_names_in_"):
-            self.feature_names_in_ = student.feature_names_in_
-        return self
-
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the student's prediction of each row, of shape (n_samples,)."""
-        check_is_fitted(self)
-        return self.student_.predict(X)
+    _task = "classification"
+    _answer = "predict_proba"
 
     @available_if(_student_has("predict_proba"))
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
@@ -126,18 +369,85 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         return self.student_.predict_proba(X)
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.student).input_tags
-        return tags
+    @available_if(_student_has("decision_function"))
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """Return the student's scores, of shape (n_samples,) or (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return self.student_.decision_function(X)
 
-    def _teacher(self) -> Teacher:
-        from soft_students.teachers import ArrayTeacher, as_teacher
+    def _checked(self, y: ArrayLike) -> np.ndarray:
+        y = np.asarray(column_or_1d(y, warn=True))
+        check_classification_targets(y)
+        return y
 
-        teacher = as_teacher(self.teacher)
-        if isinstance(teacher, ArrayTeacher):
-            raise ValueError(
-                "DistilledClassifier needs a teacher that can be asked about any rows; an array "
-                "belongs to one X. Call student.fit(X, array), or pass the model that made it."
-            )
-        return teacher
+    def _folds(self) -> StratifiedKFold:
+        return StratifiedKFold(self.cross_fit, shuffle=True, random_state=self.random_state)
+
+
+class DistilledRegressor(RegressorMixin, _Distilled):
+    """Teach a student of values on the fly: :class:`DistilledClassifier` for regression.
+
+    Parameters
+    ----------
+    student : estimator
+        A regressor of this package, or a pipeline that ends in one. A clone of it is fitted.
+    teacher : object
+        A fitted regressor, a module or callable of values, or a list of these. With `cross_fit`, an
+        estimator or pipeline with `fit` and `predict`, not fitted: clones of it are.
+    cross_fit : int or None, default=None
+        Targets out of fold, as of the classifier; folds are shuffled.
+    random_state : int, RandomState instance or None, default=None
+        Of the folds.
+
+    Attributes
+    ----------
+    student_ : estimator
+        The fitted student.
+    teacher_ : Teacher
+        The one that was given or, with `cross_fit`, the one fitted on all rows.
+    n_features_in_ : int
+        Of the student, where it defines it.
+    feature_names_in_ : ndarray of str
+        Likewise.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from soft_students import DecisionTreeStudentRegressor, DistilledRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> teacher = RandomForestRegressor(n_estimators=20, random_state=0)
+    >>> student = DecisionTreeStudentRegressor(max_depth=4, random_state=0)
+    >>> distilled = DistilledRegressor(student, teacher, cross_fit=3, random_state=0).fit(X, y)
+    >>> bool(distilled.score(X, y) > 0.4)
+    True
+    """
+
+    _task = "regression"
+    _answer = "predict"
+
+    def _checked(self, y: ArrayLike) -> np.ndarray:
+        values: np.ndarray = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+        if values.ndim == 2 and values.shape[1] == 1:
+            return column_or_1d(values, warn=True)
+        return values
+
+    def _folds(self) -> KFold:
+        return KFold(self.cross_fit, shuffle=True, random_state=self.random_state)
+
+
+def _last_step(estimator: Any) -> tuple[str, Any]:
+    """Return how parameters of the last step of a pipeline begin, and the step."""
+    prefix = ""
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    return prefix, estimator
+
+
+def _is_fitted(estimator: Any) -> bool:
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True

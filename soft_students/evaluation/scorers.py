@@ -1,0 +1,227 @@
+"""Fidelity to the teacher as scorers, for scikit-learn's searches and cross-validation."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.metrics import mean_squared_error, r2_score
+
+from soft_students.evaluation.fidelity import (
+    agreement,
+    align_classes,
+    kl_to_teacher,
+    soft_cross_entropy,
+)
+from soft_students.evaluation.summary import ask_probabilities
+from soft_students.teachers import Teacher, as_teacher
+
+
+class TeacherScorer:
+    """A scorer: how closely a fitted student follows its teacher on the rows of `X`.
+
+    Called as scikit-learn calls scorers; made by `get_scorer`. Greater is better.
+
+    Parameters
+    ----------
+    name : str
+        One of `get_scorer_names`.
+    teacher : object, default=None
+        Anything that `soft_students.as_teacher` takes and that can be asked about any rows. None
+        takes the `teacher_` of the estimator that is scored.
+    """
+
+    def __init__(self, name: str, teacher: Any = None) -> None:
+        self.name = name
+        self.teacher = teacher
+
+    def __call__(self, estimator: BaseEstimator, X: Any, y: ArrayLike | None = None) -> float:
+        """Return the score of an estimator on some rows.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted.
+        X : array-like of shape (n_samples, n_features)
+            Rows as the teacher knows them.
+        y : ignored
+            The teacher's word is what counts.
+
+        Returns
+        -------
+        float
+        """
+        return _SCORES[self.name](estimator, X, self._teacher(estimator))
+
+    def __repr__(self) -> str:
+        about = "" if self.teacher is None else f", teacher={self.teacher!r:.60}"
+        return f"get_scorer({self.name!r}{about})"
+
+    def _teacher(self, estimator: BaseEstimator) -> Teacher:
+        teacher = self.teacher
+        if teacher is None:
+            teacher = getattr(estimator, "teacher_", None)
+        if teacher is None:
+            raise ValueError(
+                f"The scorer {self.name!r} needs a teacher, and {type(estimator).__name__} keeps "
+                f"none. Pass it: get_scorer({self.name!r}, teacher=teacher); or put the student "
+                "into a DistilledClassifier or DistilledRegressor, which keep theirs."
+            )
+        task = "regression" if self.name in _OF_VALUES else "classification"
+        if not isinstance(teacher, Teacher):
+            teacher = as_teacher(teacher, task=task)
+        if teacher.task != task:
+            of = "values" if task == "regression" else "classes"
+            raise ValueError(
+                f"The scorer {self.name!r} needs a teacher of {of}. Got {teacher!r} instead."
+            )
+        return teacher
+
+
+def get_scorer(name: str, teacher: Any = None) -> TeacherScorer:
+    """Return a scorer by name, for ``scoring=`` of scikit-learn's searches.
+
+    =====================================  =======================================================
+    ``agreement``                          fraction of rows on which both choose the same class
+    ``neg_soft_cross_entropy``             minus `soft_cross_entropy`
+    ``neg_kl_to_teacher``                  minus `kl_to_teacher`
+    ``r2_to_teacher``                      R², the teacher's values in the place of the true ones
+    ``neg_mean_squared_error_to_teacher``  minus the mean squared difference of values
+    =====================================  =======================================================
+
+    Searches look for the greatest score, so that losses are negated and called ``neg_``, as
+    scikit-learn's are. The plain name of a loss finds the same scorer.
+
+    Parameters
+    ----------
+    name : str
+    teacher : object, default=None
+        Who is asked about the rows that are scored. None takes the `teacher_` that a
+        `DistilledClassifier` or `DistilledRegressor` keeps; of its `cross_fit` that is a teacher
+        fitted on the training rows alone.
+
+    Returns
+    -------
+    TeacherScorer
+
+    Raises
+    ------
+    ValueError
+        If there is no scorer of that name.
+
+    See Also
+    --------
+    get_scorers : Several at once.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from soft_students import DecisionTreeStudentClassifier, DistilledClassifier
+    >>> from soft_students.evaluation import get_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
+    >>> student = DecisionTreeStudentClassifier(random_state=0)
+    >>> search = GridSearchCV(
+    ...     DistilledClassifier(student, teacher),
+    ...     {"student__max_depth": [1, 4]},
+    ...     scoring=get_scorer("neg_kl_to_teacher"),
+    ... )
+    >>> search.fit(X, y).best_params_
+    {'student__max_depth': 4}
+    """
+    if name in _SCORES:
+        return TeacherScorer(name, teacher)
+    if f"neg_{name}" in _SCORES:
+        return TeacherScorer(f"neg_{name}", teacher)
+    near = difflib.get_close_matches(str(name), _SCORES, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(
+        f"There is no scorer {name!r}. Available: {', '.join(get_scorer_names())}.{hint}"
+    )
+
+
+def get_scorers(*names: str, teacher: Any = None) -> dict[str, TeacherScorer]:
+    """Return several scorers, for multi-metric searches and `cross_validate`.
+
+    Parameters
+    ----------
+    *names : str
+        As for `get_scorer`.
+    teacher : object, default=None
+        As for `get_scorer`.
+
+    Returns
+    -------
+    dict of str to TeacherScorer
+        By full name. Scikit-learn's own join them: ``{**get_scorers("agreement"), "accuracy":
+        "accuracy"}``.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import get_scorers
+    >>> list(get_scorers("agreement", "kl_to_teacher"))
+    ['agreement', 'neg_kl_to_teacher']
+    """
+    scorers = (get_scorer(name, teacher) for name in names)
+    return {scorer.name: scorer for scorer in scorers}
+
+
+def get_scorer_names() -> list[str]:
+    """Return the names that `get_scorer` takes.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import get_scorer_names
+    >>> get_scorer_names()[:2]
+    ['agreement', 'neg_kl_to_teacher']
+    """
+    return sorted(_SCORES)
+
+
+def _agreement(student: BaseEstimator, X: Any, teacher: Teacher) -> float:
+    proba, classes = ask_probabilities(teacher, X, student.classes_)
+    return agreement(student.predict(X), classes[proba.argmax(axis=1)])
+
+
+def _neg_soft_cross_entropy(student: BaseEstimator, X: Any, teacher: Teacher) -> float:
+    return -soft_cross_entropy(*_probabilities(student, X, teacher))
+
+
+def _neg_kl_to_teacher(student: BaseEstimator, X: Any, teacher: Teacher) -> float:
+    return -kl_to_teacher(*_probabilities(student, X, teacher))
+
+
+def _r2_to_teacher(student: BaseEstimator, X: Any, teacher: Teacher) -> float:
+    return float(r2_score(teacher.predict(X), student.predict(X)))
+
+
+def _neg_mean_squared_error(student: BaseEstimator, X: Any, teacher: Teacher) -> float:
+    return -float(mean_squared_error(teacher.predict(X), student.predict(X)))
+
+
+def _probabilities(
+    student: BaseEstimator, X: Any, teacher: Teacher
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return those of student and teacher, columns in the same order."""
+    proba, classes = ask_probabilities(teacher, X, student.classes_)
+    labels = np.union1d(student.classes_, classes)
+    return (
+        align_classes(student.predict_proba(X), student.classes_, labels),
+        align_classes(proba, classes, labels),
+    )
+
+
+_SCORES: dict[str, Callable[[BaseEstimator, Any, Teacher], float]] = {
+    "agreement": _agreement,
+    "neg_soft_cross_entropy": _neg_soft_cross_entropy,
+    "neg_kl_to_teacher": _neg_kl_to_teacher,
+    "r2_to_teacher": _r2_to_teacher,
+    "neg_mean_squared_error_to_teacher": _neg_mean_squared_error,
+}
+_OF_VALUES = {"r2_to_teacher", "neg_mean_squared_error_to_teacher"}
