@@ -9,9 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 
-# `np.array(labels).dtype.kind` of the categories that bundles keep: numbers, or text.
-_KINDS = {"b": "booleans", "i": "integers", "u": "integers", "f": "numbers", "U": "text"}
-
 
 @dataclass(frozen=True)
 class Columns:
@@ -49,7 +46,7 @@ class Columns:
         ------
         ValueError
             If a column is neither of numbers nor of the dtype ``category``, its categories are
-            neither numbers nor text, or two columns have one name.
+            neither text nor integers, or two columns have one name.
         """
         twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
         if twice:
@@ -57,8 +54,16 @@ class Columns:
                 f"{student} got several columns of the name {', '.join(map(repr, twice))}. Each "
                 "column needs a name of its own; rename them, or pass X.to_numpy()."
             )
+        # Most columns are of numpy's numbers, and there may be many.
+        special = {
+            i: frame.iloc[:, i]
+            for i, dtype in enumerate(frame.dtypes)
+            if not (isinstance(dtype, np.dtype) and dtype.kind in "biuf")
+        }
         unfit = {
-            str(name): str(column.dtype) for name, column in frame.items() if not _is_fit(column)
+            str(column.name): str(column.dtype)
+            for column in special.values()
+            if not _is_fit(column)
         }
         if unfit:
             what = ", ".join(f"{name!r} of dtype {dtype}" for name, dtype in unfit.items())
@@ -67,12 +72,13 @@ class Columns:
                 f"Convert them, with X.astype({dict.fromkeys(unfit, 'category')}) say, or encode "
                 "them in a Pipeline, with OneHotEncoder or OrdinalEncoder."
             )
-        categories = [
-            _labels(name, column.cat.categories) if _is_category(column) else None
-            for name, column in frame.items()
-        ]
-        ordered = [_is_category(column) and column.cat.ordered for _, column in frame.items()]
-        return cls(list(frame.columns), categories, [bool(order) for order in ordered])
+        categories: list[np.ndarray | None] = [None] * frame.shape[1]
+        ordered = [False] * frame.shape[1]
+        for i, column in special.items():
+            if _is_category(column):
+                categories[i] = _labels(column.name, column.cat.categories)
+                ordered[i] = bool(column.cat.ordered)
+        return cls(list(frame.columns), categories, ordered)
 
     @property
     def is_categorical(self) -> np.ndarray:
@@ -116,10 +122,11 @@ class Columns:
                 continue
             values = column if _is_category(column) else column.astype("category")
             given = values.cat.categories
-            if len(known) and len(given) and not _same_kind(known, np.array(given.tolist())):
+            text = _are_text(np.array(given.tolist()))
+            if len(known) and len(given) and text != _are_text(known):
                 raise ValueError(
-                    f"The column {name!r} held categories that are {_kind(known)}, such as "
-                    f"{known[0]!r}; here it holds {given.tolist()[0]!r}. Convert it."
+                    f"The column {name!r} held categories such as {known.tolist()[0]!r}; here it "
+                    f"holds {given.tolist()[0]!r}. Convert it."
                 )
             position = pd.Index(known, dtype=object).get_indexer(given.astype(object))
             found = np.append(position, -1)[values.cat.codes]  # -1 is missing, in both
@@ -157,7 +164,7 @@ class Columns:
                     f"are {len(known)}, numbered from 0. A transfer set must leave the columns "
                     "that `categorical` names at values that occur."
                 )
-            labels = pd.Index(known.tolist())
+            labels = pd.Index(known.tolist() if known.dtype == object else known)
             frame[self.names[i]] = pd.Categorical.from_codes(
                 codes.astype(np.intp), categories=labels, ordered=self.ordered[i]
             )
@@ -194,7 +201,7 @@ class Columns:
             raise ValueError(f"categories and ordered must be of {len(names)} columns")
         for known, order in zip(categories, ordered, strict=True):
             if type(order) is not bool or not (known is None or _are_labels(known)):
-                raise ValueError("categories must be arrays of different numbers or strings")
+                raise ValueError("categories must be arrays of different integers or strings")
         return cls(names, categories, ordered)
 
 
@@ -225,26 +232,24 @@ def _is_fit(column: Any) -> bool:
 
 def _labels(name: Hashable, categories: Any) -> np.ndarray:
     values = categories.tolist()
-    kind = np.array(values).dtype.kind if values else "U"
-    text = kind == "U" and all(type(value) is str for value in values)
-    if kind not in _KINDS or (kind == "U" and not text):
-        raise ValueError(
-            f"The categories of the column {name!r} must be all text or all numbers, such as "
-            f"{values[0]!r:.60} is not. Rename them: X[{name!r}].cat.rename_categories(str)."
-        )
-    # As objects: the longest of many strings would set the width of all.
-    return np.array(values, dtype=object) if text else np.array(values)
+    if not values:  # every value is missing
+        return np.array([], dtype=np.int64)
+    if all(type(value) is str for value in values):
+        # As objects: the longest of many strings would set the width of all.
+        return np.array(values, dtype=object)
+    if all(type(value) is int for value in values):
+        return np.array(values)
+    raise ValueError(
+        f"The categories of the column {name!r} must be text, or integers; {values[0]!r:.60} is "
+        f"among them. Rename them, X[{name!r}].cat.rename_categories(str) say."
+    )
 
 
 def _are_labels(known: Any) -> bool:
-    if not (isinstance(known, np.ndarray) and known.ndim == 1 and known.dtype.kind in "biufUO"):
+    if not (isinstance(known, np.ndarray) and known.ndim == 1 and known.dtype.kind in "iuUO"):
         return False
     return len(set(known.tolist())) == len(known)
 
 
-def _kind(labels: np.ndarray) -> str:
-    return "text" if labels.dtype == object else _KINDS[labels.dtype.kind]
-
-
-def _same_kind(known: np.ndarray, given: np.ndarray) -> bool:
-    return (_kind(known) == "text") == (given.dtype.kind == "U")
+def _are_text(labels: np.ndarray) -> bool:
+    return labels.dtype.kind in "UO"

@@ -210,6 +210,8 @@ def test_students_without_categories_say_how_to_encode(classifier, table, labels
         (pd.date_range("2020-01-01", periods=300), "'colour' of dtype datetime64"),
         (pd.cut(np.arange(300), 4), "rename_categories"),
         (pd.Categorical([1, "a"] * 150), "rename_categories"),
+        (pd.Categorical([1.0, np.nan, 2.0] * 100), "must be text, or integers; 1.0 is among them"),
+        (pd.Categorical([True, False] * 150), "rename_categories"),
     ],
 )
 def test_columns_of_other_kinds_are_refused(table, labels, column, message):
@@ -221,7 +223,7 @@ def test_columns_of_other_kinds_are_refused(table, labels, column, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.assign(colour=1), "'colour' held categories that are text"),
+        (lambda t: t.assign(colour=1), "'colour' held categories such as 'red'; here it holds 1"),
         (lambda t: t.assign(size=t["colour"]), "'size' held numbers"),
         (lambda t: t[["colour", "size", "count", "grade"]], "same order"),
         (lambda t: t.drop(columns="size"), "missing:\n- size"),
@@ -241,3 +243,22 @@ def test_fitting_again_forgets_categories(table, labels):
     fitted.fit(table[["count"]].to_numpy(), labels)
     assert fitted.is_categorical_ is None
     assert fitted.predict(table[["count"]].to_numpy()).shape == (300,)
+
+
+def test_a_column_without_any_value(table, labels):
+    table["colour"] = pd.Categorical([None] * len(table))
+    fitted = student().fit(table, labels)
+    again = loads(dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(table), fitted.predict_proba(table))
+    coloured = table.assign(colour=pd.Categorical(["red"] * len(table)))
+    np.testing.assert_array_equal(fitted.predict_proba(coloured), fitted.predict_proba(table))
+
+
+def test_names_need_not_be_text(table, labels):
+    expected = student().fit(table, labels).predict_proba(table)
+    table.columns = range(4)
+    fitted = student().fit(table, labels)
+    np.testing.assert_array_equal(fitted.predict_proba(table), expected)
+    np.testing.assert_array_equal(loads(dumps(fitted)).predict_proba(table), expected)
+    with pytest.raises(ValueError, match="3 features"):
+        fitted.predict(table[[0, 1, 2]])
