@@ -153,5 +153,6 @@ class TeacherOutputs:
             self._kept_bytes += size if name else 0
             self._kept[name] = torch.empty(self._n_rows, *value.shape[1:], dtype=value.dtype)
             self._known[name] = torch.zeros(self._n_rows, dtype=torch.bool)
-        self._kept[name][rows] = value.detach().cpu()
+        # under mixed precision what is kept may be of another precision than what comes
+        self._kept[name][rows] = value.detach().to("cpu", self._kept[name].dtype)
         self._known[name][rows] = True
