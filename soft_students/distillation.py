@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 
 from soft_students.datasets import Dataset, check_complete, load_rows
 from soft_students.evaluation import evaluate_student, evaluate_teacher
-from soft_students.teachers import EstimatorTeacher, Teacher, as_teacher
+from soft_students.teachers import EnsembleTeacher, EstimatorTeacher, Teacher, as_teacher
 
 
 @dataclass
@@ -262,6 +262,8 @@ def _frame(rows: np.ndarray, columns: list[str]) -> Any:
 def _columns_of(model: BaseEstimator | Teacher) -> list[str] | None:
     """Return the names of the columns that a model was trained on, if it knows them."""
     names: Any = None
+    if isinstance(model, EnsembleTeacher):
+        return _common_columns(model)
     if isinstance(model, EstimatorTeacher):
         names = getattr(model.estimator, "feature_names_in_", None)
     elif not isinstance(model, Teacher):
@@ -269,6 +271,18 @@ def _columns_of(model: BaseEstimator | Teacher) -> list[str] | None:
     elif model.record is not None:
         names = model.record.data.get("feature_names")
     return None if names is None else [str(name) for name in names]
+
+
+def _common_columns(ensemble: EnsembleTeacher) -> list[str] | None:
+    """Return the columns of the members that know theirs; they must be the same."""
+    known = [columns for columns in map(_columns_of, ensemble.members) if columns is not None]
+    for columns in known[1:]:
+        if columns != known[0]:
+            raise ValueError(
+                "The teachers of an ensemble must have learnt from the same columns, in the same "
+                f"order. Got {known[0][:10]} and {columns[:10]}."
+            )
+    return known[0] if known else None
 
 
 def _accuracy_by_prediction(student: BaseEstimator, data: Dataset) -> dict[str, float] | None:

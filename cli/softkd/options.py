@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,10 @@ if TYPE_CHECKING:  # these import torch, which takes seconds and which predictin
 
 
 class Setting(click.ParamType):
-    """``name=value``, the value read as JSON or a Python literal, else as text."""
+    """``name=value``, the value read as JSON or a Python literal, else as text.
+
+    Names may have dots in them: ``rkd.angle_weight=50``.
+    """
 
     name = "name=value"
 
@@ -39,7 +42,7 @@ class Setting(click.ParamType):
         if isinstance(value, tuple):
             return value
         name, equals, text = value.partition("=")
-        if not equals or not name.isidentifier():
+        if not equals or not all(part.isidentifier() for part in name.split(".")):
             self.fail(f"{value!r} is not of the form name=value.", param, ctx)
         for read in (json.loads, ast.literal_eval):
             try:
@@ -47,6 +50,25 @@ class Setting(click.ParamType):
             except (ValueError, SyntaxError):
                 continue
         return name, text
+
+
+class NumberOrAuto(click.ParamType):
+    """A number of another type, or the word ``auto``."""
+
+    name = "number|auto"
+
+    def __init__(self, number: click.ParamType) -> None:
+        self.number = number
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float | str:
+        """Return the number, or ``"auto"``."""
+        if value == "auto":
+            return value
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'auto'.", param, ctx)
+        return self.number.convert(value, param, ctx)
 
 
 class Shape(click.ParamType):
@@ -83,6 +105,9 @@ def _configured(
     known = sorted(cls().get_params(deep=False))
     parameters = {name: value for name, value in presets.items() if name in known}
     for name, value in chosen:
+        if "." in name and "method_params" in known:
+            parameters["method_params"] = {**(parameters.get("method_params") or {}), name: value}
+            continue
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -107,6 +132,17 @@ def make_transfer(
     cls = TRANSFERS[name]
     made: Transfer = _configured(cls, {"image_shape": image_shape}, chosen)
     return made
+
+
+def check_method_parameters(student: BaseEstimator) -> None:
+    """Refuse, as bad usage, methods of a neural student that do not exist or lack a parameter."""
+    from soft_students.methods import make_method
+
+    parameters = student.get_params(deep=False)
+    try:
+        make_method(parameters["method"], parameters["method_params"])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -254,7 +290,7 @@ def read_data(
 
 
 def read_teacher_and_data(
-    path: str,
+    paths: Sequence[str],
     arch: str | None,
     input_shape: tuple[int, ...] | None,
     trust: bool,
@@ -262,32 +298,50 @@ def read_teacher_and_data(
     data_dir: str | None,
     target: str | None,
 ) -> tuple[Teacher, Dataset]:
-    """Load both; what the file of one does not say, the other tells."""
-    from soft_students.teachers import load_teacher
+    """Load both; what the file of one does not say, the other tells.
+
+    Several teachers become an ensemble.
+    """
+    from soft_students.teachers import EnsembleTeacher, load_teacher
 
     if arch is not None:
         # A console script does not look in the current folder, where the user's module lies.
         sys.path.append(os.getcwd())
     dataset = None if data is None else read_data(data, data_dir, target)
-    teacher = load_teacher(
-        path,
-        arch=arch,
-        input_shape=input_shape,
-        trust=trust,
-        task=None if dataset is None else dataset.task,
-    )
+    teachers = [
+        load_teacher(
+            path,
+            arch=arch,
+            input_shape=input_shape,
+            trust=trust,
+            task=None if dataset is None else dataset.task,
+        )
+        for path in paths
+    ]
     if dataset is None:
-        known = None if teacher.record is None else teacher.record.data
-        dataset = read_data(None, data_dir, target, known)
-    if (
-        teacher.task == "classification"
-        and teacher.classes_ is None
-        and dataset.task == teacher.task
-    ):
-        outputs = teacher.logits(dataset.X_train[:1]).shape[1]
-        if dataset.classes is not None and outputs == len(dataset.classes):
-            teacher.classes_ = dataset.classes
-    return teacher, dataset
+        dataset = read_data(None, data_dir, target, data_of(*teachers))
+    for teacher in teachers:
+        if (
+            teacher.task == "classification"
+            and teacher.classes_ is None
+            and dataset.task == teacher.task
+        ):
+            outputs = teacher.logits(dataset.X_train[:1]).shape[1]
+            if dataset.classes is not None and outputs == len(dataset.classes):
+                teacher.classes_ = dataset.classes
+    return teachers[0] if len(teachers) == 1 else EnsembleTeacher(teachers), dataset
+
+
+def data_of(*teachers: Teacher) -> dict[str, Any]:
+    """Return what the first teacher that remembers its data says of them."""
+    from soft_students.teachers import EnsembleTeacher
+
+    for teacher in teachers:
+        if isinstance(teacher, EnsembleTeacher):
+            return data_of(*teacher.members)
+        if teacher.record is not None:
+            return teacher.record.data
+    return {}
 
 
 def describe_data(
@@ -329,6 +383,15 @@ def plain_parameters(student: BaseEstimator) -> dict[str, Any]:
         name: value if isinstance(value, (int, float, str, type(None))) else repr(value)
         for name, value in student.get_params(deep=False).items()
     }
+
+
+def chosen_settings(student: BaseEstimator) -> dict[str, float]:
+    """Return what a fitted student has chosen for its parameters that are ``"auto"``."""
+    chosen = {}
+    for name in ("temperature", "hard_weight"):
+        if student.get_params(deep=False).get(name) == "auto":
+            chosen[name] = vars(student)[f"{name}_"]
+    return chosen
 
 
 def print_table(table: Table) -> None:

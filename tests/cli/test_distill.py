@@ -9,16 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from torch import nn
 
-from soft_students import load
+from soft_students import as_teacher, load
 from soft_students.datasets import load_dataset
 from soft_students.persistence import dumps, trained_on
+from soft_students.teachers import load_teacher
 
 MEASURES = {"accuracy", "agreement", "kl_to_teacher", "bytes", "latency_us"}
 KEYS = MEASURES | {
     "accuracy_by_prediction",
+    "chosen",
     "teacher",
     "labels",
     "student",
@@ -382,3 +385,77 @@ def test_unlabelled_arrays_that_do_not_fit_are_refused(softkd, distil_table, fol
     result = softkd("distill", "--teacher", teacher, "--unlabeled", "named.csv")
     assert result.exit_code == 1
     assert ".npz" in result.stderr
+
+
+def test_temperature_and_hard_weight_may_be_chosen(done, teacher, fast, tmp_path):
+    out = tmp_path / "s"
+    arguments = ("distill", "--teacher", teacher, *fast, "--no-baseline", "--out", out)
+    both = ("--temperature", "auto", "--hard-weight", "auto")
+    said = json.loads(done(*arguments, *both, "--json").stdout)
+    student = load(out)
+    assert student.temperature == student.hard_weight == "auto"
+    assert said["chosen"] == {
+        "temperature": student.temperature_,
+        "hard_weight": student.hard_weight_,
+    }
+    assert said["parameters"]["temperature"] == "auto"
+    one = ("--temperature", "auto", "--hard-weight", "0.3", "--force")
+    printed = done(*arguments, *one).stdout
+    assert "Chosen on held-out training rows: temperature" in printed
+    assert "hard weight" not in printed
+    assert load(out).hard_weight_ == 0.3
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--temperature", "warm", "'warm' is neither a number nor 'auto'"),
+        ("--hard-weight", "automatic", "'automatic' is neither a number nor 'auto'"),
+        ("--hard-weight", "2", "not in the range 0<=x<=1"),
+        ("--temperature", "0", "temperature"),
+    ],
+)
+def test_other_temperatures_and_hard_weights_are_bad_usage(softkd, teacher, option, value, message):
+    result = softkd("distill", "--teacher", teacher, option, value)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_several_teachers_are_an_ensemble(
+    done, teacher, table_teacher, table, iris, fast, tmp_path
+):
+    other, out = tmp_path / "forest.joblib", tmp_path / "s"
+    forest = RandomForestClassifier(10, random_state=0).fit(iris.iloc[:, :4], iris.species)
+    joblib.dump(forest, other)
+    arguments = ("--teacher", table_teacher, "--teacher", other, "--trust")
+    result = done(
+        "distill", *arguments, "--student", "tree", "--no-baseline", "--out", out, "--json"
+    )
+    said = json.loads(result.stdout)
+    assert said["teacher"]["accuracy"] > 0.8
+    assert f"Data: {table}, on which the model was trained" in result.stderr
+    data = trained_on(out)
+    assert data["target"] == "species"
+    dataset = load_dataset(str(table), target="species")
+    ensemble = as_teacher([load_teacher(table_teacher), forest])
+    frame = pd.DataFrame(dataset.X_test, columns=dataset.feature_names)
+    agreement = np.mean(load(out).predict(frame) == ensemble.predict(frame))
+    assert said["agreement"] == agreement
+    measured = json.loads(done("evaluate", "--model", out, *arguments, "--json").stdout)
+    assert measured["agreement"] == agreement
+    assert measured["teacher"]["accuracy"] == said["teacher"]["accuracy"]
+    copy = tmp_path / "copy.pt"
+    shutil.copy(teacher, copy)
+    printed = done(
+        "distill", "--teacher", teacher, "--teacher", copy, *fast, "--out", tmp_path / "d"
+    ).stdout
+    assert "teacher: 2 x mlp" in printed
+
+
+def test_teachers_of_other_data_are_no_ensemble(softkd, teacher, table_teacher, tmp_path):
+    result = softkd(
+        "distill", "--teacher", teacher, "--teacher", table_teacher, "--out", tmp_path / "s"
+    )
+    assert result.exit_code == 1
+    assert "ensemble must" in result.stderr
+    assert result.stderr.strip().count("\n") <= 1

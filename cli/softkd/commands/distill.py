@@ -15,8 +15,12 @@ from soft_students.persistence import save
 from soft_students.students import available, get_student
 from soft_students.transfer import TRANSFERS, ImageDistortion
 from softkd.options import (
+    NumberOrAuto,
     Setting,
+    check_method_parameters,
     check_output,
+    chosen_settings,
+    data_of,
     data_options,
     describe_data,
     make_student,
@@ -41,7 +45,12 @@ _TITLES = {
 
 @click.command()
 @click.option(
-    "--teacher", "teacher_path", required=True, type=click.Path(), help="The teacher file."
+    "--teacher",
+    "teacher_paths",
+    required=True,
+    multiple=True,
+    type=click.Path(),
+    help="The teacher file; several are an ensemble, which teaches the mean of their logits.",
 )
 @click.option(
     "--student", type=click.Choice(list(available())), default="soft_tree", show_default=True
@@ -53,15 +62,31 @@ _TITLES = {
     help="The student file [default: STUDENT-DATA.student].",
 )
 @click.option("--depth", type=click.IntRange(1, 16), help="Of a tree: levels of gates.")
-@click.option("--temperature", type=float, help="Of the soft targets; above 0.")
 @click.option(
-    "--hard-weight", type=click.FloatRange(0, 1), help="Of the true labels beside the soft targets."
+    "--temperature",
+    type=NumberOrAuto(click.FLOAT),
+    metavar="FLOAT|auto",
+    help="Of the soft targets; above 0. auto: chosen on held-out training rows.",
+)
+@click.option(
+    "--hard-weight",
+    type=NumberOrAuto(click.FloatRange(0, 1)),
+    metavar="FLOAT|auto",
+    help="Of the true labels beside the soft targets, from 0 to 1. auto: likewise.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training rows.")
 @click.option(
     "--prediction",
     type=click.Choice(["expectation", "greatest_path", "greedy"]),
     help="How a soft tree is read.",
+)
+@click.option(
+    "--module", help="The network of a neural student: small_cnn, resnet20, wrn_16_2, mlp, ..."
+)
+@click.option(
+    "--method",
+    help="How a neural student learns: one of 'softkd methods', or several with commas between "
+    "them. Their parameters: --set rkd.angle_weight=50.",
 )
 @click.option(
     "--transfer",
@@ -102,17 +127,19 @@ _TITLES = {
 @threads_option
 @output_options
 def distill(
-    teacher_path: str,
+    teacher_paths: tuple[str, ...],
     student: str,
     data: str | None,
     data_dir: str | None,
     target: str | None,
     out: Path | None,
     depth: int | None,
-    temperature: float | None,
-    hard_weight: float | None,
+    temperature: float | str | None,
+    hard_weight: float | str | None,
     epochs: int | None,
     prediction: str | None,
+    module: str | None,
+    method: str | None,
     transfer: str,
     transfer_settings: tuple[tuple[str, Any], ...],
     unlabeled: str | None,
@@ -135,17 +162,18 @@ def distill(
     of the student; the same keys under "teacher", "labels" (the same student trained on labels
     alone) and "labels_transfer" (on labels, with the rows of the transfer set too, if it is image
     or noise: others need a teacher); "accuracy_by_prediction" of a soft tree; "student",
-    "parameters", "seconds", "threads", "seed", "unlabeled", "data", "out" and "versions". What is
-    unknown is null. Of values, the first three keys are r2, r2_to_teacher and mse_to_teacher.
+    "parameters", "chosen" (of temperature and hard_weight, those that are auto), "seconds",
+    "threads", "seed", "unlabeled", "data", "out" and "versions". What is unknown is null. Of
+    values, the first three keys are r2, r2_to_teacher and mse_to_teacher.
     """
     if out is not None:
-        check_output(out, force, inputs=[teacher_path])
+        check_output(out, force, inputs=teacher_paths)
     teacher, dataset = read_teacher_and_data(
-        teacher_path, arch, input_shape, trust, data, data_dir, target
+        teacher_paths, arch, input_shape, trust, data, data_dir, target
     )
     if out is None:
         name = f"{student}-{Path(dataset.name).stem}.student"
-        out = check_output(Path(name), force, inputs=[teacher_path])
+        out = check_output(Path(name), force, inputs=teacher_paths)
     entry = get_student(student)
     student_class = entry.regressor if teacher.task == "regression" else entry.classifier
     if student_class is None:
@@ -171,6 +199,8 @@ def distill(
         "hard_weight": hard_weight,
         "epochs": epochs,
         "prediction": prediction,
+        "module": module,
+        "method": method,
     }
     chosen = [(name, value) for name, value in options.items() if value is not None]
     if transfer in TRANSFERS:
@@ -182,10 +212,12 @@ def distill(
         [*chosen, *settings],
     )
 
+    if hasattr(learner, "method"):
+        check_method_parameters(learner)
     if data is not None:
         described = describe_data(dataset, data, data_dir, target)
     else:  # then the teacher's file has said what they are
-        described = {} if teacher.record is None else teacher.record.data
+        described = data_of(teacher)
 
     more = None if unlabeled is None else load_unlabeled(unlabeled, teacher, dataset)
 
@@ -215,6 +247,7 @@ def distill(
                 "data": dataset.name,
                 "out": str(out),
                 "parameters": plain_parameters(result.student),
+                "chosen": chosen_settings(result.student),
                 "seconds": seconds,
                 "threads": threads,
                 "seed": seed,
@@ -233,6 +266,10 @@ def distill(
             },
         )
     )
+    settled = chosen_settings(result.student)
+    if settled:
+        each = (f"{name.replace('_', ' ')} {value:g}" for name, value in settled.items())
+        click.echo(f"Chosen on held-out training rows: {', '.join(each)}")
     if by_prediction:
         each = (f"{name.replace('_', ' ')} {value:.2%}" for name, value in by_prediction.items())
         click.echo(f"Accuracy of the student by {', '.join(each)}")

@@ -21,14 +21,20 @@ from softkd.options import (
 
 @click.command()
 @click.option("--model", required=True, type=click.Path(), help="The student file.")
-@click.option("--teacher", "teacher_path", type=click.Path(), help="Compare with this teacher.")
+@click.option(
+    "--teacher",
+    "teacher_paths",
+    multiple=True,
+    type=click.Path(),
+    help="Compare with this teacher; several are an ensemble.",
+)
 @data_options
 @teacher_options
 @threads_option
 @json_option
 def evaluate(
     model: str,
-    teacher_path: str | None,
+    teacher_paths: tuple[str, ...],
     data: str | None,
     data_dir: str | None,
     target: str | None,
@@ -48,12 +54,12 @@ def evaluate(
     null. Of values, the first three are r2, r2_to_teacher and mse_to_teacher.
     """
     student = load(model, trust=trust)
-    if teacher_path is None:
+    if not teacher_paths:
         known = None if data is not None or trust else trained_on(model)
         teacher, dataset = None, read_data(data, data_dir, target, known)
     else:
         teacher, dataset = read_teacher_and_data(
-            teacher_path, arch, input_shape, trust, data, data_dir, target
+            teacher_paths, arch, input_shape, trust, data, data_dir, target
         )
     rows = compare({"student": student}, teacher, dataset)
     measured = rows.pop("student")

@@ -1,11 +1,19 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
+from xgboost import XGBClassifier, XGBRegressor
 
+from soft_students import DecisionTreeStudentClassifier, as_teacher
 from soft_students.teachers import (
     ArrayTeacher,
     EnsembleTeacher,
+    EstimatorTeacher,
     FunctionTeacher,
     InputRangeWarning,
     TorchTeacher,
@@ -169,3 +177,66 @@ def test_other_misuse_is_refused():
         EnsembleTeacher([fixed(A)], average="median")
     with pytest.raises(TypeError, match=r"Got Linear instead; as_teacher\(\[...\]\)"):
         EnsembleTeacher([nn.Linear(2, 2)])
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+def test_any_mix_of_models(n_classes, average):
+    """A module that does not know its classes, boosted trees, a forest and a pipeline."""
+    X, y = make_classification(
+        120, 5, n_informative=4, n_redundant=0, n_classes=n_classes, random_state=0
+    )
+    names = np.array(["lion", "ant", "bee"])[y]
+    order = np.unique(names)
+    codes = np.searchsorted(order, names)
+    module = nn.Linear(5, 1 if n_classes == 2 else 3).double()  # one logit, of the second class
+    boosted = XGBClassifier(n_estimators=5, n_jobs=1).fit(X, codes)
+    forest = RandomForestClassifier(5, random_state=0).fit(X, names)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, names)
+    models = [module, EstimatorTeacher(boosted, classes=order), forest, pipeline]
+    teacher = as_teacher(models, average=average, weights=[1, 2, 3, 4])
+    assert teacher.classes_.tolist() == order.tolist()
+
+    raw = module(torch.tensor(X)).detach().numpy()
+    logits = np.hstack([np.zeros_like(raw), raw]) if n_classes == 2 else raw
+    said = [softmax(logits)] + [m.predict_proba(X) for m in (boosted, forest, pipeline)]
+    weights = np.array([0.1, 0.2, 0.3, 0.4])
+    if average == "probabilities":
+        expected = np.tensordot(weights, np.array(said), 1)
+    else:
+        logs = [np.log(np.maximum(p, np.finfo(float).tiny)) for p in said]
+        expected = softmax(np.tensordot(weights, np.array(logs), 1))
+    np.testing.assert_allclose(teacher.predict_proba(X), expected, atol=1e-6)
+
+    student = DecisionTreeStudentClassifier(max_depth=4, random_state=0).fit(X, models[1:])
+    assert student.classes_.tolist() == order.tolist()
+    np.testing.assert_array_equal(
+        DecisionTreeStudentClassifier(max_depth=4, random_state=0)
+        .fit(X, teacher)
+        .predict_proba(X)
+        .shape,
+        (120, n_classes),
+    )
+
+
+def test_counted_classes_beside_named_ones_are_refused():
+    """XGBoost counts its classes: which is which is for the user to say."""
+    X, y = make_classification(60, 5, random_state=0)
+    boosted = XGBClassifier(n_estimators=2, n_jobs=1).fit(X, y)
+    named = LogisticRegression().fit(X, np.array(["no", "yes"])[y])
+    with pytest.raises(ValueError, match=r"same classes. Got \[0, 1\] and \['no', 'yes'\]"):
+        as_teacher([boosted, named])
+    both = as_teacher([EstimatorTeacher(boosted, classes=["yes", "no"]), named])
+    turned = 0.5 * (boosted.predict(X, output_margin=True) - named.decision_function(X))
+    np.testing.assert_allclose(np.diff(both.logits(X))[:, 0], turned, atol=1e-5)
+
+
+def test_a_mix_of_regressors():
+    X, y = make_classification(60, 5, random_state=0)
+    module = nn.Linear(5, 1).double()
+    linear = LinearRegression().fit(X, 2.0 * y)
+    boosted = XGBRegressor(n_estimators=3, n_jobs=1).fit(X, y)
+    teacher = as_teacher([module, linear, boosted], task="regression")
+    raw = module(torch.tensor(X)).detach().numpy()[:, 0]
+    expected = (raw + linear.predict(X) + boosted.predict(X)) / 3
+    np.testing.assert_allclose(teacher.predict(X), expected, atol=1e-6)
