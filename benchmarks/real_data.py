@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn import datasets
-from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -69,18 +69,9 @@ class Split:
     image_shape: tuple[int, int] | None
 
 
-def split(table: Table, seed: int, n_train: int | None = None) -> Split:
-    """Draw training and test rows at random, other ones for each seed."""
-    rows, X_test, y, y_test = train_test_split(
-        table.X, table.y, test_size=table.n_test, random_state=seed, stratify=table.y
-    )
-    n_train = table.n_train if n_train is None else n_train
-    rest = rows[:0]
-    if n_train < len(rows):
-        rows, rest, y, _ = train_test_split(
-            rows, y, train_size=n_train, random_state=seed, stratify=y
-        )
-    encode = make_column_transformer(
+def make_encoder(table: Table) -> ColumnTransformer:
+    """Return what turns columns into numbers; fit it to training rows."""
+    return make_column_transformer(
         (
             "passthrough" if table.image_shape else StandardScaler(),
             make_column_selector(dtype_include="number"),
@@ -93,6 +84,20 @@ def split(table: Table, seed: int, n_train: int | None = None) -> Split:
             make_column_selector(dtype_include="category"),
         ),
     )
+
+
+def split(table: Table, seed: int, n_train: int | None = None) -> Split:
+    """Draw training and test rows at random, other ones for each seed."""
+    rows, X_test, y, y_test = train_test_split(
+        table.X, table.y, test_size=table.n_test, random_state=seed, stratify=table.y
+    )
+    n_train = table.n_train if n_train is None else n_train
+    rest = rows[:0]
+    if n_train < len(rows):
+        rows, rest, y, _ = train_test_split(
+            rows, y, train_size=n_train, random_state=seed, stratify=y
+        )
+    encode = make_encoder(table)
     X = encode.fit_transform(rows).astype(np.float32)
     rest = encode.transform(rest[:20_000]) if len(rest) else np.empty((0, X.shape[1]))
     return Split(
@@ -124,7 +129,7 @@ def _diamonds() -> Table:
 
         rows = data("diamonds")
     y = pd.Categorical(rows.pop("cut"), ["Fair", "Good", "Very Good", "Premium", "Ideal"]).codes
-    return Table(_categorical(rows), y.astype(int), 10_000, 10_000)
+    return Table(_categorical(rows), y.astype(int), 5_000, 10_000)
 
 
 def _flights() -> Table:
@@ -152,7 +157,7 @@ def _flights() -> Table:
             "dest": rows["dest"],
         }
     )
-    return Table(_categorical(X), y, 20_000, 20_000)
+    return Table(_categorical(X), y, 5_000, 10_000)
 
 
 def _minutes(clock: pd.Series) -> pd.Series:
@@ -171,10 +176,10 @@ def _images(name: str, data_dir: str | None) -> Table:
     X = np.concatenate([data.X_train, data.X_test]).reshape(-1, 14, 2, 14, 2)
     X = X.mean(axis=(2, 4)).reshape(len(X), 196)
     y = np.concatenate([data.y_train, data.y_test]).astype(int)
-    return Table(pd.DataFrame(X), y, 6_000, 10_000, (14, 14))
+    return Table(pd.DataFrame(X), y, 2_000, 5_000, (14, 14))
 
 
-NAMES = ("breast_cancer", "wine", "digits", "diamonds", "flights", "fashion_mnist", "mnist")
+NAMES = ("wine", "breast_cancer", "digits", "flights", "diamonds", "fashion_mnist", "mnist")
 
 
 def load(name: str, data_dir: str | None = None) -> Table:
