@@ -52,7 +52,7 @@ def correlations(
         return gram(features)
     if kernel == "mmd":
         means = features.flatten(1).mean(1)
-        return (means[:, None] - means).abs()
+        return (means.unsqueeze(1) - means).abs()
     raise ValueError(f"The kernel of cc must be one of {KERNELS}. Got {kernel!r}.")
 
 

@@ -54,7 +54,7 @@ def cosines(features: Tensor) -> Tensor:
     products = gram(features)
     squares = products.diagonal()
     inverse = torch.where(squares > 0, squares, torch.inf).rsqrt()
-    return products * inverse[:, None] * inverse
+    return products * inverse.unsqueeze(1) * inverse
 
 
 def unit(vectors: Tensor, dim: int = 1) -> Tensor:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.gram import unit
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.methods.resizing import to_common_size
 
 KERNELS = ("poly", "linear", "gaussian")
 
@@ -58,14 +58,7 @@ def nst_loss(student: Tensor, teacher: Tensor, kernel: str = "poly", offset: flo
     >>> float(nst_loss(maps, 2 * maps))
     0.0
     """
-    teacher = teacher.detach()
-    if student.shape[2:] != teacher.shape[2:]:
-        size = (
-            min(student.shape[2], teacher.shape[2]),
-            min(student.shape[3], teacher.shape[3]),
-        )
-        student = F.adaptive_avg_pool2d(student, size)
-        teacher = F.adaptive_avg_pool2d(teacher, size)
+    student, teacher = to_common_size(student, teacher.detach())
     ours, theirs = unit(student.flatten(2), dim=2), unit(teacher.flatten(2), dim=2)
     if kernel == "linear":
         return _linear(ours, theirs)

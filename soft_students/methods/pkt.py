@@ -53,17 +53,18 @@ def pkt_loss(student: Tensor, teacher: Tensor, variant: str = "reference") -> Te
     among_others = variant == "paper"
     wanted = _neighbours(teacher.detach(), among_others)
     ours = _neighbours(student, among_others)
-    terms = wanted * ((wanted + _LEAST) / (ours + _LEAST)).log()
+    terms = wanted * ((wanted + _LEAST).log() - (ours + _LEAST).log())
     return terms.sum() / len(student) if among_others else terms.mean()
 
 
 def _neighbours(features: Tensor, among_others: bool) -> Tensor:
-    kernel = (cosines(features) + 1) / 2
+    kernel = cosines(features) + 1  # twice K, which its sum makes up for
     if among_others:
         others = ~torch.eye(len(kernel), dtype=torch.bool, device=kernel.device)
         kernel = kernel * others
-    # opposite rows have a kernel of zero: of two, or of one alone, nothing else remains
-    return kernel / kernel.sum(1, keepdim=True).clamp_min(_LEAST)
+        # a row without others, or with opposite ones alone, has no neighbours
+        return kernel / kernel.sum(1, keepdim=True).clamp_min(_LEAST)
+    return kernel / kernel.sum(1, keepdim=True)
 
 
 class PKT(LossMethod):
