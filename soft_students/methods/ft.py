@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -142,8 +143,10 @@ class FT(LossMethod):
 
     Parameters
     ----------
-    weight : float, default=500.0
-        β, that of the authors' code; 200 elsewhere.
+    weight : float, default=None
+        β. None takes :math:`500 \sqrt{D / 2048}` for factors of D entries: the 500 of the authors'
+        code, whose factors are 32x8x8, and as much on smaller ones, where entries of a vector of
+        unit length, and with them the loss, are larger.
     rate : float, default=0.5
         k, the channels of a factor as a share of the teacher's.
     paraphraser_epochs : int, default=None
@@ -172,7 +175,7 @@ class FT(LossMethod):
     needs = frozenset({"teacher", "network", "data", "images"})
     looks_at = "spatial"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "weight": [Interval(Real, 0, None, closed="left")],
+        "weight": [Interval(Real, 0, None, closed="left"), None],
         "rate": [Interval(Real, 0, None, closed="neither")],
         "paraphraser_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "variant": [StrOptions({"paper", "reference"})],
@@ -181,7 +184,7 @@ class FT(LossMethod):
     def __init__(
         self,
         *,
-        weight: float = 500.0,
+        weight: float | None = None,
         rate: float = 0.5,
         paraphraser_epochs: int | None = None,
         variant: str = "paper",
@@ -237,5 +240,14 @@ class FT(LossMethod):
         assert step.teacher is not None
         assert isinstance(adapter, nn.ModuleList)
         trios = zip(adapter, step.student.features, step.teacher.features, strict=True)
-        losses = [ft_loss(*factors(student, teacher)) for factors, student, teacher in trios]
-        return {"ft": self.weight * torch.stack(losses).sum()}
+        losses = []
+        for factors, student, teacher in trios:
+            ours, theirs = factors(student, teacher)
+            losses.append(self._beta(ours, theirs) * ft_loss(ours, theirs))
+        return {"ft": torch.stack(losses).sum()}
+
+    def _beta(self, ours: Tensor, theirs: Tensor) -> float:
+        if self.weight is not None:
+            return self.weight
+        height, width = map(min, ours.shape[2:], theirs.shape[2:])
+        return 500.0 * math.sqrt(ours.shape[1] * height * width / 2048)

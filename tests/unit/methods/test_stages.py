@@ -148,6 +148,18 @@ def test_paraphraser_variants(variant):
     torch.testing.assert_close(found, wanted)
 
 
+@pytest.mark.parametrize(("rate", "entries"), [(0.5, 3 * 16), (1.0, 6 * 16)])
+def test_factor_transfer_weighs_as_the_authors_do_whatever_the_size(rate, entries):
+    given = lesson()
+    with given.teacher.frozen():
+        method = FT(rate=rate)
+        _, factors = stage_by_stage(given, method)
+        step = method.look(given, given.student)(next(iter(given.batches())))
+        (found,) = method.terms(step, factors).values()
+        (one,) = FT(rate=rate, weight=1.0).terms(step, factors).values()
+    torch.testing.assert_close(found, 500 * (entries / 2048) ** 0.5 * one)
+
+
 def test_fitnet_takes_the_middle_layer_and_soft_targets_fall():
     given = lesson(epochs=4)
     assert FitNet().layers(given, given.student) == (["5"], ["5"])
