@@ -96,11 +96,12 @@ class GenericStudentClassifier(_GenericStudent, LogitStudentClassifier):
         A regressor, or a classifier whose `fit` takes `sample_weight` and which has
         `predict_proba`; cloned, never fitted itself. None is :class:`sklearn.linear_model.Ridge`.
         A regressor of several outputs learns all logits together, any other is cloned for each.
-    temperature : float, default=1.0
+    temperature : float or "auto", default=1.0
         T of the soft targets; `predict_proba` undoes it. A regression on logits scales with it, so
         that it matters little there. Ignored on labels alone.
-    hard_weight : float, default=0.0
-        Weight of the true labels beside the teacher, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     transfer : Transfer or None, default=None
         Makes further rows, which the teacher labels.
     transfer_copies : int, default=4
@@ -117,7 +118,7 @@ class GenericStudentClassifier(_GenericStudent, LogitStudentClassifier):
     bias_ : ndarray of shape (n_classes,)
         Of regressors: logits at `temperature_` are ``scale_ * outputs + bias_``.
     classes_ : ndarray of shape (n_classes,)
-    temperature_ : float
+    temperature_, hard_weight_ : float
     n_features_in_ : int
 
     Examples
@@ -142,8 +143,8 @@ class GenericStudentClassifier(_GenericStudent, LogitStudentClassifier):
         self,
         estimator: BaseEstimator | None = None,
         *,
-        temperature: float = 1.0,
-        hard_weight: float = 0.0,
+        temperature: float | str = 1.0,
+        hard_weight: float | str = 0.0,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,
@@ -194,8 +195,9 @@ class GenericStudentRegressor(_GenericStudent, ClassicalStudentRegressor):
     estimator : estimator or None, default=None
         A regressor; cloned, never fitted itself. None is :class:`sklearn.linear_model.Ridge`. One
         of several outputs learns all of them together, any other is cloned for each.
-    hard_weight : float, default=0.0
-        Weight of the true values beside the teacher's, in [0, 1].
+    hard_weight : float or "auto", default=0.0
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        rows: see :mod:`soft_students.students.tuning`.
     transfer, transfer_copies, random_state
         As in :class:`GenericStudentClassifier`.
 
@@ -215,7 +217,7 @@ class GenericStudentRegressor(_GenericStudent, ClassicalStudentRegressor):
         self,
         estimator: BaseEstimator | None = None,
         *,
-        hard_weight: float = 0.0,
+        hard_weight: float | str = 0.0,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,

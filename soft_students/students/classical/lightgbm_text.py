@@ -37,6 +37,8 @@ _LINES = {
     "internal_weight": (False, 1),
     "internal_count": (True, 1),
 }
+#: The lines that follow in a tree with splits by category: sets of codes, as bits of 32 each.
+_SETS = ("cat_boundaries", "cat_threshold")
 _STATISTICS = ("leaf_weight", "leaf_count", "internal_value", "internal_weight", "internal_count")
 
 
@@ -134,9 +136,9 @@ def check_text(text: str, n_features: int, n_trees: int, objective: str) -> None
                 f"LightGBM's model text must say {key}={value:.80}, not {header[key]:.80}"
             )
     infos = header["feature_infos"].split(" ")
-    interval = re.compile(r"none|\[[-+0-9.e]+:[-+0-9.e]+\]")
-    if len(infos) != n_features or not all(interval.fullmatch(info) for info in infos):
-        raise ValueError("the feature_infos of LightGBM's model text must be one interval a column")
+    values = re.compile(r"none|\[[-+0-9.e]+:[-+0-9.e]+\]|-?[0-9]{1,9}(:-?[0-9]{1,9})*")
+    if len(infos) != n_features or not all(values.fullmatch(info) for info in infos):
+        raise ValueError("the feature_infos of LightGBM's model text must be the values by column")
     if len(blocks) % n_trees:
         raise ValueError(f"LightGBM's model text must hold rounds of {n_trees} trees")
     for i, block in enumerate(blocks):
@@ -145,19 +147,20 @@ def check_text(text: str, n_features: int, n_trees: int, objective: str) -> None
 
 def _check_tree(block: str, number: int, n_features: int) -> None:
     lines = dict(line.partition("=")[::2] for line in block.split("\n") if line)
-    known = ["Tree", "num_leaves", "num_cat", *_LINES, "is_linear", "shrinkage"]
+    sets = () if lines.get("num_cat") == "0" else _SETS
+    known = ["Tree", "num_leaves", "num_cat", *_LINES, *sets, "is_linear", "shrinkage"]
     count = lines.get("num_leaves", "")
     if (
         list(lines) != known
         or block.count("\n") != len(known) + 2
         or not re.fullmatch(r"[1-9][0-9]{0,5}", count)
         or int(count) > _MAX_LEAVES
-        or (lines["Tree"], lines["num_cat"], lines["is_linear"]) != (str(number), "0", "0")
+        or (lines["Tree"], lines["is_linear"]) != (str(number), "0")
         or not re.fullmatch(r"[0-9.e+-]+", lines["shrinkage"])
     ):
-        raise ValueError(f"tree {number} of LightGBM's model text is not of numeric splits alone")
+        raise ValueError(f"tree {number} of LightGBM's model text is not one of plain splits")
     n_leaves = int(count)
-    values = {}
+    values: dict[str, np.ndarray] = {}
     for name, (whole, fewer) in _LINES.items():
         line = lines[name]
         if not (_INTEGERS if whole else _NUMBERS).fullmatch(line):
@@ -171,8 +174,11 @@ def _check_tree(block: str, number: int, n_features: int) -> None:
     feature, decision = values["split_feature"], values["decision_type"]
     if not ((feature >= 0) & (feature < n_features)).all():
         raise ValueError(f"tree {number} asks for features beyond the {n_features} there are")
-    if not np.isin(decision, (0, 2, 4, 6, 8, 10)).all():  # bit 0: categories
-        raise ValueError(f"tree {number} holds a kind of split that is not numeric")
+    by_category = (decision & 1).astype(bool)
+    # Bit 1: missing values go left; bits 2 and 3: which values are missing.
+    if not ((decision >= 0) & (decision < 12)).all():
+        raise ValueError(f"tree {number} holds an unknown kind of split")
+    _check_sets(lines, values["threshold"][by_category], number)
     children = np.concatenate([values["left_child"], values["right_child"]])
     parents = np.tile(np.arange(n_leaves - 1), 2)
     inner = children >= 0
@@ -182,3 +188,21 @@ def _check_tree(block: str, number: int, n_features: int) -> None:
         or (n_leaves > 1 and not np.array_equal(np.sort(~children[~inner]), np.arange(n_leaves)))
     ):
         raise ValueError(f"the children of tree {number}'s nodes do not make a tree")
+
+
+def _check_sets(lines: dict[str, str], places: np.ndarray, number: int) -> None:
+    """Refuse sets of categories that reach beyond themselves, and splits by sets not there."""
+    if lines["num_cat"] != str(len(places)) or not np.isin(places, np.arange(len(places))).all():
+        raise ValueError(f"the splits of tree {number} by category do not match num_cat")
+    if not len(places):
+        return
+    bounds, words = lines["cat_boundaries"], lines["cat_threshold"]
+    if not re.fullmatch(r"[0-9]{1,9}( [0-9]{1,9})*", bounds):
+        raise ValueError(f"cat_boundaries of tree {number} must hold whole numbers")
+    if not re.fullmatch(r"[0-9]{1,10}( [0-9]{1,10})*", words):
+        raise ValueError(f"cat_threshold of tree {number} must hold whole numbers")
+    ends, bits = np.array(bounds.split(), np.int64), np.array(words.split(), np.int64)
+    if len(ends) != len(places) + 1 or ends[0] != 0 or (np.diff(ends) < 1).any():
+        raise ValueError(f"cat_boundaries of tree {number} must bound {len(places)} sets")
+    if ends[-1] != len(bits) or (bits >= 2**32).any():
+        raise ValueError(f"cat_threshold of tree {number} must hold {ends[-1]} words of 32 bits")

@@ -66,6 +66,29 @@ class _LightGBMStudent(ClassicalStudent):
     """What both share: LightGBM's parameters, and the models as text."""
 
     _takes_missing = True
+    _takes_categories = True
+
+    def _dataset(
+        self,
+        X: np.ndarray,
+        *,
+        label: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
+        init_score: np.ndarray | None = None,
+        reference: Any = None,
+    ) -> Any:
+        coded = (
+            [] if self.is_categorical_ is None else np.flatnonzero(self.is_categorical_).tolist()
+        )
+        return _lightgbm().Dataset(
+            X,
+            label=label,
+            weight=weight,
+            init_score=init_score,
+            reference=reference,
+            categorical_feature=coded,
+            params=self._params(),
+        )
 
     def _params(self) -> dict[str, Any]:
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -252,8 +275,8 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         params = self._params() | {"objective": objective, "metric": "none"}
         if n_classes > 2:
             params["num_class"] = n_classes
-        data = lightgbm.Dataset(X, init_score=_repeated(start, len(X)), params=self._params())
-        held_out = lightgbm.Dataset(X_val, init_score=_repeated(start, len(X_val)), reference=data)
+        data = self._dataset(X, init_score=_repeated(start, len(X)))
+        held_out = self._dataset(X_val, init_score=_repeated(start, len(X_val)), reference=data)
 
         def soft_log_loss(scores: np.ndarray, _: Any) -> tuple[str, float, bool]:
             return "soft_log_loss", objective.loss(scores, targets_val, weights_val), False
@@ -423,8 +446,8 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         params = self._params() | {"objective": "regression"}
         boosters = []
         for values, held, mean in zip(targets.T, targets_val.T, means, strict=True):
-            data = lightgbm.Dataset(X, values, weight=weights, params=params)
-            held_out = lightgbm.Dataset(X_val, held, weight=weights_val, reference=data)
+            data = self._dataset(X, label=values, weight=weights)
+            held_out = self._dataset(X_val, label=held, weight=weights_val, reference=data)
             booster = self._boost(params, data, held_out)
             text = (
                 constant_text(np.array([mean]), X.shape[1], "regression")

@@ -2,6 +2,7 @@ import re
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from lightgbm import Booster, LGBMClassifier, LGBMRegressor
 
@@ -93,6 +94,84 @@ def test_values_may_be_missing(wine):
     np.testing.assert_array_equal(loads(dumps(fitted)).predict_proba(X), fitted.predict_proba(X))
 
 
+@pytest.fixture
+def table(rng):
+    n = 400
+    levels = [f"level {i}" for i in range(40)]
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(size=n),
+            "level": pd.Categorical(rng.choice(levels[:39], n), categories=levels),
+            "colour": pd.Categorical(rng.choice(["red", "green", "blue"], n)),
+        }
+    )
+    frame.loc[::9, "level"] = np.nan
+    odd = frame["level"].cat.codes.to_numpy() % 2
+    return frame, np.where(frame["colour"] == "red", 2, odd)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_categories_are_split_as_by_plain_lightgbm(table, n_classes):
+    X, y = table
+    y = y % n_classes
+    settings = {"n_estimators": 15, "min_child_samples": 5, "n_jobs": 1}
+    native = LGBMClassifier(verbosity=-1, **settings).fit(X, y)
+    fitted = student(**settings).fit(X, y)
+    np.testing.assert_allclose(fitted.predict_proba(X), native.predict_proba(X), atol=1e-6)
+    assert re.search("num_cat=[1-9]", fitted.booster_.model_to_string())
+    again = loads(dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    unseen = X.assign(level=pd.Categorical(["elsewhere"] * len(X)))
+    missing = X.assign(level=pd.Categorical([None] * len(X), categories=["elsewhere"]))
+    np.testing.assert_array_equal(fitted.predict_proba(unseen), fitted.predict_proba(missing))
+
+
+def test_values_are_learnt_by_category(table):
+    X, y = table
+    settings = {"n_estimators": 15, "min_child_samples": 5, "n_jobs": 1}
+    native = LGBMRegressor(verbosity=-1, **settings).fit(X, y)
+    fitted = LightGBMStudentRegressor(**settings).fit(X, y * 1.0)
+    np.testing.assert_allclose(fitted.predict(X), native.predict(X), rtol=1e-6)
+    np.testing.assert_array_equal(loads(dumps(fitted)).predict(X), fitted.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "forged"),
+    [
+        (r"num_cat=\d+", "num_cat=1000000"),
+        (r"num_cat=\d+", "num_cat=0"),
+        (r"num_cat=\d+", "num_cat=-1"),
+        (r"decision_type=\d+", "decision_type=8"),
+        (r"decision_type=\d+", "decision_type=16"),
+        (r"threshold=0", "threshold=99999"),
+        (r"threshold=0", "threshold=0.5"),
+        (r"cat_boundaries=0 \d+", "cat_boundaries=0 100000"),
+        (r"cat_boundaries=0 ", "cat_boundaries=1 "),
+        (r"cat_boundaries=0 ", "cat_boundaries="),
+        (r"cat_boundaries=.*\n", ""),
+        (r"cat_threshold=\d+", "cat_threshold=4294967296"),
+        (r"cat_threshold=\d+ ", "cat_threshold="),
+        (r"cat_threshold=\d+", "cat_threshold=-1"),
+    ],
+)
+def test_forged_categories_are_refused_before_lightgbm_reads_them(table, pattern, forged):
+    fitted = student(n_estimators=2, min_child_samples=5).fit(*table)
+    metadata, arrays = fitted._bundle_state()
+    changed, count = re.subn(pattern, forged, arrays["model_0"].tobytes().decode(), count=1)
+    assert count == 1
+    model = {"model_0": np.frombuffer(with_sizes(changed).encode(), dtype=np.uint8)}
+    with pytest.raises(ValueError, match="tree"):
+        LightGBMStudentClassifier()._restore_bundle(dict(metadata), model)
+    LightGBMStudentClassifier()._restore_bundle(dict(metadata), arrays)
+
+
+def with_sizes(text):
+    """Return a model text with the sizes of its trees put right, as a careful forger would."""
+    blocks = re.split(r"(?m)^(?=Tree=)", text)[1:]
+    sizes = " ".join(str(len(block.removesuffix("end of trees\n"))) for block in blocks)
+    return re.sub("tree_sizes=.*", f"tree_sizes={sizes}", text)
+
+
 def test_one_class_is_refused(wine):
     with pytest.raises(ValueError, match="at least two classes"):
         student().fit(wine[0], np.zeros(len(wine[0])))
@@ -114,6 +193,7 @@ def test_without_lightgbm_the_error_names_the_extra(wine, monkeypatch, cls):
         (r"split_feature=\d+", "split_feature=13"),
         (r"split_feature=\d+", "split_feature=-1"),
         (r"decision_type=\d+", "decision_type=1"),
+        (r"decision_type=\d+", "decision_type=-2"),
         (r"num_cat=0", "num_cat=1"),
         (r"num_leaves=\d+", "num_leaves=131072"),
         (r"num_leaves=\d+", "num_leaves=0"),
@@ -140,10 +220,8 @@ def test_forged_text_is_refused_before_lightgbm_reads_it(wine, pattern, forged):
     text = arrays["model_0"].tobytes().decode()
     changed, count = re.subn(pattern, forged, text, count=1)
     assert count == 1
-    if "tree_sizes" not in pattern:  # as a careful forger would
-        blocks = re.split(r"(?m)^(?=Tree=)", changed)[1:]
-        sizes = " ".join(str(len(block.removesuffix("end of trees\n"))) for block in blocks)
-        changed = re.sub("tree_sizes=.*", f"tree_sizes={sizes}", changed)
+    if "tree_sizes" not in pattern:
+        changed = with_sizes(changed)
     model = {"model_0": np.frombuffer(changed.encode(), dtype=np.uint8)}
     with pytest.raises(ValueError, match=r"LightGBM|tree"):
         LightGBMStudentClassifier()._restore_bundle(dict(metadata), model)
