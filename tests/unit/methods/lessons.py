@@ -52,11 +52,11 @@ def lesson(student=(3, 5), teacher=(4, 6), n_classes=4, epochs=4, labels=True, n
     )
 
 
-def taught(given, method, parameters=None, checkpoint=None, **settings):
+def taught(given, method, parameters=None, checkpoint=None, precision="32-true", **settings):
     """Teach, and return the history; the student of the lesson has learnt."""
     torch.manual_seed(3)
     made = make_method(method, parameters)
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     with given.teacher.frozen():
         _, history = teach(
             made, given, OptimizerSettings(**settings), fabric, checkpoint=checkpoint

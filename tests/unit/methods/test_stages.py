@@ -293,6 +293,15 @@ def test_main_stages_without_terms_ask_the_teacher_for_no_features():
     assert asked[0] == ("1:input", "5:input")
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("key", ["ft", "fitnet", "vid", "fsp", "ab"])
+def test_mixed_precision(key):
+    given = lesson(epochs=2, **EQUAL)
+    given.teacher.know(np.zeros((16, 4)))  # in single precision, beside features in half
+    history = taught(given, key, precision="bf16-mixed")
+    assert all(np.isfinite(v) for row in history for v in row.values() if isinstance(v, float))
+
+
 @pytest.mark.parametrize("key", ["ft", "fitnet", "ab", "fsp"])
 def test_an_interrupted_training_goes_on_bit_for_bit(key, tmp_path):
     whole = lesson(epochs=3, **EQUAL)
