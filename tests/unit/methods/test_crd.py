@@ -150,6 +150,8 @@ def test_everything_trains_but_the_teacher():
 
 def test_distorted_rows_keep_their_place():
     class Doubling:
+        keeps_labels = True
+
         def sample(self, X, random_state):
             return 2 * X
 
