@@ -48,8 +48,8 @@ def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
     5.0
     """
     # both cases at once: the distance to the margin on the teacher's side of the boundary
-    signed = torch.where(teacher.detach() > 0, -student, student)
-    return F.relu(signed + margin).square().sum() / len(student)
+    side = 1 - 2 * (teacher > 0).to(student.dtype)
+    return F.relu(student * side + margin).square().sum() / len(student)
 
 
 class AB(LossMethod):

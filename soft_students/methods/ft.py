@@ -33,8 +33,7 @@ def normalized_factor(factor: Tensor, eps: float = 1e-6) -> Tensor:
     """
     flat = factor.flatten(1)
     length = flat.norm(dim=1, keepdim=True)
-    present = length > eps
-    return flat * present / torch.where(present, length, 1.0)
+    return flat / length.masked_fill(length <= eps, math.inf)
 
 
 def ft_loss(student_factor: Tensor, teacher_factor: Tensor) -> Tensor:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import Any, ClassVar
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
@@ -50,9 +50,8 @@ def standardize_logits(logits: Tensor, variant: str = "reference", eps: float = 
     centred = logits - logits.mean(dim=1, keepdim=True)
     divisor = logits.shape[1] - (variant == "reference")
     deviation = centred.norm(dim=1, keepdim=True) / divisor**0.5
-    # an eps in the denominator alone would give constant rows gradients of 1 / eps
-    varies = deviation > eps
-    return centred * varies / torch.where(varies, deviation, 1.0)
+    # an eps added to the denominator would give constant rows gradients of 1 / eps
+    return centred / deviation.masked_fill(deviation <= eps, math.inf)
 
 
 class LogitStandardization(LossMethod):

@@ -42,7 +42,7 @@ def test_ft_of_zero_factors_is_finite_with_gradient_zero():
     student = torch.zeros(2, 3, 4, 4, requires_grad=True)
     loss = ft_loss(student, torch.zeros(2, 3, 4, 4))
     loss.backward()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert torch.equal(student.grad, torch.zeros_like(student))
 
 
