@@ -73,7 +73,8 @@ def view_discrepancy(features: Tensor) -> Tensor:
     n = len(features) // 2
     if n == 0:
         return features.sum() * 0
-    return (features[:n].mean(0) - features[n : 2 * n].mean(0)).square().sum()
+    first, second = features[: 2 * n].unflatten(0, (2, n)).mean(1)
+    return (first - second).square().sum()
 
 
 class TwoViews:
