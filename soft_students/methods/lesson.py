@@ -107,8 +107,9 @@ class Batches:
             if self._augment is None:
                 yield Batch(inputs.to(self._device), labels, rows, index=rows)
             else:
-                distorted = distort(self._augment, inputs, self._generator)
-                yield Batch(distorted.to(self._device), labels, None, index=rows)
+                distorted = distort(self._augment, inputs, self._generator).to(self._device)
+                kept = labels if self._augment.keeps_labels else None
+                yield Batch(distorted, kept, None, index=rows)
 
 
 class NoData:

@@ -259,13 +259,7 @@ def _to_bundle(student: BaseEstimator) -> Bundle:
 
 
 def _from_bundle(bundle: Bundle) -> BaseEstimator:
-    classes = _classes().get(bundle.student, {})
-    if bundle.class_name not in classes:
-        raise BundleError(
-            f"it holds a {bundle.class_name!r:.80} of the student {bundle.student!r:.80}, which "
-            "this version does not have. It may come from a newer soft-students; upgrade to read it"
-        )
-    student = build(classes[bundle.class_name], decode(bundle.params))
+    student = build(_class_of(bundle), decode(bundle.params))
     try:
         student._validate_params()
         student._restore_bundle(decode(bundle.fitted), bundle.arrays)
@@ -279,26 +273,36 @@ def _from_bundle(bundle: Bundle) -> BaseEstimator:
     return student
 
 
-def _classes() -> dict[str, dict[str, Any]]:
-    """Return the classes of each student, by registry name and class name."""
+def _entries() -> Mapping[str, Any]:
     # Here and not above: students need teachers, and teachers are written with atomic_write.
     from soft_students.students.registry import available
 
-    return {
-        name: {cls.__name__: cls for cls in (entry.classifier, entry.regressor) if cls is not None}
-        for name, entry in available().items()
-    }
+    return available()
+
+
+def _class_of(bundle: Bundle) -> Any:
+    """Return the class that a bundle names."""
+    entry = _entries().get(bundle.student)
+    if entry is None or bundle.class_name not in entry.class_names:
+        raise BundleError(
+            f"it holds a {bundle.class_name!r:.80} of the student {bundle.student!r:.80}, which "
+            "this version does not have. It may come from a newer soft-students; upgrade to read it"
+        )
+    classes = [cls for cls in (entry.classifier, entry.regressor) if cls is not None]
+    return classes[entry.class_names.index(bundle.class_name)]
 
 
 def _registered(student: object) -> str:
-    for name, classes in _classes().items():
-        if type(student) in classes.values():
+    # By name first: only the classes of that name are imported.
+    cls = type(student)
+    for name, entry in _entries().items():
+        if cls.__name__ in entry.class_names and cls in (entry.classifier, entry.regressor):
             return name
-    known = ", ".join(cls for classes in _classes().values() for cls in classes)
+    known = ", ".join(name for entry in _entries().values() for name in entry.class_names)
     raise TypeError(
-        f"A bundle keeps one fitted student: {known}. Got {type(student).__name__} instead. If a "
-        "student is inside, save that one; joblib.dump(object, path) keeps any object, and loading "
-        "such a file runs code from it."
+        f"A bundle keeps one fitted student: {known}. Got {cls.__name__} instead. If a student is "
+        "inside, save that one; joblib.dump(object, path) keeps any object, and loading such a "
+        "file runs code from it."
     )
 
 

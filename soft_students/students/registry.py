@@ -29,6 +29,7 @@ from soft_students.students.classical import (
 )
 from soft_students.students.classical.scaling import pixel_settings
 from soft_students.students.entry import StudentEntry
+from soft_students.students.neural.presets import neural_settings
 from soft_students.students.plugins import loaded_entries
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 from soft_students.students.soft_tree.presets import image_settings
@@ -97,6 +98,13 @@ _ENTRIES = [
         KNeighborsStudentRegressor,
         "Nearest neighbours: every prediction is shown by examples; keeps all rows.",
         pixel_settings,
+    ),
+    StudentEntry(
+        "neural",
+        "soft_students.students.neural:NeuralStudentClassifier",
+        None,
+        "A small network taught by any of the methods that 'softkd methods' lists; for images.",
+        neural_settings,
     ),
     StudentEntry(
         "generic",

@@ -59,15 +59,22 @@ class ClassSupervision:
 
     def ask_about(self, X: Any, temperature: float) -> np.ndarray:
         """Return the teacher's soft targets of other rows than those of the labels."""
+        return soften(self.logits_of(X), temperature)
+
+    def logits_of(self, X: Any) -> np.ndarray:
+        """Return the teacher's logits of other rows than those of the labels."""
         from soft_students.teachers import ArrayTeacher
 
-        if self.teacher is None or isinstance(self.teacher, ArrayTeacher):
+        if self.teacher is None:
+            raise ValueError(
+                "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
+            )
+        if isinstance(self.teacher, ArrayTeacher):
             raise ValueError(
                 "Rows without labels need a teacher that can be asked; an array belongs to one X. "
                 "Pass the model that made it."
             )
-        n = _num_samples(X)
-        return soften(check_logits(self.teacher.logits(X), n, len(self.classes)), temperature)
+        return check_logits(self.teacher.logits(X), _num_samples(X), len(self.classes))
 
     def asker(self, temperature: float, hard_weight: float) -> Ask | None:
         """Return a function that gives the soft targets of new rows, made from those of X.

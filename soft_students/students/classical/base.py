@@ -235,10 +235,6 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
             temperature, hard_weight = class_settings(self, _shown(X, rows), lesson, sample_weight)
             unlabeled = None
             if X_unlabeled is not None:
-                if lesson.teacher is None:
-                    raise ValueError(
-                        "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
-                    )
                 more = self._rows(X_unlabeled, reset=False)
                 unlabeled = more, lesson.ask_about(_shown(X_unlabeled, more), temperature)
             ask = lesson.asker(temperature, hard_weight)

@@ -41,8 +41,8 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     module : str, nn.Module or callable, default="mlp"
-        The network: a name of `soft_students.students.neural.MODULES`, a module to start from (a
-        copy of it is trained), or a callable that makes one from (input_shape, n_classes).
+        The network: a name of `soft_students.students.neural.modules.MODULES`, a module to start
+        from (a copy of it is trained), or a callable that makes one from (input_shape, n_classes).
     method : str, Method or sequence of them, default="kd"
         How it learns: keys of `soft_students.methods.available`, also several with commas between
         them, or instances. What needs a teacher is left out where there is none: on labels alone
@@ -76,8 +76,9 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     standardize : bool, default=True
         Subtract the mean and divide by the deviation of the training rows, by channel for images
         and by feature otherwise.
-    augment : Transfer, default=None
-        Distorts the inputs of each batch, for student and teacher alike.
+    transfer : Transfer, default=None
+        Distorts the inputs of each batch anew, for student and teacher alike. If it does not keep
+        labels, the teacher's probabilities take their place.
     teacher_cache : int, default=2**30
         Bytes for the teacher's features of training rows, which are then computed once and not in
         each epoch. Its logits always are, except of distorted inputs.
@@ -141,7 +142,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "input_shape": [tuple, list, None],
         "standardize": ["boolean"],
-        "augment": [Transfer, None],
+        "transfer": [Transfer, None],
         "teacher_cache": [Interval(Integral, 0, None, closed="left")],
         "device": [str],
         "precision": [StrOptions({"32-true", "bf16-mixed", "16-mixed", "64-true"})],
@@ -171,7 +172,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         validation_fraction: float = 0.1,
         input_shape: tuple[int, ...] | None = None,
         standardize: bool = True,
-        augment: Transfer | None = None,
+        transfer: Transfer | None = None,
         teacher_cache: int = 2**30,
         device: str = "cpu",
         precision: str = "32-true",
@@ -197,7 +198,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.input_shape = input_shape
         self.standardize = standardize
-        self.augment = augment
+        self.transfer = transfer
         self.teacher_cache = teacher_cache
         self.device = device
         self.precision = precision
@@ -216,6 +217,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         *,
         labels: ArrayLike | None = None,
         teacher: Any = None,
+        X_unlabeled: ArrayLike | None = None,
     ) -> Self:
         """Train the student.
 
@@ -231,6 +233,8 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             True labels beside the teacher.
         teacher : object, default=None
             The teacher by name; `y` may then hold the true labels.
+        X_unlabeled : array-like of shape (n, n_features), default=None
+            Further rows, which the teacher labels: its choices stand in for their true labels.
 
         Returns
         -------
@@ -254,7 +258,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             if X is None:
                 training = self._without_data(method, y if teacher is None else teacher)
             else:
-                training = self._with_data(method, X, y, labels, teacher)
+                training = self._with_data(method, X, y, labels, teacher, X_unlabeled)
             trained = train(training, self.device, self.precision, self.n_devices)
             self.module_, self.history_ = trained.network, trained.history
             self.input_shape_ = training.input_shape
@@ -299,7 +303,13 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         return torch.cat(parts).double().numpy()
 
     def _with_data(
-        self, method: Combination, X: Any, y: Any, labels: ArrayLike | None, teacher: Any
+        self,
+        method: Combination,
+        X: Any,
+        y: Any,
+        labels: ArrayLike | None,
+        teacher: Any,
+        X_unlabeled: ArrayLike | None,
     ) -> Training:
         rows = validate_data(self, X, dtype=np.float32)
         lesson = class_supervision(
@@ -313,28 +323,34 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = lesson.classes
         method = self._teachable(method, lesson)
         shape = self._shape(rows.shape[1], lesson.teacher)
-        rng = check_random_state(self.random_state)
-        seed = int(rng.randint(np.iinfo(np.int32).max))
-        codes = lesson.labels
-        if codes is None:
-            assert lesson.logits is not None
-            codes = lesson.logits.argmax(axis=1)
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        logits = lesson.logits
+        if lesson.labels is not None:
+            codes = lesson.labels
+        else:
+            assert logits is not None
+            codes = logits.argmax(axis=1)
         kept, held_out = self._split(codes, seed)
-        inputs = torch.from_numpy(np.ascontiguousarray(rows)).view(-1, *shape)
-        true = None if lesson.labels is None else torch.from_numpy(lesson.labels.astype(np.int64))
-        data = TrainingData(inputs[kept], None if true is None else true[kept])
         validation = None
         if len(held_out):
-            judged = torch.from_numpy(codes[held_out].astype(np.int64))
-            validation = TrainingData(inputs[held_out], judged)
+            validation = _data(rows[held_out], codes[held_out], shape)
+        teacher = _rows_of(lesson.teacher, kept)
+        rows, codes, logits = rows[kept], codes[kept], None if logits is None else logits[kept]
+        if X_unlabeled is not None:
+            more = validate_data(self, X_unlabeled, reset=False, dtype=np.float32)
+            shown = X_unlabeled if hasattr(X_unlabeled, "columns") else more
+            said = lesson.logits_of(shown)
+            logits = np.concatenate([logits, said])
+            rows, codes = np.concatenate([rows, more]), np.append(codes, said.argmax(axis=1))
+        has_labels = lesson.labels is not None
         return Training(
             module=self.module,
             method=method,
-            teacher=_rows_of(lesson.teacher, kept),
-            logits=None if lesson.logits is None else lesson.logits[kept],
-            data=data,
+            teacher=teacher,
+            logits=logits,
+            data=_data(rows, codes if has_labels else None, shape),
             validation=validation,
-            preprocess=Standardize.fit(rows[kept], shape) if self.standardize else None,
+            preprocess=Standardize.fit(rows, shape) if self.standardize else None,
             input_shape=shape,
             input_range=(float(rows.min()), float(rows.max())),
             n_classes=len(lesson.classes),
@@ -395,7 +411,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
                 float(self.momentum),
                 self.schedule,
             ),
-            "augment": self.augment,
+            "augment": self.transfer,
             "checkpoint": None if self.checkpoint is None else os.fspath(self.checkpoint),
             "resume": self.resume,
         }
@@ -466,6 +482,11 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             self.feature_names_in_ = names
         self.module_ = restore_network(self.module, shape, len(classes), arrays)
         self.classes_, self.input_shape_, self.n_features_in_ = classes, shape, n_features
+
+
+def _data(rows: np.ndarray, codes: np.ndarray | None, shape: tuple[int, ...]) -> TrainingData:
+    inputs = torch.from_numpy(np.ascontiguousarray(rows)).view(-1, *shape)
+    return TrainingData(inputs, None if codes is None else torch.from_numpy(codes.astype(np.int64)))
 
 
 def _three_sides(shape: Sequence[int]) -> tuple[int, ...]:

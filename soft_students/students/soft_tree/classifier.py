@@ -261,10 +261,6 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             targets = lesson.targets(temperature, hard_weight)
             unlabeled = None
             if X_unlabeled is not None:
-                if lesson.teacher is None:
-                    raise ValueError(
-                        "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
-                    )
                 more, shown = self._unlabeled(X_unlabeled)
                 unlabeled = more, lesson.ask_about(shown, temperature)
             self.classes_ = lesson.classes

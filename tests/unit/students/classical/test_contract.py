@@ -22,8 +22,8 @@ def counts_rows(student):
     return next((COUNT_ROWS[start] for start in COUNT_ROWS if name.startswith(start)), None)
 
 
-def test_every_student_but_the_soft_tree_is_tested_here(settings):
-    assert {*settings, "soft_tree"} == set(available())
+def test_every_classical_student_is_tested_here(settings):
+    assert {*settings, "soft_tree", "neural"} == set(available())
 
 
 def test_a_teacher_its_probabilities_and_its_name_are_the_same(classifier, wine, wine_teacher):

@@ -1,0 +1,28 @@
+"""Settings of neural students that suit images, where the defaults do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from soft_students.transfer import ImageDistortion
+
+
+def neural_settings(image_shape: tuple[int, ...], n_rows: int) -> dict[str, Any]:
+    """Return constructor parameters of a neural student for images.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (height, width) or (channels, height, width).
+    n_rows : int
+        Training rows.
+    """
+    return {
+        "module": "small_cnn",
+        "input_shape": tuple(image_shape),
+        "transfer": ImageDistortion(image_shape=tuple(image_shape)),
+        "batch_size": min(128, max(16, n_rows // 20)),
+        "learning_rate": 0.01,
+        # about as many rows are seen of a small data set as of a large one
+        "epochs": max(15, min(60, round(600_000 / n_rows))),
+    }
