@@ -18,6 +18,7 @@ from soft_students.methods import (
     mutual_loss,
     weight_entropy,
 )
+from soft_students.methods.checkpoints import Checkpoint
 from soft_students.methods.peers import best_peer, keeping_statistics
 from tests.unit.methods.lessons import lesson, network, state, taught
 
@@ -227,3 +228,25 @@ def test_sums_of_terms_are_over_peers():
     torch.testing.assert_close(terms["labels"], wanted)
     mutual = mutual_loss(z[0], z[1][None]) + mutual_loss(z[1], z[0][None])
     torch.testing.assert_close(terms["dml"], mutual)
+
+
+@pytest.mark.parametrize("method", [DML(), DML(update="alternating"), Grafting(n_peers=3)])
+def test_a_training_that_was_stopped_goes_on_bit_for_bit(method, tmp_path):
+    whole = lesson(epochs=3)
+    taught(whole, method)
+    part, path = lesson(epochs=3), tmp_path / "training.pt"
+    kept = Checkpoint(path, "same", resume=False)
+    write = kept.write
+
+    def stop(stage, content, seconds):
+        write(stage, content, seconds)
+        if content["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    kept.write = stop
+    with pytest.raises(KeyboardInterrupt):
+        taught(part, method, checkpoint=kept)
+    again = lesson(epochs=3)
+    taught(again, method, checkpoint=Checkpoint(path, "same", resume=True))
+    for name, value in whole.student.state_dict().items():
+        assert torch.equal(again.student.state_dict()[name], value)

@@ -107,7 +107,7 @@ def test_the_students_own_distortion_makes_the_views():
 
 def test_bad_distortions_and_layers_are_refused():
     given = lesson()
-    with pytest.raises(ValueError, match="still bears its label. Got Mixup"):
+    with pytest.raises(ValueError, match=r"still bears its label\. Got Mixup"):
         DDGSD(distortion=Mixup()).check(given)
     with pytest.raises(ValueError, match="must name one layer"):
         DDGSD(student_layers=["1", "2"]).check(given)
