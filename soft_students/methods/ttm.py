@@ -49,11 +49,14 @@ def ttm_loss(
     >>> float(ttm_loss(0.1 * z, z, gamma=0.1).abs()) < 1e-6
     True
     """
-    log_p = gamma * F.log_softmax(teacher_logits.detach(), dim=1)
-    log_u = log_p.logsumexp(1, keepdim=True)
+    teacher_logits = teacher_logits.detach()
     log_s = F.log_softmax(student_logits, dim=1)
-    divergence = F.kl_div(log_s, log_p - log_u, reduction="none", log_target=True).sum(1)
-    return (log_u.squeeze(1).exp() * divergence).mean() if weighted else divergence.mean()
+    target = (gamma * teacher_logits).softmax(1)
+    divergence = F.kl_div(log_s, target, reduction="none").sum(1)
+    if weighted:
+        log_u = (gamma * teacher_logits).logsumexp(1) - gamma * teacher_logits.logsumexp(1)
+        divergence = log_u.exp() * divergence
+    return divergence.mean()
 
 
 _PAPER = Paper(
