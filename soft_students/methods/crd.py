@@ -211,8 +211,8 @@ class CRD(LossMethod):
         index = step.batch.index
         if index is None:
             raise ValueError(
-                "The method 'crd' remembers every training row, but this batch is of inputs that "
-                "come from none. Leave 'crd' out of a method that makes its own inputs."
+                "The method 'crd' remembers every training row, but the inputs of this batch are "
+                "mixed from several or come from none. Leave 'crd' out, or distort rows one by one."
             )
         student = unit(adapter.student_map(step.student.features[0].flatten(1)))
         teacher = unit(adapter.teacher_map(step.teacher.features[0].flatten(1)))

@@ -34,7 +34,7 @@ class Batch:
     epoch : int
         Of the stage, from 0.
     index : Tensor of int64, shape (n,), or None
-        Which training rows the inputs are, distorted or not; None if they come from none.
+        Which training rows the inputs are, distorted or not; None if they are of no one row.
     """
 
     inputs: Tensor
@@ -108,8 +108,10 @@ class Batches:
                 yield Batch(inputs.to(self._device), labels, rows, index=rows)
             else:
                 distorted = distort(self._augment, inputs, self._generator).to(self._device)
-                kept = labels if self._augment.keeps_labels else None
-                yield Batch(distorted, kept, None, index=rows)
+                if self._augment.keeps_labels:
+                    yield Batch(distorted, labels, None, index=rows)
+                else:  # mixtures, say, are of no one row
+                    yield Batch(distorted, None, None)
 
 
 class NoData:

@@ -148,19 +148,28 @@ def test_everything_trains_but_the_teacher():
     assert history[-1]["crd"] < history[0]["crd"]
 
 
+class Doubling:
+    def __init__(self, keeps_labels):
+        self.keeps_labels = keeps_labels
+
+    def sample(self, X, random_state):
+        return 2 * X
+
+
 def test_distorted_rows_keep_their_place():
-    class Doubling:
-        keeps_labels = True
-
-        def sample(self, X, random_state):
-            return 2 * X
-
     given = lesson()
-    given.augment = Doubling()
+    given.augment = Doubling(keeps_labels=True)
     batch = next(iter(given.batches()))
     assert batch.rows is None
     torch.testing.assert_close(batch.inputs, 2 * given.data.inputs[batch.index])
     assert taught(given, "crd", QUICK)[-1]["crd"] > 0
+
+
+def test_mixed_rows_are_refused():
+    given = lesson()
+    given.augment = Doubling(keeps_labels=False)
+    with pytest.raises(ValueError, match="remembers every training row"):
+        taught(given, "crd", QUICK)
 
 
 def test_inputs_that_come_from_no_row_are_refused():
