@@ -84,7 +84,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         each epoch. Its logits always are, except of distorted inputs.
     device : str, default="cpu"
         Of torch, or "auto".
-    precision : {"32-true", "bf16-mixed", "16-mixed", "64-true"}, default="32-true"
+    precision : {"32-true", "bf16-mixed", "16-mixed"}, default="32-true"
     n_devices : int, default=1
         Processes, each with a device of its own and its part of every batch.
     checkpoint : str or path-like, default=None
@@ -145,7 +145,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         "transfer": [Transfer, None],
         "teacher_cache": [Interval(Integral, 0, None, closed="left")],
         "device": [str],
-        "precision": [StrOptions({"32-true", "bf16-mixed", "16-mixed", "64-true"})],
+        "precision": [StrOptions({"32-true", "bf16-mixed", "16-mixed"})],
         "n_devices": [Interval(Integral, 1, None, closed="left")],
         "checkpoint": [str, os.PathLike, None],
         "resume": ["boolean"],
