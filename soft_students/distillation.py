@@ -14,7 +14,8 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 
 from soft_students.datasets import Dataset, check_complete, load_rows
 from soft_students.evaluation import evaluate_student, evaluate_teacher
-from soft_students.teachers import EnsembleTeacher, EstimatorTeacher, Teacher, as_teacher
+from soft_students.evaluation.columns import columns_of
+from soft_students.teachers import Teacher, as_teacher
 
 
 @dataclass
@@ -132,7 +133,7 @@ def training_columns(teacher: Teacher, data: Dataset) -> list[str] | None:
         Those that the teacher was trained on, if it knows their names; those of the data otherwise.
         None if the data have no names.
     """
-    return data.feature_names and (_columns_of(teacher) or data.feature_names)
+    return data.feature_names and (columns_of(teacher) or data.feature_names)
 
 
 def load_unlabeled(source: str | os.PathLike[str], teacher: Teacher, data: Dataset) -> Any:
@@ -227,7 +228,7 @@ def held_out_rows(model: BaseEstimator | Teacher, data: Dataset) -> Any:
         A DataFrame if both the model and the data have names for the columns: then those of the
         model, in its order. Otherwise the array as it is.
     """
-    columns = _columns_of(model)
+    columns = columns_of(model)
     if columns is None or data.feature_names is None:
         return data.X_test
     return frames(data.select(columns))[1]
@@ -257,32 +258,6 @@ def _frame(rows: np.ndarray, columns: list[str]) -> Any:
     except ImportError:  # an NPZ table needs no pandas, and its columns have no order to lose
         return rows
     return pd.DataFrame(np.asarray(rows), columns=columns)
-
-
-def _columns_of(model: BaseEstimator | Teacher) -> list[str] | None:
-    """Return the names of the columns that a model was trained on, if it knows them."""
-    names: Any = None
-    if isinstance(model, EnsembleTeacher):
-        return _common_columns(model)
-    if isinstance(model, EstimatorTeacher):
-        names = getattr(model.estimator, "feature_names_in_", None)
-    elif not isinstance(model, Teacher):
-        names = getattr(model, "feature_names_in_", None)
-    elif model.record is not None:
-        names = model.record.data.get("feature_names")
-    return None if names is None else [str(name) for name in names]
-
-
-def _common_columns(ensemble: EnsembleTeacher) -> list[str] | None:
-    """Return the columns of the members that know theirs; they must be the same."""
-    known = [columns for columns in map(_columns_of, ensemble.members) if columns is not None]
-    for columns in known[1:]:
-        if columns != known[0]:
-            raise ValueError(
-                "The teachers of an ensemble must have learnt from the same columns, in the same "
-                f"order. Got {known[0][:10]} and {columns[:10]}."
-            )
-    return known[0] if known else None
 
 
 def _accuracy_by_prediction(student: BaseEstimator, data: Dataset) -> dict[str, float] | None:

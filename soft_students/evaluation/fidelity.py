@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import rel_entr
@@ -50,6 +52,57 @@ def agreement(student: ArrayLike, teacher: ArrayLike) -> float:
     return float(np.mean(student.argmax(axis=1) == teacher.argmax(axis=1)))
 
 
+def top_k_agreement(student_proba: ArrayLike, teacher_proba: ArrayLike, k: int = 2) -> float:
+    """Return the fraction of rows on which the teacher's choice is among the student's first k.
+
+    Parameters
+    ----------
+    student_proba : array-like of shape (n_samples, n_classes)
+        Of classes that are equally likely the first column counts as the likelier, as in `argmax`.
+    teacher_proba : array-like of shape (n_samples, n_classes)
+        Columns in the order of the student's.
+    k : int, default=2
+        At least 1, which gives `agreement`. With k = n_classes the result is one.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If k is less than one, the shapes differ, there are no rows, or rows are not probabilities.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import top_k_agreement
+    >>> top_k_agreement([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], [[0, 1, 0], [0, 0, 1]], k=2)
+    0.5
+    """
+    return float(np.mean(top_k_alike(student_proba, teacher_proba, k)))
+
+
+def top_k_alike(student_proba: ArrayLike, teacher_proba: ArrayLike, k: int = 2) -> np.ndarray:
+    """Tell of each row what `top_k_agreement` counts.
+
+    Parameters
+    ----------
+    student_proba, teacher_proba : array-like of shape (n_samples, n_classes)
+    k : int, default=2
+
+    Returns
+    -------
+    ndarray of bool, shape (n_samples,)
+    """
+    if k < 1:
+        raise ValueError(f"The k of a top-k agreement must be at least 1. Got {k!r}.")
+    student, teacher = _check_pair(student_proba, teacher_proba)
+    choice = teacher.argmax(axis=1)
+    first = (-student).argsort(axis=1, kind="stable")[:, :k]
+    return (first == choice[:, None]).any(axis=1)
+
+
 def kl_to_teacher(student_proba: ArrayLike, teacher_proba: ArrayLike) -> float:
     r"""Return the mean over rows of :math:`KL(t \| s) = \sum_k t_k \log (t_k / s_k)`, in nats.
 
@@ -83,10 +136,23 @@ def kl_to_teacher(student_proba: ArrayLike, teacher_proba: ArrayLike) -> float:
     >>> round(kl_to_teacher([[0.5, 0.5]], [[1.0, 0.0]]), 4)  # log 2
     0.6931
     """
-    student, teacher = _check_pair(student_proba, teacher_proba)
-    divergences = rel_entr(teacher, np.maximum(student, _LEAST_PROBABILITY)).sum(axis=1)
     # Rounding, and the least probability, may leave a little less than nothing.
-    return max(0.0, float(divergences.mean()))
+    return max(0.0, float(divergences(student_proba, teacher_proba).mean()))
+
+
+def divergences(student_proba: ArrayLike, teacher_proba: ArrayLike) -> np.ndarray:
+    """Return the divergence of each row, whose mean is `kl_to_teacher`, in nats.
+
+    Parameters
+    ----------
+    student_proba, teacher_proba : array-like of shape (n_samples, n_classes)
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+    """
+    student, teacher = _check_pair(student_proba, teacher_proba)
+    return rel_entr(teacher, np.maximum(student, _LEAST_PROBABILITY)).sum(axis=1)
 
 
 def soft_cross_entropy(student_proba: ArrayLike, teacher_proba: ArrayLike) -> float:
@@ -123,9 +189,144 @@ def soft_cross_entropy(student_proba: ArrayLike, teacher_proba: ArrayLike) -> fl
     >>> round(soft_cross_entropy([[0.5, 0.5]], [[0.9, 0.1]]), 4)  # log 2
     0.6931
     """
+    return float(soft_cross_entropies(student_proba, teacher_proba).mean())
+
+
+def soft_cross_entropies(student_proba: ArrayLike, teacher_proba: ArrayLike) -> np.ndarray:
+    """Return the cross-entropy of each row, whose mean is `soft_cross_entropy`, in nats.
+
+    Parameters
+    ----------
+    student_proba, teacher_proba : array-like of shape (n_samples, n_classes)
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+    """
     student, teacher = _check_pair(student_proba, teacher_proba)
-    logs = np.log(np.maximum(student, _LEAST_PROBABILITY))
-    return float(-(teacher * logs).sum(axis=1).mean())
+    return -(teacher * np.log(np.maximum(student, _LEAST_PROBABILITY))).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class ClassFidelity:
+    """Fidelity on the rows of each class that the teacher chooses.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    count : ndarray of int, shape (n_classes,)
+        Rows for which the teacher chooses the class.
+    agreement : ndarray of shape (n_classes,)
+        Fraction of them for which the student does, too; NaN where there are none.
+    kl_to_teacher : ndarray of shape (n_classes,)
+        Mean divergence of them; NaN where there are none.
+    """
+
+    classes: np.ndarray
+    count: np.ndarray
+    agreement: np.ndarray
+    kl_to_teacher: np.ndarray
+
+
+def fidelity_by_class(
+    student_proba: ArrayLike, teacher_proba: ArrayLike, classes: ArrayLike | None = None
+) -> ClassFidelity:
+    """Return agreement and divergence for each class that the teacher chooses.
+
+    Parameters
+    ----------
+    student_proba, teacher_proba : array-like of shape (n_samples, n_classes)
+        Columns in the same order.
+    classes : array-like of shape (n_classes,), default=None
+        Label of each column. None numbers them.
+
+    Returns
+    -------
+    ClassFidelity
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, there are no rows, or rows are not probabilities.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import fidelity_by_class
+    >>> student, teacher = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]], [[1, 0], [0, 1], [0, 1]]
+    >>> found = fidelity_by_class(student, teacher, classes=["cat", "dog"])
+    >>> found.agreement, found.kl_to_teacher.round(2)
+    (array([1. , 0.5]), array([0.11, 0.98]))
+    """
+    student, teacher = _check_pair(student_proba, teacher_proba)
+    labels = _check_classes(classes, teacher.shape[1])
+    choice = teacher.argmax(axis=1)
+    n_classes = len(labels)
+    count = np.bincount(choice, minlength=n_classes)
+    alike = np.bincount(choice, student.argmax(axis=1) == choice, minlength=n_classes)
+    apart = np.bincount(choice, divergences(student, teacher), minlength=n_classes)
+    rows = np.where(count, count, np.nan)
+    return ClassFidelity(labels, count, alike / rows, np.maximum(apart / rows, 0))
+
+
+@dataclass(frozen=True)
+class Disagreements:
+    """Rows on which student and teacher choose different classes, the largest divergence first.
+
+    Parameters
+    ----------
+    indices : ndarray of int, shape (n_rows,)
+    student, teacher : ndarray of shape (n_rows,)
+        What either chooses.
+    kl_to_teacher : ndarray of shape (n_rows,)
+        In nats, falling.
+    """
+
+    indices: np.ndarray
+    student: np.ndarray
+    teacher: np.ndarray
+    kl_to_teacher: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def disagreements(
+    student_proba: ArrayLike, teacher_proba: ArrayLike, classes: ArrayLike | None = None
+) -> Disagreements:
+    """Return the rows on which student and teacher choose different classes.
+
+    Parameters
+    ----------
+    student_proba, teacher_proba : array-like of shape (n_samples, n_classes)
+        Columns in the same order.
+    classes : array-like of shape (n_classes,), default=None
+        Label of each column. None numbers them.
+
+    Returns
+    -------
+    Disagreements
+        Sorted by their divergence, the largest first; of equal ones the earlier row.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, there are no rows, or rows are not probabilities.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import disagreements
+    >>> student, teacher = [[0.6, 0.4], [0.8, 0.2], [0.9, 0.1]], [[1, 0], [0, 1], [0, 1]]
+    >>> found = disagreements(student, teacher, classes=["cat", "dog"])
+    >>> found.indices.tolist(), found.student.tolist(), found.teacher.tolist()
+    ([2, 1], ['cat', 'cat'], ['dog', 'dog'])
+    """
+    student, teacher = _check_pair(student_proba, teacher_proba)
+    labels = _check_classes(classes, teacher.shape[1])
+    chosen, taught = student.argmax(axis=1), teacher.argmax(axis=1)
+    apart = divergences(student, teacher)
+    rows = np.flatnonzero(chosen != taught)
+    rows = rows[(-apart[rows]).argsort(kind="stable")]
+    return Disagreements(rows, labels[chosen[rows]], labels[taught[rows]], apart[rows])
 
 
 def align_classes(proba: ArrayLike, classes: ArrayLike, to: ArrayLike) -> np.ndarray:
@@ -167,6 +368,16 @@ def align_classes(proba: ArrayLike, classes: ArrayLike, to: ArrayLike) -> np.nda
     aligned = np.zeros((len(proba), len(to)), dtype=proba.dtype)
     aligned[:, [column[label] for label in classes.tolist()]] = proba
     return aligned
+
+
+def _check_classes(classes: ArrayLike | None, n_classes: int) -> np.ndarray:
+    labels = np.arange(n_classes) if classes is None else np.asarray(classes)
+    if labels.shape != (n_classes,):
+        raise ValueError(
+            f"There must be one class for each column of probabilities. Got {labels.size} classes "
+            f"for {n_classes} columns."
+        )
+    return labels
 
 
 def _check_pair(student: ArrayLike, teacher: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.metrics import mean_squared_error, r2_score
 
+from soft_students.evaluation.answers import ask_probabilities
 from soft_students.evaluation.fidelity import (
     agreement,
     align_classes,
     kl_to_teacher,
     soft_cross_entropy,
 )
-from soft_students.evaluation.summary import ask_probabilities
 from soft_students.teachers import Teacher, as_teacher
 
 

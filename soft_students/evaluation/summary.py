@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import accuracy_score, mean_squared_error, r2_score
 
+from soft_students.evaluation.answers import ask_probabilities
 from soft_students.evaluation.cost import bundle_bytes, latency_us, parameter_bytes
 from soft_students.evaluation.fidelity import agreement, align_classes, kl_to_teacher
-from soft_students.teachers import Teacher, as_teacher
+from soft_students.teachers import as_teacher
 
 
 def evaluate_student(
@@ -119,43 +120,6 @@ def _evaluate_regressor(
         "bytes": _bytes(student),
         "latency_us": latency_us(student, X),
     }
-
-
-def ask_probabilities(
-    teacher: Teacher, X: Any, student_classes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the teacher's probabilities and the label of each column.
-
-    Parameters
-    ----------
-    teacher : Teacher
-    X : array-like of shape (n_samples, n_features)
-    student_classes : ndarray of shape (n_student_classes,)
-        They name the columns of a teacher that does not, if their number is the same.
-
-    Returns
-    -------
-    proba : ndarray of shape (n_samples, n_classes)
-    classes : ndarray of shape (n_classes,)
-
-    Raises
-    ------
-    ValueError
-        If the teacher and the student have no class in common.
-    """
-    proba = teacher.predict_proba(X)
-    classes = teacher.classes_
-    if classes is None:
-        # Nobody has named the columns: they are the student's if their number is.
-        n_classes = proba.shape[1]
-        classes = student_classes if len(student_classes) == n_classes else np.arange(n_classes)
-    if not set(classes.tolist()) & set(student_classes.tolist()):
-        raise ValueError(
-            "The student and the teacher have no class in common. Got "
-            f"{student_classes.tolist()!r:.80} and {classes.tolist()!r:.80}. Name the teacher's "
-            "columns: as_teacher(teacher, classes=...)."
-        )
-    return proba, classes
 
 
 def _bytes(student: BaseEstimator) -> int | None:

@@ -30,3 +30,13 @@ def cross_entropy(student, teacher):
         for s, t in zip(student, teacher, strict=True)
     ]
     return math.fsum(rows) / len(rows)
+
+
+def top_k(student, teacher, k):
+    """The teacher's choice has fewer than k columns before it in the student's order."""
+    hits = 0
+    for s, t in zip(student, teacher, strict=True):
+        choice = first_largest(t)
+        before = sum(1 for j, p in enumerate(s) if p > s[choice] or (p == s[choice] and j < choice))
+        hits += before < k
+    return hits / len(student)

@@ -11,7 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from soft_students import SoftDecisionTreeClassifier, as_teacher, save
-from soft_students.evaluation import bundle_bytes, cost, latency_us, parameter_bytes
+from soft_students.evaluation import (
+    bundle_bytes,
+    cost,
+    latency,
+    latency_us,
+    parameter_bytes,
+    throughput,
+)
 
 
 def test_the_size_of_a_student_is_that_of_its_file(tmp_path):
@@ -101,3 +108,30 @@ def test_threads_are_left_as_they_are():
     before = torch.get_num_threads()
     latency_us(Sleeper(0.0), np.zeros((3, 1)))
     assert torch.get_num_threads() == before
+
+
+def test_the_spread_of_the_latency_is_that_of_the_calls(monkeypatch):
+    monkeypatch.setattr(cost, "_MAX_SECONDS", 0.4)
+    found = latency(Sleeper(0.001, 0.004, 0.008), np.zeros((3, 1)))
+    assert 1_000 <= found.low < 4_000 <= found.median < 8_000 <= found.high
+    assert 10 < found.calls < 500
+    assert found.threads == cost.n_threads() >= torch.get_num_threads()
+
+
+def test_the_throughput_is_of_a_thousand_rows(monkeypatch):
+    monkeypatch.setattr(cost, "_MAX_BATCH_SECONDS", 0.2)
+    sleeper = Sleeper(0.02)
+    found = throughput(sleeper, np.arange(30.0)[:, None])
+    assert all(np.array_equal(rows[:, 0], np.arange(1000) % 30) for rows in sleeper.rows)
+    assert 25_000 < found.median <= 50_000
+    assert found.low <= found.median <= found.high <= 50_000
+    assert found.calls == len(sleeper.rows) - 1
+
+
+def test_a_batch_that_takes_too_long_is_asked_twice(monkeypatch):
+    monkeypatch.setattr(cost, "_MAX_BATCH_SECONDS", 0.05)
+    sleeper = Sleeper(0.06)
+    assert throughput(sleeper, np.zeros((2, 1))).calls == 1
+    assert len(sleeper.rows) == 2
+    with pytest.raises(ValueError, match="throughput needs at least one row"):
+        throughput(sleeper, np.empty((0, 1)))

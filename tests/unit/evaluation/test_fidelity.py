@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from soft_students.evaluation import agreement, align_classes, kl_to_teacher, soft_cross_entropy
+from soft_students.evaluation import (
+    agreement,
+    align_classes,
+    disagreements,
+    fidelity_by_class,
+    kl_to_teacher,
+    soft_cross_entropy,
+    top_k_agreement,
+)
 from tests.references import fidelity as reference
 
 DISTANCES = [kl_to_teacher, soft_cross_entropy]
@@ -134,3 +142,62 @@ def test_a_label_without_a_place_is_refused():
 def test_as_many_labels_as_columns_are_needed():
     with pytest.raises(ValueError, match=r"Got 1 classes for an array of shape \(1, 2\)"):
         align_classes([[0.5, 0.5]], ["bird"], to=["bird", "cat"])
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 9])
+def test_top_k_agreement_equals_its_definition(pair, k):
+    expected = reference.top_k(*(p.tolist() for p in pair), k)
+    assert top_k_agreement(*pair, k) == expected
+    if k == 1:
+        assert expected == agreement(*pair) < 1
+    if k >= 5:
+        assert expected == 1
+
+
+def test_of_equal_probabilities_the_first_columns_are_the_top():
+    assert top_k_agreement([[0.25] * 4] * 4, np.eye(4), k=2) == 0.5
+    with pytest.raises(ValueError, match=r"at least 1\. Got 0"):
+        top_k_agreement([[1.0]], [[1.0]], k=0)
+
+
+def test_fidelity_by_class_is_fidelity_of_its_rows(pair):
+    student, teacher = pair
+    teacher = np.column_stack([teacher, np.zeros(40)])  # a class that is never chosen
+    student = np.column_stack([student * 0.9, np.full(40, 0.1)])
+    found = fidelity_by_class(student, teacher, list("abcdef"))
+    for k, name in enumerate("abcdef"):
+        rows = teacher.argmax(axis=1) == k
+        assert (found.classes[k], found.count[k]) == (name, rows.sum())
+        if rows.any():
+            assert found.agreement[k] == pytest.approx(agreement(student[rows], teacher[rows]))
+            assert found.kl_to_teacher[k] == pytest.approx(
+                kl_to_teacher(student[rows], teacher[rows])
+            )
+    assert found.count.tolist()[5] == 0
+    assert np.isnan([found.agreement[5], found.kl_to_teacher[5]]).all()
+    whole = np.nansum(found.agreement * found.count) / 40
+    assert whole == pytest.approx(agreement(student, teacher))
+
+
+def test_disagreements_are_the_rows_of_other_choices_the_furthest_apart_first(pair):
+    student, teacher = (p.tolist() for p in pair)
+    choices = [[reference.first_largest(row) for row in p] for p in (student, teacher)]
+    apart = [reference.kl_row(t, s) for t, s in zip(teacher, student, strict=True)]
+    rows = [i for i in range(40) if choices[0][i] != choices[1][i]]
+    rows.sort(key=lambda i: -apart[i])
+    names = np.array(list("abcde"))
+    found = disagreements(*pair, names)
+    assert len(found) == len(rows) > 3
+    assert found.indices.tolist() == rows
+    assert found.student.tolist() == [names[choices[0][i]] for i in rows]
+    assert found.teacher.tolist() == [names[choices[1][i]] for i in rows]
+    assert found.kl_to_teacher == pytest.approx([apart[i] for i in rows])
+    assert len(disagreements(pair[1], pair[1])) == 0
+
+
+def test_classes_must_be_as_many_as_columns(pair):
+    for function in (fidelity_by_class, disagreements):
+        with pytest.raises(ValueError, match="Got 2 classes for 5 columns"):
+            function(*pair, ["a", "b"])
+        with pytest.raises(ValueError, match="empty"):
+            function(np.empty((0, 2)), np.empty((0, 2)))

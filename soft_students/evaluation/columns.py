@@ -1,0 +1,69 @@
+"""Which columns of a table a model was trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from soft_students.teachers import EnsembleTeacher, EstimatorTeacher, Teacher
+
+
+def columns_of(model: BaseEstimator | Teacher) -> list[str] | None:
+    """Return the names of the columns that a model was trained on, if it knows them.
+
+    Parameters
+    ----------
+    model : estimator or Teacher
+
+    Returns
+    -------
+    list of str or None
+
+    Raises
+    ------
+    ValueError
+        If the members of an ensemble have learnt from different columns.
+    """
+    names: Any = None
+    if isinstance(model, EnsembleTeacher):
+        return _common_columns(model)
+    if isinstance(model, EstimatorTeacher):
+        names = getattr(model.estimator, "feature_names_in_", None)
+    elif not isinstance(model, Teacher):
+        names = getattr(model, "feature_names_in_", None)
+    elif model.record is not None:
+        names = model.record.data.get("feature_names")
+    return None if names is None else [str(name) for name in names]
+
+
+def rows_of(model: BaseEstimator | Teacher, X: Any) -> Any:
+    """Return rows with the columns that a model knows, in its order.
+
+    Parameters
+    ----------
+    model : estimator or Teacher
+    X : array-like or DataFrame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    array-like or DataFrame
+        `X` as it is if it, or the model, has no names for columns, or a column is missing: the
+        model says then what is wrong.
+    """
+    columns = columns_of(model)
+    if columns is None or not hasattr(X, "columns") or not set(columns) <= set(X.columns):
+        return X
+    return X[columns]
+
+
+def _common_columns(ensemble: EnsembleTeacher) -> list[str] | None:
+    """Return the columns of the members that know theirs; they must be the same."""
+    known = [columns for columns in map(columns_of, ensemble.members) if columns is not None]
+    for columns in known[1:]:
+        if columns != known[0]:
+            raise ValueError(
+                "The teachers of an ensemble must have learnt from the same columns, in the same "
+                f"order. Got {known[0][:10]} and {columns[:10]}."
+            )
+    return known[0] if known else None

@@ -1,0 +1,424 @@
+"""What a model consists of and how much it computes a row: counted, not measured.
+
+**Parameters** are the numbers that a prediction reads: weights and biases; of a tree two for each
+split (feature and threshold) and the values of each leaf. What folds into others does not count: a
+soft tree's β, the scaling of columns.
+
+**Operations** are additions, multiplications and comparisons of the algorithm for one row. A
+product of matrices takes two for each weight (multiply and add), as in
+`torch.utils.flop_counter`, which counts those of networks. A split takes one comparison, a tree of
+an ensemble one addition for each output. Functions applied element by element (softmax, sigmoid,
+scaling, activations) do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.ensemble._forest import BaseForest
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.tree import BaseDecisionTree
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from soft_students.evaluation.tree_paths import leaf_depths, reached_leaves, values_per_leaf
+from soft_students.students import (
+    DistilledClassifier,
+    DistilledRegressor,
+    GenericStudentClassifier,
+    GenericStudentRegressor,
+    HistGradientBoostingStudentClassifier,
+    HistGradientBoostingStudentRegressor,
+    KNeighborsStudentClassifier,
+    KNeighborsStudentRegressor,
+    LightGBMStudentClassifier,
+    LightGBMStudentRegressor,
+    LogisticStudentClassifier,
+    RidgeStudentRegressor,
+    SoftDecisionTreeClassifier,
+    SoftDecisionTreeRegressor,
+    SVMStudentClassifier,
+    SVMStudentRegressor,
+    XGBoostStudentClassifier,
+    XGBoostStudentRegressor,
+)
+from soft_students.students.classical.logits import LogitStudentClassifier
+from soft_students.students.classical.trees import TreeStudent
+from soft_students.teachers import EnsembleTeacher, EstimatorTeacher, TorchTeacher
+
+_ROWS = 1000  # that paths through trees are averaged over
+
+_Distilled = DistilledClassifier | DistilledRegressor
+_SoftTree = SoftDecisionTreeClassifier | SoftDecisionTreeRegressor
+_SVM = SVMStudentClassifier | SVMStudentRegressor
+_Neighbors = KNeighborsStudentClassifier | KNeighborsStudentRegressor
+_Generic = GenericStudentClassifier | GenericStudentRegressor
+_Boosted = (
+    XGBoostStudentClassifier
+    | XGBoostStudentRegressor
+    | LightGBMStudentClassifier
+    | LightGBMStudentRegressor
+    | HistGradientBoostingStudentClassifier
+    | HistGradientBoostingStudentRegressor
+)
+
+
+def n_parameters(model: Any) -> int | None:
+    """Return the number of parameters of a fitted student or a teacher.
+
+    Parameters
+    ----------
+    model : estimator or Teacher
+
+    Returns
+    -------
+    int or None
+        None of a model of a kind that `structure` does not know.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from soft_students import LogisticStudentClassifier
+    >>> from soft_students.evaluation import n_parameters
+    >>> n_parameters(LogisticStudentClassifier().fit(*load_iris(return_X_y=True)))
+    15
+    """
+    parts = structure(model)
+    return None if parts is None else parts["parameters"]
+
+
+@singledispatch
+def structure(model: Any) -> dict[str, int] | None:
+    """Return what a fitted student or a teacher consists of.
+
+    Other classes join by ``structure.register``.
+
+    Parameters
+    ----------
+    model : estimator or Teacher
+        A student of this package, a teacher, or one of scikit-learn's linear models, trees, forests
+        and multi-layer perceptrons; also what holds a PyTorch module as `module_`, as skorch's
+        nets do.
+
+    Returns
+    -------
+    dict of str to int, or None
+        With the key ``"parameters"`` and others by kind: ``"trees"``, ``"splits"``, ``"leaves"``,
+        ``"gates"``, ``"support_vectors"``, ``"rows"``. None of another kind of model.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from soft_students import DecisionTreeStudentClassifier
+    >>> from soft_students.evaluation import structure
+    >>> tree = DecisionTreeStudentClassifier(max_leaf_nodes=3).fit(*load_iris(return_X_y=True))
+    >>> structure(tree)
+    {'trees': 1, 'splits': 2, 'leaves': 3, 'parameters': 13}
+    """
+    module = getattr(model, "module_", None)
+    return _module_structure(module) if isinstance(module, nn.Module) else None
+
+
+@singledispatch
+def flops(model: Any, X: Any) -> float | None:
+    """Return how many operations a prediction of one row takes.
+
+    Other classes join by ``flops.register``.
+
+    =====================  =========================================================================
+    linear                 2 n C, of n features and C outputs
+    soft tree              2 n G of its G gates; 2 G for the path probabilities, unless a single
+                           path is followed; and 2 L C of its L leaves for the expectation, or L - 1
+                           comparisons for the greatest path. Greedy descent of depth d takes
+                           d (2 n + 1): the gates it passes alone, as exported trees compute it
+    tree                   the comparisons on the path of a row, the mean over rows
+    forest, boosted trees  the same of all trees, and the sums of their outputs
+    support vectors        2 n S of the kernel of S vectors, and 2 S C
+    nearest neighbours     2 n R of the distances to all R rows, and 2 k C; an index needs fewer
+    network                as torch.utils.flop_counter counts: products of matrices, convolutions
+    =====================  =========================================================================
+
+    Parameters
+    ----------
+    model : estimator or Teacher
+        Of the kinds that `structure` knows.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows whose paths are followed through trees, at most a thousand.
+
+    Returns
+    -------
+    float or None
+        None of another kind of model.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from soft_students import LogisticStudentClassifier
+    >>> from soft_students.evaluation import flops
+    >>> X, y = load_iris(return_X_y=True)
+    >>> flops(LogisticStudentClassifier().fit(X, y), X)
+    24.0
+    """
+    module = getattr(model, "module_", None)
+    return _module_flops(model, X) if isinstance(module, nn.Module) else None
+
+
+# -- what holds another model ----------------------------------------------------------------------
+
+
+@structure.register
+def _(model: _Distilled) -> dict[str, int] | None:
+    return structure(model.student_)
+
+
+@flops.register
+def _(model: _Distilled, X: Any) -> float | None:
+    return flops(model.student_, X)
+
+
+@structure.register
+def _(model: EstimatorTeacher) -> dict[str, int] | None:
+    return structure(model.estimator)
+
+
+@flops.register
+def _(model: EstimatorTeacher, X: Any) -> float | None:
+    return flops(model.estimator, X)
+
+
+@structure.register
+def _(model: EnsembleTeacher) -> dict[str, int] | None:
+    return _total(structure(member) for member in model.members)
+
+
+@flops.register
+def _(model: EnsembleTeacher, X: Any) -> float | None:
+    return _sum(flops(member, X) for member in model.members)
+
+
+@structure.register
+def _(model: _Generic) -> dict[str, int] | None:
+    return _calibrated(model, _total(structure(estimator) for estimator in model.estimators_))
+
+
+@flops.register
+def _(model: _Generic, X: Any) -> float | None:
+    rows = _first_rows(model, X)
+    return _sum(flops(estimator, rows) for estimator in model.estimators_)
+
+
+# -- networks --------------------------------------------------------------------------------------
+
+
+@structure.register
+def _(model: TorchTeacher) -> dict[str, int]:
+    return _module_structure(model.module)
+
+
+@flops.register
+def _(model: TorchTeacher, X: Any) -> float | None:
+    return _module_flops(model, X)
+
+
+def _module_structure(module: nn.Module) -> dict[str, int]:
+    return {"parameters": sum(parameter.numel() for parameter in module.parameters())}
+
+
+def _module_flops(model: Any, X: Any) -> float | None:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.predict(_safe_indexing(X, [0]))
+    # A compiled program does not show what it computes.
+    return float(counter.get_total_flops()) or None
+
+
+@structure.register(MLPClassifier)
+@structure.register(MLPRegressor)
+def _(model: Any) -> dict[str, int]:
+    return {"parameters": sum(part.size for part in (*model.coefs_, *model.intercepts_))}
+
+
+@flops.register(MLPClassifier)
+@flops.register(MLPRegressor)
+def _(model: Any, X: Any) -> float:
+    return float(sum(2 * weights.size for weights in model.coefs_))
+
+
+# -- linear ----------------------------------------------------------------------------------------
+
+
+@structure.register(LinearRegression)
+@structure.register(Ridge)
+@structure.register(LogisticRegression)
+@structure.register(LogisticStudentClassifier)
+@structure.register(RidgeStudentRegressor)
+def _(model: Any) -> dict[str, int]:
+    return {"parameters": np.size(model.coef_) + np.size(model.intercept_)}
+
+
+@flops.register(LinearRegression)
+@flops.register(Ridge)
+@flops.register(LogisticRegression)
+@flops.register(LogisticStudentClassifier)
+@flops.register(RidgeStudentRegressor)
+def _(model: Any, X: Any) -> float:
+    return 2.0 * np.size(model.coef_)
+
+
+# -- soft trees ------------------------------------------------------------------------------------
+
+
+@structure.register
+def _(model: _SoftTree) -> dict[str, int]:
+    gates, leaves = model.gate_weights_, model._leaf_values()
+    return {
+        "gates": len(gates),
+        "leaves": len(leaves),
+        "parameters": gates.size + len(gates) + leaves.size,
+    }
+
+
+@flops.register
+def _(model: _SoftTree, X: Any) -> float:
+    (n_gates, n_features), leaves = model.gate_weights_.shape, model._leaf_values()
+    if model.prediction == "greedy":
+        return float(np.log2(len(leaves)) * (2 * n_features + 1))
+    paths = 2 * n_gates * n_features + 2 * n_gates
+    read = 2 * leaves.size if model.prediction == "expectation" else len(leaves) - 1
+    return float(paths + read)
+
+
+# -- support vectors and neighbours ----------------------------------------------------------------
+
+
+@structure.register
+def _(model: _SVM) -> dict[str, int] | None:
+    vectors, duals = model.support_vectors_, model.dual_coef_
+    size = vectors.size + duals.size + len(model.intercept_)
+    return _calibrated(model, {"support_vectors": len(vectors), "parameters": size})
+
+
+@flops.register
+def _(model: _SVM, X: Any) -> float:
+    return 2.0 * (model.support_vectors_.size + model.dual_coef_.size)
+
+
+@structure.register
+def _(model: _Neighbors) -> dict[str, int]:
+    size = model.rows_.size + model.targets_.size + model.sample_weight_.size
+    return {"rows": len(model.rows_), "parameters": size}
+
+
+@flops.register
+def _(model: _Neighbors, X: Any) -> float:
+    return 2.0 * (model.rows_.size + model.n_neighbors * model.targets_.shape[1])
+
+
+# -- hard trees ------------------------------------------------------------------------------------
+
+
+@structure.register
+def _(model: BaseDecisionTree) -> dict[str, int]:
+    tree = model.tree_
+    values = int(tree.n_leaves) * int(np.prod(tree.value.shape[1:]))
+    return _trees(1, int(tree.node_count - tree.n_leaves), int(tree.n_leaves), values)
+
+
+@flops.register
+def _(model: BaseDecisionTree, X: Any) -> float:
+    rows = _safe_indexing(X, np.arange(min(_ROWS, _num_samples(X))))
+    return model.decision_path(rows).nnz / _num_samples(rows) - 1  # the leaf compares nothing
+
+
+@structure.register
+def _(model: BaseForest) -> dict[str, int] | None:
+    return _total(structure(tree) for tree in model.estimators_)
+
+
+@flops.register
+def _(model: BaseForest, X: Any) -> float:
+    rows = _safe_indexing(X, np.arange(min(_ROWS, _num_samples(X))))
+    comparisons = sum(flops(tree, np.asarray(rows)) or 0.0 for tree in model.estimators_)
+    outputs = int(np.prod(model.estimators_[0].tree_.value.shape[1:]))
+    return comparisons + len(model.estimators_) * outputs
+
+
+@structure.register
+def _(model: TreeStudent) -> dict[str, int] | None:
+    return structure(model.estimator_)
+
+
+@flops.register
+def _(model: TreeStudent, X: Any) -> float | None:
+    return flops(model.estimator_, _first_rows(model, X))
+
+
+# -- boosted trees ---------------------------------------------------------------------------------
+
+
+@structure.register
+def _(model: _Boosted) -> dict[str, int] | None:
+    depths = leaf_depths(model)
+    n_trees, n_leaves = len(depths), sum(map(len, depths))
+    # A binary tree has one split less than it has leaves.
+    values = n_leaves * values_per_leaf(model)
+    return _calibrated(model, _trees(n_trees, n_leaves - n_trees, n_leaves, values))
+
+
+@flops.register
+def _(model: _Boosted, X: Any) -> float:
+    depths, reached = leaf_depths(model), reached_leaves(model, _first_rows(model, X))
+    comparisons = sum(
+        float(np.mean([depth[leaf] for leaf in leaves.tolist()]))
+        for depth, leaves in zip(depths, reached, strict=True)
+    )
+    return comparisons + len(depths) * values_per_leaf(model)
+
+
+# --------------------------------------------------------------------------------------------------
+
+
+def _first_rows(student: Any, X: Any) -> np.ndarray:
+    """Return the first rows as a student's library sees them."""
+    return student._rows(_safe_indexing(X, np.arange(min(_ROWS, _num_samples(X)))), reset=False)
+
+
+def _trees(n_trees: int, n_splits: int, n_leaves: int, n_values: int) -> dict[str, int]:
+    return {
+        "trees": n_trees,
+        "splits": n_splits,
+        "leaves": n_leaves,
+        "parameters": 2 * n_splits + n_values,
+    }
+
+
+def _calibrated(model: Any, parts: dict[str, int] | None) -> dict[str, int] | None:
+    """Add the scale and the biases of regressions that are read as logits."""
+    if parts is None or not (isinstance(model, LogitStudentClassifier) and hasattr(model, "bias_")):
+        return parts
+    return {**parts, "parameters": parts["parameters"] + 1 + len(model.bias_)}
+
+
+def _sum(each: Iterable[float | None]) -> float | None:
+    total = 0.0
+    for count in each:
+        if count is None:
+            return None
+        total += count
+    return total
+
+
+def _total(each: Iterable[dict[str, int] | None]) -> dict[str, int] | None:
+    total: dict[str, int] = {}
+    for parts in each:
+        if parts is None:
+            return None
+        for name, count in parts.items():
+            total[name] = total.get(name, 0) + count
+    return total

@@ -1,0 +1,317 @@
+"""Everything about several models at once, as one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.metrics import confusion_matrix
+
+from soft_students.evaluation.answers import Answers, gather_answers
+from soft_students.evaluation.columns import rows_of
+from soft_students.evaluation.cost import Timing, n_threads
+from soft_students.evaluation.fidelity import Disagreements, disagreements
+from soft_students.evaluation.intervals import Interval, resampled_means
+from soft_students.evaluation.metrics import METRICS, Metric, get_metric
+from soft_students.evaluation.significance import McNemarResult, mcnemar
+from soft_students.teachers import ArrayTeacher, Teacher, as_teacher
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TEACHER = "teacher"  # what its rows are called
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Models, their metrics and how sure these are.
+
+    Parameters
+    ----------
+    rows : list of dict
+        One for each model and metric, with the keys ``model``, ``metric``, ``value``, ``low``,
+        ``high``, ``interval``, ``unit`` and ``direction``. `interval` says what `low` and `high`
+        are: ``"bootstrap"`` of rows, or ``"quartiles"`` of timed calls; None where there are none.
+        A value is None where it is unknown.
+    answers : dict of str to Answers
+        What each model says of the rows.
+    confidence : float
+        Of bootstrap intervals.
+    n_samples : int
+        Rows evaluated.
+    threads : int
+        That numerical libraries might use while calls were timed.
+    """
+
+    rows: list[dict[str, Any]]
+    answers: dict[str, Answers]
+    confidence: float
+    n_samples: int
+    threads: int
+
+    def frame(self) -> pd.DataFrame:
+        """Return `rows` as a DataFrame.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "Evaluation.frame needs pandas, which is not installed. Install it: pip install "
+                "'soft-students[tables]'; or take Evaluation.rows, a list of dictionaries."
+            ) from error
+        return pd.DataFrame(self.rows)
+
+    def wide(self) -> dict[str, dict[str, float | None]]:
+        """Return the values by model and metric, for a table with a line for each model."""
+        table: dict[str, dict[str, float | None]] = {}
+        for row in self.rows:
+            table.setdefault(row["model"], {})[row["metric"]] = row["value"]
+        return table
+
+    def students(self) -> list[str]:
+        """Return the names of the models but the teacher."""
+        return [name for name in self.answers if name != _TEACHER]
+
+    def confusion(self, model: str) -> np.ndarray:
+        """Return how many rows of each true class are predicted as each class.
+
+        Parameters
+        ----------
+        model : str
+
+        Returns
+        -------
+        ndarray of int, shape (n_classes, n_classes)
+            True classes are rows. In the order of ``answers[model].classes``.
+        """
+        of = self._classified(model, "labels")
+        return confusion_matrix(of.truth, of.predicted, labels=np.arange(len(of.classes)))
+
+    def disagreements(self, model: str) -> Disagreements:
+        """Return the rows on which a student and the teacher differ, the furthest apart first.
+
+        Parameters
+        ----------
+        model : str
+
+        Returns
+        -------
+        Disagreements
+        """
+        of = self._classified(model, "teacher", "probabilities")
+        return disagreements(of.proba, of.taught_proba, of.classes)
+
+    def mcnemar(self) -> dict[tuple[str, str], McNemarResult]:
+        """Test of each pair of students whether one is right more often than by chance.
+
+        Of many pairs some differ by chance: with m pairs, compare p-values with 0.05 / m.
+
+        Returns
+        -------
+        dict of (str, str) to McNemarResult
+        """
+        each = {name: self._classified(name, "labels") for name in self.students()}
+        return {
+            (one, two): mcnemar(each[one].predicted, each[two].predicted, each[one].truth)
+            for one, two in combinations(each, 2)
+        }
+
+    def _classified(self, model: str, *needs: str) -> Answers:
+        if model not in self.answers:
+            raise ValueError(f"There is no model {model!r}. Available: {', '.join(self.answers)}.")
+        of = self.answers[model]
+        if of.classes is None or not of.has(needs):
+            raise ValueError(
+                f"This needs classes{''.join(f' and {need}' for need in needs)}, which are not all "
+                f"known of {model!r}."
+            )
+        return of
+
+
+def evaluate(
+    students: Mapping[str, BaseEstimator] | BaseEstimator,
+    X: Any,
+    y: ArrayLike | None,
+    teacher: Any = None,
+    *,
+    metrics: Iterable[str] | None = None,
+    bootstrap: int = 1000,
+    confidence: float = 0.95,
+    random_state: int | None = 0,
+) -> Evaluation:
+    """Measure students and their teacher on the same rows.
+
+    Parameters
+    ----------
+    students : dict of str to estimator, or estimator
+        Fitted classifiers, or regressors, by the names that the table shall show; one alone is
+        called ``"student"``.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows that no model has seen. Of a DataFrame each model gets the columns that it knows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
+        True labels or values. None leaves out what needs them.
+    teacher : object, default=None
+        Anything that `soft_students.as_teacher` takes. It has rows of its own, ``"teacher"``; an
+        array of its outputs has no costs.
+    metrics : iterable of str, default=None
+        Names out of `METRICS`. None takes all for which there is what they need.
+    bootstrap : int, default=1000
+        Resamples of the rows for the intervals; 0 leaves them out. All metrics of all models see
+        the same resamples.
+    confidence : float, default=0.95
+        Of the intervals.
+    random_state : int or None, default=0
+        Of the resamples.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    ValueError
+        If a metric is unknown or lacks what it needs, there are no rows, models are of two tasks,
+        their classes have nothing in common with the labels, or a model returns NaN.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from soft_students import DecisionTreeStudentClassifier
+    >>> from soft_students.evaluation import evaluate
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = LogisticRegression(max_iter=500).fit(X[::2], y[::2])
+    >>> students = {
+    ...     depth: DecisionTreeStudentClassifier(max_depth=depth).fit(X[::2], teacher)
+    ...     for depth in (1, 2)
+    ... }
+    >>> result = evaluate(students, X[1::2], y[1::2], teacher, metrics=["accuracy", "parameters"])
+    >>> for model, values in result.wide().items():
+    ...     print(model, round(values["accuracy"], 2), values["parameters"])
+    teacher 0.96 15
+    1 0.67 8
+    2 0.93 18
+    >>> result.rows[0]["interval"], result.rows[0]["low"] < 0.96 < result.rows[0]["high"]
+    ('bootstrap', True)
+    """
+    models = dict(students) if isinstance(students, Mapping) else {"student": students}
+    if _TEACHER in models:
+        raise ValueError("No student may be called 'teacher': those rows are the teacher's own.")
+    if bootstrap < 0:
+        raise ValueError(f"The number of resamples must not be negative. Got {bootstrap}.")
+    asked: Teacher | None = None
+    if teacher is not None:
+        task = "classification" if _predict_classes(models) else "regression"
+        asked = teacher if isinstance(teacher, Teacher) else as_teacher(teacher, task=task)
+    chosen = None if metrics is None else [get_metric(name) for name in metrics]
+    answers = gather_answers(models, X, y, asked)
+    told = _applicable(answers) if chosen is None else _checked(chosen, answers)
+    of_rows = {
+        (name, metric.name): (metric, metric.rows(of))
+        for name, of in answers.items()
+        for metric in told
+        if metric.rows is not None and of.has(metric.needs)
+    }
+    n_samples = len(next(iter(answers.values())).predicted)
+    intervals: dict[tuple[str, str], Interval] = {}
+    if bootstrap and n_samples > 1 and of_rows:
+        intervals = _intervals(of_rows, bootstrap, confidence, random_state)
+    rows = []
+    for name in answers:
+        model: Any = asked if name == _TEACHER else models[name]
+        for metric in told:
+            key = (name, metric.name)
+            found = _UNKNOWN
+            if key in of_rows:
+                found = _found(*of_rows[key], intervals.get(key))
+            elif metric.measure is not None and not isinstance(model, ArrayTeacher):
+                found = _measured(metric.measure(model, rows_of(model, X)))
+            about = {"unit": metric.unit, "direction": metric.direction}
+            rows.append({"model": name, "metric": metric.name, **found, **about})
+    return Evaluation(rows, answers, confidence, n_samples, n_threads())
+
+
+_UNKNOWN: dict[str, Any] = {"value": None, "low": None, "high": None, "interval": None}
+
+
+def _applicable(answers: Mapping[str, Answers]) -> list[Metric]:
+    """Return all metrics that at least one model has what it takes for."""
+    return [
+        metric
+        for metric in METRICS.values()
+        if any(_lacks(metric, of) is None for of in answers.values())
+    ]
+
+
+def _checked(chosen: list[Metric], answers: Mapping[str, Answers]) -> list[Metric]:
+    for metric in chosen:
+        lacking = [_lacks(metric, of) for of in answers.values()]
+        if all(lacking):
+            raise ValueError(f"The metric {metric.name!r} needs {lacking[-1]}.")
+    return chosen
+
+
+def _lacks(metric: Metric, of: Answers) -> str | None:
+    """Return what a metric needs and a model has not, in words."""
+    task = "regression" if of.classes is None else "classification"
+    if metric.task not in (None, task):
+        return f"models of {metric.task}, and these are of {task}"
+    if "labels" in metric.needs and of.truth is None:
+        return "the true labels y"
+    if "teacher" in metric.needs and of.taught is None:
+        return "a teacher"
+    if "probabilities" in metric.needs and of.proba is None:
+        return "a model with predict_proba"
+    return None
+
+
+def _intervals(
+    of_rows: Mapping[tuple[str, str], tuple[Metric, np.ndarray]],
+    n_resamples: int,
+    confidence: float,
+    random_state: int | None,
+) -> dict[tuple[str, str], Interval]:
+    ends = np.cumsum([values.shape[1] for _, values in of_rows.values()])[:-1]
+
+    def combine(means: np.ndarray) -> list[np.ndarray]:
+        parts = np.split(means, ends, axis=1)
+        pairs = zip(of_rows.values(), parts, strict=True)
+        return [metric.combine(part) for (metric, _), part in pairs]
+
+    intervals = resampled_means(
+        np.concatenate([values for _, values in of_rows.values()], axis=1),
+        combine,
+        n_resamples=n_resamples,
+        confidence=confidence,
+        random_state=random_state,
+    )
+    return dict(zip(of_rows, intervals, strict=True))
+
+
+def _found(metric: Metric, values: np.ndarray, interval: Interval | None) -> dict[str, Any]:
+    value = float(metric.combine(values.mean(axis=0)))
+    if interval is None:
+        return _UNKNOWN | {"value": value}
+    ends = {"low": interval.low, "high": interval.high, "interval": "bootstrap"}
+    return {"value": value, **ends}
+
+
+def _measured(measured: float | Timing | None) -> dict[str, Any]:
+    if not isinstance(measured, Timing):
+        return _UNKNOWN | {"value": measured}
+    ends = {"low": measured.low, "high": measured.high, "interval": "quartiles"}
+    return {"value": measured.median, **ends}
+
+
+def _predict_classes(models: Mapping[str, BaseEstimator]) -> bool:
+    return bool(models) and is_classifier(next(iter(models.values())))

@@ -1,0 +1,181 @@
+"""How well a model does its task, by the true labels: what scikit-learn's metrics leave open.
+
+Accuracy, the F1 score and the confusion matrix are scikit-learn's own (`accuracy_score`,
+`f1_score`, `confusion_matrix`). These take probabilities of more classes than the labels show.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from soft_students.targets import check_probabilities
+
+_LEAST_PROBABILITY = np.finfo(np.float64).eps  # as in sklearn.metrics.log_loss
+
+
+def log_loss(proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> float:
+    r"""Return the mean over rows of :math:`-\log p_y`, in nats.
+
+    Unlike scikit-learn's, it takes rows of one class alone and classes that no row has.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_samples, n_classes)
+        Entries below 2.2e-16 count as 2.2e-16.
+    y : array-like of shape (n_samples,)
+        True labels.
+    classes : array-like of shape (n_classes,), default=None
+        Label of each column. None stands for the number of the column.
+
+    Returns
+    -------
+    float
+        Not negative and finite.
+
+    Raises
+    ------
+    ValueError
+        If rows are not probabilities, there are none, or a label is not among the classes.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import log_loss
+    >>> round(log_loss([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], [0, 0]), 4)  # half of log 2
+    0.3466
+    """
+    return float(log_losses(*check_labelled(proba, y, classes)).mean())
+
+
+def log_losses(proba: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the log-loss of each row.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_samples, n_classes)
+    columns : ndarray of int, shape (n_samples,)
+        Column of the true class.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+    """
+    given = proba[np.arange(len(proba)), columns]
+    return -np.log(np.clip(given, _LEAST_PROBABILITY, 1))
+
+
+def brier_score(proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> float:
+    r"""Return the mean over rows of :math:`\sum_k (p_k - [k = y])^2`.
+
+    This is Brier's own definition, for any number of classes: it lies in [0, 2], and for two
+    classes it is twice what `sklearn.metrics.brier_score_loss` returns.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_samples, n_classes)
+    y : array-like of shape (n_samples,)
+        True labels.
+    classes : array-like of shape (n_classes,), default=None
+        Label of each column. None stands for the number of the column.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If rows are not probabilities, there are none, or a label is not among the classes.
+
+    References
+    ----------
+    Brier (1950), "Verification of forecasts expressed in terms of probability", equation 2.
+
+    Examples
+    --------
+    >>> from soft_students.evaluation import brier_score
+    >>> brier_score([[0.5, 0.5], [1.0, 0.0]], ["dog", "cat"], classes=["cat", "dog"])
+    0.25
+    """
+    return float(brier_scores(*check_labelled(proba, y, classes)).mean())
+
+
+def brier_scores(proba: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the Brier score of each row.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_samples, n_classes)
+    columns : ndarray of int, shape (n_samples,)
+        Column of the true class.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+    """
+    others = np.square(proba).sum(axis=1)
+    # (p - 1)² in the place of p²
+    return others + 1 - 2 * proba[np.arange(len(proba)), columns]
+
+
+def check_labelled(
+    proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return checked probabilities, and the column of each row's true class.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_samples, n_classes)
+    y : array-like of shape (n_samples,)
+    classes : array-like of shape (n_classes,) or None
+
+    Returns
+    -------
+    proba : ndarray of shape (n_samples, n_classes)
+    columns : ndarray of int, shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If rows are not probabilities, there are none, or a label is not among the classes.
+    """
+    y = np.asarray(y)
+    if not y.size:
+        raise ValueError("There are no rows to evaluate: y is empty.")
+    if y.ndim != 1:
+        raise ValueError(f"The labels y must have the shape (n_samples,). Got {y.shape}.")
+    proba = check_probabilities(proba, len(y))
+    labels = np.arange(proba.shape[1]) if classes is None else np.asarray(classes)
+    if labels.shape != proba.shape[1:]:
+        raise ValueError(
+            f"There must be one class for each column of probabilities. Got {labels.size} classes "
+            f"for an array of shape {proba.shape}."
+        )
+    return proba, columns_of_labels(y, labels)
+
+
+def columns_of_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the place of each label among the classes.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    ndarray of int, shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If a label is not among the classes.
+    """
+    place = {label: k for k, label in enumerate(classes.tolist())}
+    unknown = sorted({repr(label) for label in y.tolist() if label not in place})
+    if unknown:
+        raise ValueError(
+            f"The labels must be among the classes {classes.tolist()!r:.100}. Got "
+            f"{', '.join(unknown)[:100]}."
+        )
+    return np.array([place[label] for label in y.tolist()], dtype=np.intp)
