@@ -22,7 +22,13 @@ from soft_students.methods.cc import CC, cc_loss, correlations
 from soft_students.methods.cgan import CGAN, deception_loss, discriminator_loss
 from soft_students.methods.crd import CRD, crd_loss
 from soft_students.methods.cskd import CSKD, cskd_loss
-from soft_students.methods.dafl import DAFL, activation_loss, information_loss, one_hot_loss
+from soft_students.methods.dafl import (
+    DAFL,
+    activation_loss,
+    information_loss,
+    one_hot_loss,
+    statistics_loss,
+)
 from soft_students.methods.ddgsd import DDGSD, view_discrepancy, view_divergence
 from soft_students.methods.dist import DIST, dist_losses, pearson_correlation
 from soft_students.methods.dkd import DKD, dkd_losses
@@ -122,6 +128,7 @@ __all__ = [
     "rkd_distance_loss",
     "sp_loss",
     "standardize_logits",
+    "statistics_loss",
     "target_classes",
     "ttm_loss",
     "vid_loss",

@@ -376,7 +376,8 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
                 f"Got {teacher!r}; wrap the module as as_teacher(module, input_shape=...)."
             )
         shape = _three_sides(shape)
-        said = teacher.logits(np.zeros((2, math.prod(shape)), dtype=np.float32))
+        low = 0.0 if teacher.input_range_ is None else teacher.input_range_[0]
+        said = teacher.logits(np.full((2, math.prod(shape)), low, dtype=np.float32))
         self.classes_ = (
             np.arange(said.shape[1]) if teacher.classes_ is None else np.asarray(teacher.classes_)
         )

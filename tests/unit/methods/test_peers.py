@@ -250,3 +250,10 @@ def test_a_training_that_was_stopped_goes_on_bit_for_bit(method, tmp_path):
     taught(again, method, checkpoint=Checkpoint(path, "same", resume=True))
     for name, value in whole.student.state_dict().items():
         assert torch.equal(again.student.state_dict()[name], value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("key", ["bss", "byot", "cgan", "cskd", "ddgsd", "dml", "grafting"])
+def test_mixed_precision(key):
+    history = taught(lesson(epochs=2), key, precision="bf16-mixed")
+    assert all(np.isfinite(v) for row in history for v in row.values() if isinstance(v, float))
