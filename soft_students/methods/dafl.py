@@ -210,10 +210,10 @@ class DAFL(Method):
         the number of classes.
     activation_weight : float, default=0.1
         a, of what goes into the teacher's last linear layer.
-    statistics_weight : float, default=1.0
-        Of `statistics_loss`: the inputs then have the statistics that the teacher's batch
-        normalisations remember, and fewer batches suffice. Not in the paper, which is 0, but from
-        Yin et al. (2020). A teacher without batch normalisation has no such term.
+    statistics_weight : float, default=0.0
+        Of `statistics_loss`, from Yin et al. (2020): the inputs then have the statistics that the
+        teacher's batch normalisations remember, and far fewer batches suffice. 1 is a good choice
+        where the teacher has batch normalisation; 0 is the paper.
     noise : int, default=100
         Values of noise for each input.
     width : int, default=32
@@ -259,7 +259,7 @@ class DAFL(Method):
         one_hot_weight: float = 1.0,
         information_weight: float = 5.0,
         activation_weight: float = 0.1,
-        statistics_weight: float = 1.0,
+        statistics_weight: float = 0.0,
         noise: int = 100,
         width: int = 32,
         generator_rate: float = 0.01,

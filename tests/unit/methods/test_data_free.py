@@ -20,7 +20,7 @@ from soft_students.students.neural import NeuralStudentClassifier
 from soft_students.teachers import TorchTeacher, train_teacher
 from tests.unit.methods.lessons import lesson, network, state, taught
 
-QUICK = {"noise": 6, "width": 4, "steps": 3}
+QUICK = {"noise": 6, "width": 4, "steps": 3, "statistics_weight": 1.0}
 
 
 def random(*shape, seed=0):
@@ -163,7 +163,7 @@ def test_terms_are_weighted():
         torch.manual_seed(0)
         weights = {"one_hot_weight": 3.0, "information_weight": 0.5, "activation_weight": 0}
         weights["statistics_weight"] = 0
-        other, batch = begin(given, DAFL(**QUICK, **weights))
+        other, batch = begin(given, DAFL(**QUICK | weights))
         given.generator.manual_seed(5)
         again = other.players[0].loss(batch)
     plain = DAFL()
