@@ -51,8 +51,8 @@ SETTINGS: dict[str, dict[str, Any]] = {}
 
 #: Methods that are logit losses with soft targets in them: soft targets beside them say it twice.
 HOLD_SOFT_TARGETS = {"kd", "dkd", "dist", "logit_std", "ttm", "wttm", "bss"}
-#: Methods of no data cannot have soft targets of rows beside them. They train for `STEPS` batches of
-#: 128 made-up inputs.
+#: Methods of no data cannot have soft targets of rows beside them. They train for `STEPS` batches
+#: of 128 made-up inputs.
 WITHOUT_DATA = {"dafl"}
 STEPS = 960
 #: Rows more, by a name of their own: the method and settings that are not its defaults.
