@@ -48,13 +48,17 @@ def rows_of(model: BaseEstimator | Teacher, X: Any) -> Any:
     Returns
     -------
     array-like or DataFrame
-        `X` as it is if it, or the model, has no names for columns, or a column is missing: the
-        model says then what is wrong.
+        `X` as it is if it has no names for columns, or one is missing: the model says then what is
+        wrong. An estimator that was fitted on an array gets one, if all columns hold numbers.
     """
-    columns = columns_of(model)
-    if columns is None or not hasattr(X, "columns") or not set(columns) <= set(X.columns):
+    if not hasattr(X, "columns"):
         return X
-    return X[columns]
+    columns = columns_of(model)
+    if columns is not None:
+        return X[columns] if set(columns) <= set(X.columns) else X
+    fitted_on_array = not isinstance(model, Teacher) and hasattr(model, "n_features_in_")
+    numbers = all(dtype.kind in "biuf" for dtype in X.dtypes)
+    return X.to_numpy() if fitted_on_array and numbers else X
 
 
 def _common_columns(ensemble: EnsembleTeacher) -> list[str] | None:
