@@ -87,6 +87,7 @@ def teach(
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochReport], object] | None = None,
     on_batch: Callable[[Mapping[str, float], str, int, int], object] | None = None,
+    on_network: Callable[[int, nn.Module], object] | None = None,
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
     """Train by a method.
 
@@ -103,6 +104,8 @@ def teach(
     on_epoch, on_batch : callable, default=None
         Told of progress: an `EpochReport`; or the terms of a batch, the stage's name, the batch
         and the number of batches of the stage.
+    on_network : callable, default=None
+        Shown the first network that a stage selects, before its first epoch (0) and after each.
 
     Returns
     -------
@@ -146,10 +149,13 @@ def teach(
             _restore(running, done, lesson)
             history.extend(done["history"])
         n_epochs = lesson.epochs if stage.epochs is None else stage.epochs
+        if running.epoch == 0:
+            _show(stage, 0, on_network)
         while running.epoch < n_epochs:
             terms = _one_epoch(running, lesson, fabric, n_epochs, on_batch)
             score = _select(running, lesson)
             running.epoch += 1
+            _show(stage, running.epoch, on_network)
             accuracy, loss = score or (None, None)
             report(
                 EpochReport(stage.name, running.epoch, n_epochs, terms, accuracy, loss, elapsed())
@@ -162,6 +168,11 @@ def teach(
                 module.load_state_dict(state)
         number += 1
     return network, history
+
+
+def _show(stage: Stage, epoch: int, on_network: Callable[[int, nn.Module], object] | None) -> None:
+    if on_network is not None and stage.selects:
+        on_network(epoch, stage.selects[0])
 
 
 def _begin(stage: Stage, lesson: Lesson, settings: OptimizerSettings, fabric: Fabric) -> _Running:

@@ -24,6 +24,7 @@ from soft_students.methods import Combination, Method, TrainingData, make_method
 from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.modules import MODULES, Factory, takes_images
+from soft_students.students.neural.snapshots import Snapshots
 from soft_students.students.neural.training import Training, train
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.training import torch_threads
@@ -91,6 +92,9 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         A file for the state after each epoch. It is removed when training has ended.
     resume : bool, default=False
         Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
+    snapshots : str or path-like, default=None
+        A folder for a file of the student after each epoch, ``epoch-0000.student`` untrained, as
+        `soft_students.evaluation.quantify_knowledge` reads them.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int, default=None
         Threads of training and prediction. None leaves torch's setting alone.
@@ -149,6 +153,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         "n_devices": [Interval(Integral, 1, None, closed="left")],
         "checkpoint": [str, os.PathLike, None],
         "resume": ["boolean"],
+        "snapshots": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
@@ -179,6 +184,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         n_devices: int = 1,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        snapshots: str | os.PathLike[str] | None = None,
         random_state: int | RandomState | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -205,6 +211,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         self.n_devices = n_devices
         self.checkpoint = checkpoint
         self.resume = resume
+        self.snapshots = snapshots
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -259,9 +266,11 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
                 training = self._without_data(method, y if teacher is None else teacher)
             else:
                 training = self._with_data(method, X, y, labels, teacher, X_unlabeled)
+            self.input_shape_ = training.input_shape
+            if self.snapshots is not None:
+                training.snapshots = Snapshots(self, self.snapshots, resume=self.resume)
             trained = train(training, self.device, self.precision, self.n_devices)
             self.module_, self.history_ = trained.network, trained.history
-            self.input_shape_ = training.input_shape
             if training.checkpoint is not None and os.path.exists(training.checkpoint):
                 os.remove(training.checkpoint)
         return self
@@ -415,6 +424,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             "augment": self.transfer,
             "checkpoint": None if self.checkpoint is None else os.fspath(self.checkpoint),
             "resume": self.resume,
+            "snapshots": None,
         }
 
     def _teachable(self, method: Combination, lesson: ClassSupervision) -> Combination:

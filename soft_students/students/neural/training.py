@@ -24,6 +24,7 @@ from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
 from soft_students.methods.teaching import EpochReport, teach
 from soft_students.students.neural.modules import Factory, make_module, reset
+from soft_students.students.neural.snapshots import Snapshots
 from soft_students.teachers import Teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.transfer import Transfer
@@ -51,6 +52,7 @@ class Training:
     augment : Transfer or None
     checkpoint : str or None
     resume : bool
+    snapshots : Snapshots or None
     """
 
     module: str | nn.Module | Factory
@@ -72,6 +74,7 @@ class Training:
     augment: Transfer | None
     checkpoint: str | None
     resume: bool
+    snapshots: Snapshots | None
 
     def student(self, *, fresh: bool = False) -> Prepared:
         """Return a student to train; a fresh one has new weights even where a module was given."""
@@ -190,6 +193,7 @@ def _train(fabric: Fabric, training: Training) -> Trained:
             checkpoint = Checkpoint(
                 training.checkpoint, training.fingerprint(), resume=training.resume
             )
+        snapshots = training.snapshots if fabric.is_global_zero else None
         frozen = contextlib.nullcontext() if teacher is None else teacher.frozen()
         with frozen, _progress(training.verbose and fabric.is_global_zero) as (on_epoch, on_batch):
             network, history = teach(
@@ -200,6 +204,7 @@ def _train(fabric: Fabric, training: Training) -> Trained:
                 checkpoint=checkpoint,
                 on_epoch=on_epoch,
                 on_batch=on_batch,
+                on_network=None if snapshots is None else snapshots.write,
             )
     return Trained(network.to("cpu").eval(), history)
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from soft_students import DistilledClassifier, NeuralStudentClassifier
 from soft_students.methods import AT, KD, checkpoints
-from soft_students.persistence import BundleError, dumps, loads
+from soft_students.persistence import BundleError, dumps, load, loads
 from soft_students.students.neural.modules import make_module
 from soft_students.teachers import TorchTeacher, as_teacher
 
@@ -305,3 +305,18 @@ def test_the_teacher_is_asked_once_about_each_row(digits, network):
     anew = clone(student).set_params(teacher_cache=0).fit(X, teacher, labels=y)
     assert sum(asked) > 5 * len(X)
     assert torch.equal(weights(kept), weights(anew))
+
+
+def test_snapshots_are_the_student_after_each_epoch(digits, tmp_path):
+    X, y = digits
+    folder = tmp_path / "snapshots"
+    student = quick(epochs=3, snapshots=folder, validation_fraction=0.0).fit(X, y)
+    files = sorted(folder.iterdir())
+    assert [path.name for path in files] == [f"epoch-000{k}.student" for k in range(4)]
+    untrained, *_, last = (load(path) for path in files)
+    np.testing.assert_array_equal(last.predict_proba(X), student.predict_proba(X))
+    assert untrained.score(X, y) < 0.3
+    with pytest.raises(FileExistsError, match="those of another training"):
+        quick(epochs=3, snapshots=folder).fit(X, y)
+    with pytest.raises(TypeError, match="must not bring code of its own"):
+        quick(nn.Linear(64, 10), snapshots=tmp_path / "other").fit(X, y)
