@@ -7,7 +7,7 @@ two underscores:
 ``{"__tuple__": [...]}``                               a tuple
 ``{"__float__": "nan" | "inf" | "-inf"}``              a float that JSON cannot hold
 ``{"__array__": {"dtype": ..., "values": [...]}}``     a one-dimensional array, of labels or names
-``{"__object__": name, "params": {...}}``              an object of `soft_students.transfer`
+``{"__object__": name, "params": {...}}``              one of `soft_students.transfer` or `.methods`
 ``{"__dropped__": type name}``                         a random generator; it comes back as None
 =====================================================  ============================================
 
@@ -17,6 +17,7 @@ Decoding builds nothing but these: no name in a file is ever imported.
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,8 @@ def encode(value: Any, where: str, _depth: int = 0) -> Any:
     ----------
     value : object
         None, bool, int, float, str, list, tuple, dict with str keys, numpy scalar,
-        one-dimensional array of these, random generator, or object of `soft_students.transfer`.
+        one-dimensional array of these, path (it comes back as str), random generator, or object of
+        `soft_students.transfer` or `soft_students.methods`.
     where : str
         What the value is, to begin an error message with.
 
@@ -75,16 +77,18 @@ def encode(value: Any, where: str, _depth: int = 0) -> Any:
         return {key: encode(item, where, _depth + 1) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return {"__array__": _encode_array(value, where)}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, np.random.RandomState | np.random.Generator):
         return {"__dropped__": type(value).__name__}
     if isinstance(value, BaseEstimator):
         name = type(value).__name__
-        if _transfers().get(name) is type(value):
+        if _kept_class(name) is type(value):
             params = value.get_params(deep=False)
             return {"__object__": name, "params": encode(params, where, _depth + 1)}
     raise TypeError(
         f"{where} must be made of None, bool, int, float, str, list, tuple or dict, or be an "
-        f"object of soft_students.transfer, to be kept in a bundle. Got {value!r:.80} of type "
+        f"object of soft_students.transfer or soft_students.methods, to be kept in a bundle. Got {value!r:.80} of type "
         f"{type(value).__name__} instead. joblib.dump(student, path) keeps any object; loading "
         "such a file runs code from it."
     )
@@ -121,10 +125,10 @@ def decode(value: Any, _depth: int = 0) -> Any:
         case {"__array__": {"dtype": str(dtype), "values": list(values)}, **rest} if not rest:
             return _decode_array(dtype, [decode(item, _depth + 1) for item in values])
         case {"__object__": str(name), "params": dict(params), **rest} if not rest:
-            transfer = _transfers().get(name)
-            if transfer is None:
+            kept = _kept_class(name)
+            if kept is None:
                 raise BundleError(f"it holds an object of an unknown kind, {name!r:.80}")
-            return build(transfer, decode(params, _depth + 1))
+            return build(kept, decode(params, _depth + 1))
         case {"__dropped__": str(), **rest} if not rest:
             return None
     if any(key.startswith("__") for key in value):
@@ -167,8 +171,14 @@ def _decode_array(dtype: str, values: list[Any]) -> np.ndarray:
         raise BundleError(f"its metadata hold a number that is no {dtype}") from error
 
 
-def _transfers() -> dict[str, Any]:
+def _kept_class(name: str) -> Any:
+    """Return the transfer set or the method of a class name; None if there is none."""
     # Here and not above: they need torch, which most bundles do not.
     from soft_students.transfer import TRANSFERS
 
-    return {transfer.__name__: transfer for transfer in TRANSFERS.values()}
+    for transfer in TRANSFERS.values():
+        if transfer.__name__ == name:
+            return transfer
+    from soft_students.methods import available
+
+    return next((method for method in available().values() if method.__name__ == name), None)

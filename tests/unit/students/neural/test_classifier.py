@@ -320,3 +320,13 @@ def test_snapshots_are_the_student_after_each_epoch(digits, tmp_path):
         quick(epochs=3, snapshots=folder).fit(X, y)
     with pytest.raises(TypeError, match="must not bring code of its own"):
         quick(nn.Linear(64, 10), snapshots=tmp_path / "other").fit(X, y)
+
+
+def test_bundles_keep_methods_and_paths(digits, tmp_path):
+    X, y = digits
+    student = quick(method=[KD(temperature=2.0), AT()], checkpoint=tmp_path / "training.pt").fit(
+        X, y
+    )
+    again = loads(dumps(student))
+    assert repr(again.method) == repr(student.method)
+    assert again.checkpoint == str(tmp_path / "training.pt")
