@@ -16,6 +16,7 @@ _COMMANDS = (
     "evaluate",
     "predict",
     "explain",
+    "explore",
     "export",
     "reproduce",
     "info",

@@ -289,6 +289,19 @@ def read_data(
     return dataset
 
 
+def read_test_rows(student: Any, dataset: Dataset) -> Any:
+    """Return the test rows, with the names of their columns if the student knows them."""
+    from soft_students.distillation import held_out_rows
+
+    n_features = getattr(student, "n_features_in_", None)
+    if n_features not in (None, dataset.X_test.shape[1]):
+        raise click.ClickException(
+            f"{dataset.name} has {dataset.X_test.shape[1]} features, but the student takes "
+            f"{n_features}. Name the data that it was trained on: --data."
+        )
+    return held_out_rows(student, dataset)
+
+
 def read_teacher_and_data(
     paths: Sequence[str],
     arch: str | None,

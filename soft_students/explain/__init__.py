@@ -4,6 +4,7 @@ Pictures need matplotlib: ``pip install 'soft-students[plots]'``. They are made 
 work without a display, and leave its state alone.
 """
 
+from soft_students.explain.explorer import explorer_page, save_explorer
 from soft_students.explain.files import PICTURE_SUFFIXES, save_picture
 from soft_students.explain.learning_curves import plot_learning_curves
 from soft_students.explain.path import PathExplanation, explain_path
@@ -14,8 +15,10 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "PathExplanation",
     "explain_path",
+    "explorer_page",
     "plot_learning_curves",
     "plot_path",
     "plot_tree",
+    "save_explorer",
     "save_picture",
 ]

@@ -106,8 +106,7 @@ def view_tree(
             f"a soft tree. Got {type(student).__name__}.{hint}"
         )
     check_is_fitted(student)
-    n_features = student.n_features_in_
-    shape = _image_shape(student, image_shape, feature_names is not None)
+    shape = image_shape_of(student, image_shape, feature_names is not None)
     labels = None
     if isinstance(student, SoftDecisionTreeClassifier):
         labels = [readable(label) for label in student.classes_.tolist()]
@@ -115,19 +114,12 @@ def view_tree(
     else:
         outputs = student.leaf_values_
     weights = student.gate_weights_.astype(np.float64) * student.gate_betas_[:, None]
-    names = feature_names if feature_names is not None else _known_names(student, shape)
-    names = [readable(name) for name in names]
-    if len(names) != n_features:
-        raise ValueError(
-            f"feature_names must hold one name for each of the student's {n_features} features. "
-            f"Got {len(names)}."
-        )
     return TreeView(
         weights=weights,
         offset=student.feature_offset_,
         leaf_outputs=outputs.astype(np.float64),
         labels=labels,
-        feature_names=names,
+        feature_names=names_of(student, shape, feature_names),
         image_shape=shape,
     )
 
@@ -159,6 +151,20 @@ def readable(name: Any) -> str:
     )
 
 
+def names_of(
+    student: Any, shape: tuple[int, int, int] | None, feature_names: Iterable[str] | None
+) -> list[str]:
+    """Return the readable names of a student's features: those given, of the fit, or places."""
+    names = feature_names if feature_names is not None else _known_names(student, shape)
+    names = [readable(name) for name in names]
+    if len(names) != student.n_features_in_:
+        raise ValueError(
+            "feature_names must hold one name for each of the student's "
+            f"{student.n_features_in_} features. Got {len(names)}."
+        )
+    return names
+
+
 def _known_names(student: Any, shape: tuple[int, int, int] | None) -> Iterable[str]:
     if hasattr(student, "feature_names_in_"):
         return student.feature_names_in_
@@ -173,9 +179,10 @@ def _known_names(student: Any, shape: tuple[int, int, int] | None) -> Iterable[s
     ]
 
 
-def _image_shape(
+def image_shape_of(
     student: Any, image_shape: tuple[int, ...] | None, named: bool
 ) -> tuple[int, int, int] | None:
+    """Return (channels, height, width) as given or, unless features are named, as distorted."""
     n_features = student.n_features_in_
     shape = image_shape
     if shape is None:

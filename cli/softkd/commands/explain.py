@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 
-from soft_students.datasets import Dataset
-from soft_students.distillation import held_out_rows
 from soft_students.explain import (
     PICTURE_SUFFIXES,
     explain_path,
@@ -18,7 +15,14 @@ from soft_students.explain import (
     save_picture,
 )
 from soft_students.persistence import load, trained_on
-from softkd.options import check_output, data_options, output_options, print_json, read_data
+from softkd.options import (
+    check_output,
+    data_options,
+    output_options,
+    print_json,
+    read_data,
+    read_test_rows,
+)
 
 
 @click.command()
@@ -84,7 +88,7 @@ def explain(
         rows = shape = None
         if data is not None:
             dataset = read_data(data, data_dir, target)
-            rows, shape = _test_rows(student, dataset), dataset.image_shape
+            rows, shape = read_test_rows(student, dataset), dataset.image_shape
         figure = plot_tree(
             student,
             X=rows,
@@ -104,7 +108,7 @@ def explain(
             f"{dataset.name} has {len(dataset.X_test)} test rows, counted from 0. Got {sample}.",
             param_hint="--sample",
         )
-    rows, shape = _test_rows(student, dataset), dataset.image_shape
+    rows, shape = read_test_rows(student, dataset), dataset.image_shape
     x = rows[sample] if isinstance(rows, np.ndarray) else rows.iloc[sample]
     if out is not None:
         save_picture(plot_path(student, x, image_shape=shape), out, overwrite=force)
@@ -118,14 +122,3 @@ def explain(
         click.echo(str(path))
     else:
         click.echo(f"Written: {out}")
-
-
-def _test_rows(student: Any, dataset: Dataset) -> Any:
-    """Return the test rows, with the names of their columns if the student knows them."""
-    n_features = getattr(student, "n_features_in_", None)
-    if n_features not in (None, dataset.X_test.shape[1]):
-        raise click.ClickException(
-            f"{dataset.name} has {dataset.X_test.shape[1]} features, but the student takes "
-            f"{n_features}. Name the data that it was trained on: --data."
-        )
-    return held_out_rows(student, dataset)

@@ -1,0 +1,88 @@
+// Numbers and nodes in words.
+
+const WAYS = {
+  expectation: "expectation",
+  greatest_path: "greatest path",
+  greedy: "greedy",
+  leaf: "leaf",
+};
+
+function percent(share) {
+  const value = 100 * share;
+  if (value === 0) return "0 %";
+  if (value > 0 && value < 0.1) return "<0.1 %";
+  if (value > 99.9 && value < 100) return ">99.9 %";
+  return `${value.toFixed(value < 10 || (value > 99 && value < 100) ? 1 : 0)} %`;
+}
+
+function short(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const text = size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(+value.toPrecision(4));
+  return text.replace("-", "−");
+}
+
+const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+
+const nodeName = (node) => `${isLeaf(node) ? "Leaf" : "Gate"} ${node}`;
+
+const RARE = 0.1; // leaves with less than this part of an even share of the rows are not announced
+const below = new Map();
+
+// Classes that are the likeliest one in some leaf under a node.
+function classesBelow(node) {
+  if (!below.has(node)) {
+    const under = leavesUnder(node);
+    const often = tree.reach
+      ? under.filter((leaf) => tree.reach[leaf] >= RARE / tree.nLeaves)
+      : under;
+    const found = new Set();
+    for (const leaf of often.length ? often : under) found.add(argmax(leafOutput(leaf)));
+    below.set(node, [...found].sort((a, b) => a - b));
+  }
+  return below.get(node);
+}
+
+function saysBelow(node) {
+  if (isClassifier) {
+    const names = classesBelow(node).map((k) => page.classes[k]);
+    return names.join(names.every((name) => name.length === 1) ? " " : ", ");
+  }
+  if (nOutputs > 1) return "";
+  let [low, high] = [Infinity, -Infinity];
+  for (const leaf of leavesUnder(node)) {
+    const value = leafOutput(leaf)[0];
+    [low, high] = [Math.min(low, value), Math.max(high, value)];
+  }
+  return low === high ? short(low) : `${short(low)} … ${short(high)}`;
+}
+
+const ruleOf = (node) => `${page.features[tree.feature[node]]} ≤ ${short(tree.threshold[node])}`;
+
+// Says whether a node's reach is a row's path probability or a share of rows.
+function reachInWords(node, routed) {
+  if (routed) return `path probability ${percent(routed.paths[node])}`;
+  if (!tree.reach) return "";
+  return `${percent(tree.reach[node])} of the rows`;
+}
+
+// One sentence for those who hear the tree.
+function spoken(node, routed) {
+  const parts = [nodeName(node), `level ${tree.level[node]}`];
+  if (isLeaf(node)) {
+    const output = leafOutput(node);
+    const best = argmax(output);
+    parts.push(
+      isClassifier
+        ? `predicts ${page.classes[best]}, ${percent(output[best])}`
+        : `predicts ${[...output].map(short).join(", ")}`,
+    );
+  } else {
+    if (!soft) parts.push(`left if ${ruleOf(node)}`);
+    const under = saysBelow(node);
+    if (under) parts.push(`below: ${under}`);
+  }
+  const reach = reachInWords(node, routed);
+  if (reach) parts.push(reach);
+  return parts.join(", ");
+}
