@@ -88,9 +88,9 @@ def encode(value: Any, where: str, _depth: int = 0) -> Any:
             return {"__object__": name, "params": encode(params, where, _depth + 1)}
     raise TypeError(
         f"{where} must be made of None, bool, int, float, str, list, tuple or dict, or be an "
-        f"object of soft_students.transfer or soft_students.methods, to be kept in a bundle. Got {value!r:.80} of type "
-        f"{type(value).__name__} instead. joblib.dump(student, path) keeps any object; loading "
-        "such a file runs code from it."
+        "object of soft_students.transfer or soft_students.methods, to be kept in a bundle. Got "
+        f"{value!r:.80} of type {type(value).__name__} instead. joblib.dump(student, path) keeps "
+        "any object; loading such a file runs code from it."
     )
 
 
