@@ -26,7 +26,10 @@ def a_tree():
     return {"X": X, "x": X[0], "X_test": X, "y_test": y}
 
 
-@pytest.mark.parametrize(("page", "given"), [("pipelines.md", nothing), ("deployment.md", a_tree)])
+@pytest.mark.parametrize(
+    ("page", "given"),
+    [("pipelines.md", nothing), ("evaluation.md", nothing), ("deployment.md", a_tree)],
+)
 def test_code_runs(page, given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(os.fspath(tmp_path))

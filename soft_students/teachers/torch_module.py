@@ -112,7 +112,8 @@ class TorchTeacher(Teacher):
             for start in range(0, len(rows), self.batch_size):
                 # A copy: modules may work in place.
                 batch = torch.tensor(
-                    rows[start : start + self.batch_size],
+                    # torch takes no negative strides
+                    np.ascontiguousarray(rows[start : start + self.batch_size]),
                     dtype=torch.promote_types(dtype, torch.float32),
                     device=device,
                 )

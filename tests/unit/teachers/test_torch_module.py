@@ -54,6 +54,14 @@ def test_logits_are_the_modules_whatever_the_batch(layer, batch_size):
     np.testing.assert_allclose(teacher.logits(X), LOGITS, rtol=1e-5, atol=1e-6)
 
 
+def test_rows_may_be_a_view_of_any_strides(layer):
+    """Columns of a reversed DataFrame were refused: torch takes no negative strides."""
+    turned = np.ascontiguousarray(X[::-1, ::-1])
+    np.testing.assert_array_equal(
+        TorchTeacher(layer).logits(turned[::-1, ::-1]), TorchTeacher(layer).logits(X)
+    )
+
+
 def test_no_batch_is_larger_than_allowed():
     module = Function(lambda x: x)
     TorchTeacher(module, batch_size=4).logits(X)
