@@ -239,4 +239,4 @@ function start() {
 start();
 
 // For scripts: rows, and where they go.
-window.explorer = { page, tree, state, view, rowOf, route, chooseRow, boxOf };
+window.explorer = { page, tree, state, view, rowOf, route, chooseRow, boxOf, draw };

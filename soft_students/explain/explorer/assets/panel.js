@@ -181,7 +181,7 @@ function pathStep(node, next) {
     const words = soft
       ? `${side} ${percent(sides(routed.activations[node])[+right])}`
       : right
-        ? ruleOf(node).replace(" ≤ ", " > ")
+        ? ruleOf(node, ">")
         : ruleOf(node);
     button.append(make("span", { className: side }, words));
   } else {

@@ -57,7 +57,8 @@ function saysBelow(node) {
   return low === high ? short(low) : `${short(low)} … ${short(high)}`;
 }
 
-const ruleOf = (node) => `${page.features[tree.feature[node]]} ≤ ${short(tree.threshold[node])}`;
+const ruleOf = (node, sign = "≤") =>
+  `${page.features[tree.feature[node]]} ${sign} ${short(tree.threshold[node])}`;
 
 // Says whether a node's reach is a row's path probability or a share of rows.
 function reachInWords(node, routed) {
