@@ -324,9 +324,10 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         if isinstance(self.base_score, Real):
             return self.base_score
         if self.base_score is None:
-            floor = np.finfo(np.float32).eps
-            logits = self.temperature_ * np.log(np.clip(share, floor, None))
-            logits = np.round(logits - logits.mean(), 6)  # the same however sums are rounded
+            # As XGBoost does, so that labels start where native training starts.
+            share = share + 1e-6 if len(share) > 2 else share.clip(np.finfo(np.float32).eps)
+            logits = self.temperature_ * np.log(share)
+            logits = np.round(logits - logits.mean(), 9)  # the same however sums are rounded
         else:
             logits = np.asarray(self.base_score, dtype=np.float64)
             if logits.shape != share.shape or not np.isfinite(logits).all():

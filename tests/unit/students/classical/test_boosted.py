@@ -24,6 +24,15 @@ def test_labels_give_native_training(wine, n_classes):
     np.testing.assert_allclose(found, native.predict_proba(X), atol=1e-6)
 
 
+def test_labels_of_many_uneven_classes_give_native_training(rng):
+    """A start that differed in the fifth digit chose other splits after a few rounds."""
+    X = rng.normal(size=(600, 8))
+    y = np.minimum(rng.geometric(0.12, size=600) - 1, 15)
+    native = XGBClassifier(n_estimators=15, n_jobs=1).fit(X, y)
+    found = student().fit(X, np.eye(16)[y])
+    np.testing.assert_allclose(found.predict_proba(X), native.predict_proba(X), atol=1e-6)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_the_student_is_a_plain_xgboost_model(wine, soft_targets, tmp_path, temperature):
     X, _ = wine
