@@ -2,10 +2,10 @@
 
     python benchmarks/explorer.py --data-dir FOLDER --out benchmarks/results/explorer.json
 
-The tree is trained on labels for a few epochs: its accuracy does not matter here. The page is opened
-in headless Chromium (Debian's packages chromium and chromium-driver; selenium) several times, each
-in a new profile. First view is when the tree has been drawn, from the start of the navigation;
-frames are full redraws during a zoom from the whole tree to its leaves, in software rendering.
+The tree is trained on labels for a few epochs: its accuracy does not matter here. The page is
+opened in headless Chromium (Debian's packages chromium and chromium-driver; selenium) several
+times, each in a new profile. First view is when the tree has been drawn, from the start of the
+navigation; redraws are those of a zoom from the whole tree to its leaves, rendered in software.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def chromium() -> Iterator[Any]:
 
 @click.command()
 @click.option("--data-dir", type=click.Path(exists=True, file_okay=False))
-@click.option("--epochs", default=8, show_default=True)
+@click.option("--epochs", default=3, show_default=True)
 @click.option("--opened", default=5, show_default=True, help="Times that the page is opened.")
 @click.option("--page", type=click.Path(path_type=Path), help="Keep the page.")
 @click.option("--out", type=click.Path(dir_okay=False, writable=True))
