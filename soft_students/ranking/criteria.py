@@ -1,0 +1,183 @@
+"""What students are ranked by: names, weights, limits."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+
+from soft_students.evaluation import METRICS
+
+#: Words that people use for metrics.
+ALIASES = {"latency": "latency_us", "size": "bytes", "fidelity": "agreement"}
+
+Values = Mapping[str, float | None]
+
+
+def get_criterion(name: str) -> str:
+    """Return the name of the metric that a criterion stands for.
+
+    Parameters
+    ----------
+    name : str
+        Of `soft_students.evaluation.METRICS`, or of `ALIASES`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; the message holds those that there are.
+
+    Examples
+    --------
+    >>> from soft_students.ranking import get_criterion
+    >>> get_criterion("latency"), get_criterion("accuracy")
+    ('latency_us', 'accuracy')
+    """
+    name = ALIASES.get(name, name)
+    if name in METRICS:
+        return name
+    raise ValueError(_unknown(name, [*ALIASES, *METRICS]))
+
+
+def check_weights(
+    weights: Mapping[str, float] | Iterable[str],
+) -> tuple[dict[str, float], str | None]:
+    """Return weights that sum to one, and a sentence if they had to be made so.
+
+    Parameters
+    ----------
+    weights : dict of str to float, or iterable of str
+        Not negative, not all zero, in any unit. Names alone weigh the same.
+
+    Returns
+    -------
+    weights : dict of str to float
+    note : str or None
+
+    Raises
+    ------
+    ValueError
+        If there are none, one is negative or not finite, or all are zero.
+
+    Examples
+    --------
+    >>> from soft_students.ranking import check_weights
+    >>> weights, note = check_weights({"accuracy": 2, "bytes": 2})
+    >>> weights
+    {'accuracy': 0.5, 'bytes': 0.5}
+    >>> note
+    'The weights sum to 4, not to 1: each was divided by that.'
+    """
+    equal = not isinstance(weights, Mapping)
+    names = list(weights)
+    if not names:
+        raise ValueError("There is no criterion to rank by. Give at least one, such as accuracy.")
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"Criteria must be named once. Got several times: {', '.join(twice)}.")
+    given = dict.fromkeys(names, 1.0) if equal else {n: float(weights[n]) for n in names}
+    for name, weight in given.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(f"The weight of {name!r} must be 0 or more. Got {weight}.")
+    total = sum(given.values())
+    if total == 0:
+        raise ValueError("At least one criterion must have a weight above 0. Got zeros alone.")
+    note = None
+    if not (equal or math.isclose(total, 1, abs_tol=1e-9)):
+        note = f"The weights sum to {total:g}, not to 1: each was divided by that."
+    return {name: weight / total for name, weight in given.items()}, note
+
+
+def check_directions(names: Iterable[str], directions: Mapping[str, str] | None) -> dict[str, str]:
+    """Return which of "higher" and "lower" is better, for each criterion.
+
+    Parameters
+    ----------
+    names : iterable of str
+    directions : dict of str to str, or None
+        Those that are not metrics, or for which it is the other way round.
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    ValueError
+        If a criterion is no metric and has no direction, or one is something else.
+    """
+    known = {name: metric.direction for name, metric in METRICS.items()} | dict(directions or {})
+    found = {}
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{_unknown(name, list(known))} Of another criterion, say which way is better: "
+                f"directions={{{name!r}: 'lower'}}."
+            )
+        if known[name] not in ("higher", "lower"):
+            raise ValueError(
+                f"The direction of {name!r} must be 'higher' or 'lower'. Got {known[name]!r}."
+            )
+        found[name] = known[name]
+    return found
+
+
+def exclusions(
+    values: Mapping[str, Values],
+    criteria: Iterable[str],
+    constraints: Mapping[str, float],
+    directions: Mapping[str, str],
+) -> dict[str, list[str]]:
+    """Return who cannot be ranked, and why.
+
+    Parameters
+    ----------
+    values : dict of str to dict
+        Of each student, by criterion; None or NaN is unknown.
+    criteria : iterable of str
+        All must be known and finite.
+    constraints : dict of str to float
+        The least of a criterion of which higher is better, the most of another.
+    directions : dict of str to str
+
+    Returns
+    -------
+    dict of str to list of str
+        Reasons, of those alone who are excluded.
+    """
+    found: dict[str, list[str]] = {}
+    for name, of in values.items():
+        reasons = [
+            f"its {criterion} is unknown" for criterion in criteria if not _known(of, criterion)
+        ]
+        for criterion, limit in constraints.items():
+            value = of.get(criterion)
+            if value is None or math.isnan(value):
+                reason = f"its {criterion} is unknown"
+                reasons += [] if reason in reasons else [reason]
+            elif directions[criterion] == "higher" and value < limit:
+                reasons.append(f"{criterion} {_show(value)} is below {_show(limit)}")
+            elif directions[criterion] == "lower" and value > limit:
+                reasons.append(f"{criterion} {_show(value)} is above {_show(limit)}")
+        if reasons:
+            found[name] = reasons
+    return found
+
+
+def _known(of: Values, criterion: str) -> bool:
+    value = of.get(criterion)
+    return value is not None and math.isfinite(value)
+
+
+def _show(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"There is no criterion {name!r}. Available: {', '.join(known)}.{hint}"

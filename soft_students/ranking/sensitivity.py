@@ -1,0 +1,140 @@
+"""Whether another student would win if the weights were a little different."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Scores = Callable[[np.ndarray], np.ndarray]
+
+_STEPS = 200  # between a weight and its end; a change that lasts for less than a step is not seen
+_BISECTIONS = 30
+_CONCENTRATION = 20.0  # a weight of 0.4 then varies by 0.11
+_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class WeightRange:
+    """How far one weight can move before another student wins.
+
+    The other weights keep their proportions.
+
+    Parameters
+    ----------
+    weight : float
+    low, high : float
+        The winner stays between these.
+    winner_below, winner_above : str or None
+        Who wins beyond; None where nobody else does.
+    """
+
+    weight: float
+    low: float
+    high: float
+    winner_below: str | None
+    winner_above: str | None
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How much the winner hangs on the weights.
+
+    Parameters
+    ----------
+    ranges : dict of str to WeightRange
+        By criterion.
+    win_shares : dict of str to float
+        Of random weights around those given, the share for which each student wins.
+    draws : int
+        Random weights that were drawn: Dirichlet, with the given ones as their mean and a standard
+        deviation of ``sqrt(w (1 - w) / (concentration + 1))``.
+    concentration : float
+    """
+
+    ranges: dict[str, WeightRange]
+    win_shares: dict[str, float]
+    draws: int
+    concentration: float
+
+
+def sensitivity(
+    scores: Scores,
+    weights: dict[str, float],
+    names: list[str],
+    random_state: int | None,
+) -> Sensitivity:
+    """Move each weight, and all at random.
+
+    Parameters
+    ----------
+    scores : callable
+        Maps weights that sum to one to the scores of all students.
+    weights : dict of str to float
+    names : list of str
+        Of the students, in the order of the scores.
+    random_state : int or None
+        Of the random weights.
+
+    Returns
+    -------
+    Sensitivity
+    """
+    given = np.array(list(weights.values()))
+    current = int(scores(given).argmax())
+    ranges = {}
+    for k, (criterion, weight) in enumerate(weights.items()):
+        low, below = _first_change(scores, given, k, 0.0, current)
+        high, above = _first_change(scores, given, k, 1.0, current)
+        ranges[criterion] = WeightRange(
+            weight,
+            low,
+            high,
+            None if below is None else names[below],
+            None if above is None else names[above],
+        )
+    rng = np.random.default_rng(random_state)
+    drawn = np.zeros((_DRAWS, len(given)))
+    drawn[:, given > 0] = rng.dirichlet(_CONCENTRATION * given[given > 0], size=_DRAWS)
+    winners = [_winner(scores(each), current) for each in drawn]
+    shares = np.bincount(winners, minlength=len(names)) / _DRAWS
+    return Sensitivity(
+        ranges, dict(zip(names, shares.tolist(), strict=True)), _DRAWS, _CONCENTRATION
+    )
+
+
+def _first_change(
+    scores: Scores, given: np.ndarray, k: int, end: float, current: int
+) -> tuple[float, int | None]:
+    """Return where on the way to `end` the winner is another, and who; or `end` and None."""
+    if len(given) == 1:
+        return end, None  # a weight alone is always one
+    inside = given[k]
+    for outside in np.linspace(given[k], end, _STEPS + 1)[1:]:
+        if _winner(scores(_moved(given, k, outside)), current) != current:
+            break
+        inside = outside
+    else:
+        return end, None
+    for _ in range(_BISECTIONS):
+        middle = (inside + outside) / 2
+        if _winner(scores(_moved(given, k, middle)), current) == current:
+            inside = middle
+        else:
+            outside = middle
+    return float(inside), _winner(scores(_moved(given, k, outside)), current)
+
+
+def _moved(given: np.ndarray, k: int, weight: float) -> np.ndarray:
+    others = np.where(np.arange(len(given)) == k, 0.0, given)
+    if others.sum() == 0:  # they have no proportions to keep
+        others = np.where(np.arange(len(given)) == k, 0.0, 1.0)
+    moved = others / others.sum() * (1 - weight)
+    moved[k] = weight
+    return moved
+
+
+def _winner(scores: np.ndarray, current: int) -> int:
+    """Return the best; the current one where it is as good."""
+    return current if scores[current] >= scores.max() - 1e-12 else int(scores.argmax())
