@@ -55,7 +55,7 @@ print(statistics.median(times) * 1e6)
 
 
 @click.command()
-@click.option("--rounds", default=5, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
 def main(rounds: int, out: Path) -> None:
     """Compare latencies with those of timeit in a process of its own."""
