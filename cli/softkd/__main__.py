@@ -17,6 +17,7 @@ _COMMANDS = (
     "predict",
     "explain",
     "explore",
+    "quantify",
     "export",
     "reproduce",
     "info",

@@ -4,6 +4,7 @@ Pictures need matplotlib: ``pip install 'soft-students[plots]'``. They are made 
 work without a display, and leave its state alone.
 """
 
+from soft_students.explain.entropy_picture import plot_entropies
 from soft_students.explain.explorer import explorer_page, save_explorer
 from soft_students.explain.files import PICTURE_SUFFIXES, save_picture
 from soft_students.explain.learning_curves import plot_learning_curves
@@ -16,6 +17,7 @@ __all__ = [
     "PathExplanation",
     "explain_path",
     "explorer_page",
+    "plot_entropies",
     "plot_learning_curves",
     "plot_path",
     "plot_tree",

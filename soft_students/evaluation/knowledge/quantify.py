@@ -187,7 +187,8 @@ def quantify_knowledge(
         if len(rows)
         else np.empty((len(networks), 0, *masks.shape[1:]), dtype=np.float32)
     )
-    reached = ~np.isnan(entropies.reshape(*entropies.shape[:2], -1)).any(axis=(0, 2))
+    everything = tuple(axis for axis in range(entropies.ndim) if axis != 1)
+    reached = ~np.isnan(entropies).any(axis=everything)
     discarded = {
         "no_foreground": int(len(images) - len(rows)),
         "not_reached": int((~reached).sum()),
