@@ -52,7 +52,7 @@ from soft_students.studies.parts import write_json
 
 RESULTS = Path(__file__).parent / "results" / "peers_hard_tree.json"
 PAGE = Path(__file__).parents[1] / "docs" / "classical_students.md"
-CLASSIFICATION = ("breast_cancer", "digits", "diamonds", "late_flights")
+CLASSIFICATION = ("digits", "late_flights", "diamonds", "breast_cancer")
 REGRESSION = ("diamonds_price",)
 DEPTHS = (4, 8)
 MOST_ROWS = 2_000
@@ -221,7 +221,7 @@ def main(seeds: int, names: tuple[str, ...], out: Path, only_table: bool) -> Non
     found: dict[tuple[str, int, str], dict[str, list[float]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    for name in names or CLASSIFICATION + REGRESSION:
+    for name in names or REGRESSION + CLASSIFICATION:
         for depth in DEPTHS:
             for seed in range(seeds):
                 for who, figures in run(name, depth, seed):
