@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from markdown import put_into
 
 from soft_students import NeuralStudentClassifier, load
 from soft_students.datasets import load_dataset
@@ -28,6 +29,7 @@ from soft_students.explain import plot_entropies, save_picture
 from soft_students.persistence import atomic_write
 from soft_students.teachers import load_teacher
 
+PAGE = Path(__file__).parents[1] / "docs" / "quantify.md"
 SEEDS = (0, 1, 2)
 N_TRAIN, N_IMAGES, EPOCHS, STEPS = 2000, 40, 10, 100
 
@@ -81,7 +83,7 @@ def summary(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run what is missing, print the table."""
+    """Run what is missing, put the table into docs/quantify.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     here = Path(__file__).parent
     parser.add_argument("--teacher", type=Path, default=Path("teachers/mnist.pt"))
@@ -102,7 +104,7 @@ def main() -> None:
             results["runs"][str(seed)] = run(data, teacher, seed, picture)
             with atomic_write(args.out) as file:
                 file.write(json.dumps(results, indent=1).encode())
-    print(summary(results))
+    put_into(PAGE, "quantify", summary(results))
 
 
 if __name__ == "__main__":
