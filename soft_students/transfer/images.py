@@ -41,11 +41,20 @@ class ImageDistortion(Transfer):
     elastic_points : int, default=5
         Control points of the displacement field along each side; between them it is interpolated
         bicubically.
+    flip : float, default=0.0
+        Probability of a mirror image, left and right exchanged: for photographs and garments, not
+        for digits.
+    cutout : float, default=0.0
+        Side of a square at a random place that is filled with the image's mean, as a fraction of
+        the shorter side of the image. It may reach over the border.
 
     References
     ----------
     Simard, Steinkraus and Platt (2003), "Best practices for convolutional neural networks applied
     to visual document analysis", section 2.
+
+    DeVries and Taylor (2017), "Improved regularization of convolutional neural networks with
+    cutout", arXiv:1708.04552, section 3.
 
     Examples
     --------
@@ -69,6 +78,8 @@ class ImageDistortion(Transfer):
         shift: float = 0.04,
         elastic: float = 0.02,
         elastic_points: int = 5,
+        flip: float = 0.0,
+        cutout: float = 0.0,
     ) -> None:
         self.image_shape = image_shape
         self.rotation = rotation
@@ -77,6 +88,8 @@ class ImageDistortion(Transfer):
         self.shift = shift
         self.elastic = elastic
         self.elastic_points = elastic_points
+        self.flip = flip
+        self.cutout = cutout
 
     def sample(
         self,
@@ -126,6 +139,8 @@ class ImageDistortion(Transfer):
             sampled = F.grid_sample(
                 images, grid, mode="bilinear", padding_mode="border", align_corners=False
             )
+            if self.cutout > 0:
+                sampled = self._cut_out(sampled, generator)
             sampled = sampled.view(len(images), -1)
             if np.issubdtype(X.dtype, np.integer):
                 sampled = sampled.round_()
@@ -144,6 +159,8 @@ class ImageDistortion(Transfer):
         scale_x, scale_y = 1 + uniform(self.scale), 1 + uniform(self.scale)
         shear = uniform(self.shear)
         shift_x, shift_y = uniform(2 * self.shift), uniform(2 * self.shift)
+        if self.flip > 0:
+            scale_x = torch.where(torch.rand(n, generator=generator) < self.flip, -scale_x, scale_x)
         cos, sin = angle.cos(), angle.sin()
         aspect = height / width  # rotate in pixels, not in units of the two sides
         theta = torch.stack(
@@ -160,6 +177,20 @@ class ImageDistortion(Transfer):
             field = F.interpolate(field, (height, width), mode="bicubic", align_corners=True)
             grid = grid + field.permute(0, 2, 3, 1)
         return grid
+
+    def _cut_out(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        import torch
+
+        n, _, height, width = images.shape
+        half = self.cutout * min(height, width) / 2
+
+        def beyond(side: int) -> torch.Tensor:
+            """Return whether each place along a side is outside of the square, of shape (n, side)."""
+            centre = torch.rand(n, 1, generator=generator) * side
+            return (torch.arange(side) + 0.5 - centre).abs() > half
+
+        kept = beyond(height)[:, None, :, None] | beyond(width)[:, None, None, :]
+        return torch.where(kept, images, images.mean(dim=(2, 3), keepdim=True))
 
     def _shape(self, n_features: int) -> tuple[int, int, int]:
         if self.image_shape is None:
@@ -183,6 +214,13 @@ class ImageDistortion(Transfer):
             if not 0 <= value < math.inf:
                 raise ValueError(
                     f"The {name!r} parameter of ImageDistortion must be a finite number >= 0. "
+                    f"Got {value!r} instead."
+                )
+        for name in ("flip", "cutout"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"The {name!r} parameter of ImageDistortion must be a number in [0, 1]. "
                     f"Got {value!r} instead."
                 )
         if self.scale >= 1:

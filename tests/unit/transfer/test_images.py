@@ -71,3 +71,29 @@ def test_colour_images_and_integers():
 def test_impossible_settings_are_refused(images, parameters, message):
     with pytest.raises(ValueError, match=message):
         ImageDistortion(**parameters).sample(images, 0)
+
+
+def test_a_flip_exchanges_left_and_right():
+    X = np.random.RandomState(0).rand(6, 30).astype(np.float32)
+    flipped = ImageDistortion(image_shape=(5, 6), flip=1.0, **STILL).sample(X, random_state=0)
+    mirrored = X.reshape(-1, 5, 6)[:, :, ::-1].reshape(6, 30)
+    np.testing.assert_allclose(flipped, mirrored, atol=1e-5)
+    some = ImageDistortion(image_shape=(5, 6), flip=0.5, **STILL).sample(X, random_state=1)
+    as_they_were = np.isclose(some, X, atol=1e-5).all(axis=1)
+    assert 0 < as_they_were.sum() < 6
+
+
+def test_cutout_fills_a_square_with_the_mean():
+    X = np.random.RandomState(0).rand(20, 100).astype(np.float32)
+    cut = ImageDistortion(image_shape=(10, 10), cutout=0.4, **STILL).sample(X, random_state=0)
+    changed = ~np.isclose(cut, X, atol=1e-5)
+    assert (changed.sum(axis=1) <= 25).all()
+    assert changed.any(axis=1).all()
+    means = np.repeat(X.mean(axis=1), changed.sum(axis=1))
+    np.testing.assert_allclose(cut[changed], means, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["flip", "cutout"])
+def test_shares_lie_between_zero_and_one(name):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of ImageDistortion must be a n"):
+        ImageDistortion(**{name: 1.5}).sample(np.zeros((1, 16), dtype=np.float32))
