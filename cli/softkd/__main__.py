@@ -14,6 +14,7 @@ _COMMANDS = (
     "teach",
     "distill",
     "evaluate",
+    "compare",
     "predict",
     "explain",
     "explore",

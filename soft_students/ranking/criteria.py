@@ -72,14 +72,16 @@ def check_weights(
     >>> note
     'The weights sum to 4, not to 1: each was divided by that.'
     """
-    equal = not isinstance(weights, Mapping)
     names = list(weights)
     if not names:
         raise ValueError("There is no criterion to rank by. Give at least one, such as accuracy.")
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"Criteria must be named once. Got several times: {', '.join(twice)}.")
-    given = dict.fromkeys(names, 1.0) if equal else {n: float(weights[n]) for n in names}
+    equal = not isinstance(weights, Mapping)
+    given = dict.fromkeys(names, 1.0)
+    if isinstance(weights, Mapping):
+        given = {name: float(weight) for name, weight in weights.items()}
     for name, weight in given.items():
         if not (math.isfinite(weight) and weight >= 0):
             raise ValueError(f"The weight of {name!r} must be 0 or more. Got {weight}.")

@@ -24,7 +24,7 @@ from soft_students.ranking.scores import (
 )
 from soft_students.ranking.sensitivity import Sensitivity, sensitivity
 
-_HARDLY = 0.1  # of what the most influential criterion moves
+_HARDLY = 0.2  # of what the most influential criterion moves
 
 #: By name: how scores are computed, of values that are normalised how unless told.
 METHODS = {
@@ -222,7 +222,7 @@ def pareto_front(matrix: ArrayLike, higher: ArrayLike) -> np.ndarray:
     good = np.asarray(matrix, dtype=np.float64) * np.where(higher, 1.0, -1.0)
     as_good = (good[:, None] >= good).all(axis=2)  # [i, j]: i is as good as j in everything
     better = (good[:, None] > good).any(axis=2)
-    return ~(as_good & better).any(axis=0)
+    return np.logical_not((as_good & better).any(axis=0))
 
 
 def _notes(

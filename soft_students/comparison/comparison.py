@@ -1,0 +1,346 @@
+"""Students ranked on rows that none of them has seen, and measured once on the test rows."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from threadpoolctl import threadpool_limits
+
+from soft_students.comparison.training import Training, train_students, versions, write_json
+from soft_students.datasets import Dataset, validation_split
+from soft_students.distillation import frames, training_columns
+from soft_students.evaluation import METRICS, Evaluation, evaluate
+from soft_students.persistence import load
+from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
+from soft_students.ranking.scores import load_pymcdm
+from soft_students.students.soft_tree.training import torch_threads
+from soft_students.teachers import Teacher
+
+_MARK = "comparison.json"
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came out.
+
+    Parameters
+    ----------
+    students : dict of str to estimator
+        Fitted, without those that failed.
+    trainings : dict of str to Training
+        Of all.
+    ranking : Ranking
+        By validation rows and costs.
+    validation, test : Evaluation
+        On the rows that ranked, with costs, and on the test rows, without.
+    results : dict
+        What ``results.json`` holds.
+    """
+
+    students: dict[str, BaseEstimator]
+    trainings: dict[str, Training]
+    ranking: Ranking
+    validation: Evaluation
+    test: Evaluation
+    results: dict[str, Any]
+
+
+def compare_students(
+    students: Mapping[str, BaseEstimator],
+    teacher: Teacher,
+    data: Dataset,
+    folder: str | os.PathLike[str],
+    *,
+    criteria: Mapping[str, float] | Iterable[str] | Judgements,
+    method: str = "topsis",
+    normalization: str | None = None,
+    constraints: Mapping[str, float] | None = None,
+    validation_fraction: float = 0.2,
+    jobs: int = 1,
+    random_state: int = 0,
+    teacher_digest: str | None = None,
+    origin: Mapping[str, Any] | None = None,
+    pairs: Mapping[tuple[str, str], float] | None = None,
+    command: str | None = None,
+    on_trained: Callable[[Training], object] | None = None,
+) -> Comparison:
+    """Train students of one teacher, rank them, and measure all on the test rows.
+
+    To choose among students by their test figures would be to fit the choice to the test rows. So a
+    part of the training rows is cut off: students learn on the rest and are ranked by that part
+    and by what they cost, measured with one thread when all are trained. When the ranking stands, the test rows are used once, for the figures of all. The teacher has
+    seen the part: a student's agreement with it is that on the teacher's training rows.
+
+    Parameters
+    ----------
+    students : dict of str to estimator
+        Students of this package, by the names that files and tables shall have.
+    teacher : Teacher
+    data : Dataset
+        Where columns have names and the teacher knows those that it was trained on, these are
+        taken.
+    folder : path-like
+        Made if need be. It must be empty or hold an earlier comparison, of which those students are
+        kept that would come out the same.
+    criteria : dict of str to float, iterable of str, or Judgements
+        Weights of metrics, or names of equal weight; ``latency``, ``size`` and ``fidelity`` are
+        understood.
+    method, normalization : str
+        See `soft_students.ranking.rank`.
+    constraints : dict of str to float, default=None
+        Limits, by metric.
+    validation_fraction : float, default=0.2
+        Of the training rows.
+    jobs : int, default=1
+        Students trained at a time, see `train_students`.
+    random_state : int, default=0
+        Of the split, the intervals and the sensitivity. Students have their own.
+    teacher_digest : str, default=None
+        See `train_students`.
+    origin : dict, default=None
+        What bundles and results say of where the data are.
+    pairs : dict of (str, str) to float, default=None
+        The judgements that `criteria` come from, for the results.
+    command : str, default=None
+        For the results.
+    on_trained : callable, default=None
+        Called with each `Training` as it ends.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        If arguments are unfit, all students failed, or all are excluded: then the test rows were
+        not used, and the trained students are kept for another call.
+    FileExistsError
+        If the folder holds other things.
+    ImportError
+        If pymcdm is not installed.
+    """
+    load_pymcdm()  # before an hour of training
+    weights = _criteria(criteria, data.task)
+    limits = {get_criterion(name): limit for name, limit in (constraints or {}).items()}
+    if method not in METHODS:
+        raise ValueError(f"There is no method {method!r}. Available: {', '.join(METHODS)}.")
+    _check_students(students, teacher, data)
+    folder = _prepared(Path(folder))
+    columns = training_columns(teacher, data)
+    data = data if columns is None else data.select(columns)
+    rest, validation = _split(data, validation_fraction, random_state)
+    trainings = train_students(
+        students,
+        teacher,
+        frames(rest)[0],
+        rest.y_train,
+        folder,
+        jobs=jobs,
+        teacher_digest=teacher_digest,
+        origin=origin,
+        on_trained=on_trained,
+    )
+    fitted = {
+        name: load(folder / training.file)
+        for name, training in trainings.items()
+        if training.file is not None
+    }
+    if not fitted:
+        each = "; ".join(f"{name}: {training.error}" for name, training in trainings.items())
+        raise ValueError(f"All students failed. {each}.")
+    # One row gives several threads nothing to share, and on a busy machine they wait for each other.
+    with threadpool_limits(1), torch_threads(1):
+        on_validation = evaluate(
+            fitted, frames(validation)[1], validation.y_test, teacher, random_state=random_state
+        )
+    ranking = rank(
+        {name: on_validation.wide()[name] for name in fitted},
+        weights,
+        method=method,
+        normalization=normalization,
+        constraints=limits,
+        random_state=random_state,
+    )
+    of_rows = {row["metric"] for row in on_validation.rows if not _is_cost(row["metric"])}
+    on_test = evaluate(
+        fitted,
+        frames(data)[1],
+        data.y_test,
+        teacher,
+        metrics=[name for name in METRICS if name in of_rows],
+        random_state=random_state,
+    )
+    results = {
+        "schema": _SCHEMA,
+        "task": data.task,
+        "data": {
+            "name": data.name,
+            "source": data.source,
+            "image_shape": data.image_shape,
+            "classes": None if data.classes is None else data.classes.tolist(),
+            "feature_names": data.feature_names,
+            "train": len(rest.X_train),
+            "validation": len(validation.X_test),
+            "test": len(data.X_test),
+            "validation_fraction": validation_fraction,
+            "origin": dict(origin or {}),
+        },
+        "teacher": {
+            "name": teacher.name,
+            "digest": teacher_digest,
+            **_figures("teacher", on_validation, on_test),
+        },
+        "students": {
+            name: _about(training, on_validation, on_test) for name, training in trainings.items()
+        },
+        "ranking": ranking.as_dict(),
+        "judgements": _judgements(criteria, pairs),
+        "mcnemar": _mcnemar(ranking.winner, on_test) if data.task == "classification" else [],
+        "confidence": on_test.confidence,
+        "seed": random_state,
+        "jobs": jobs,
+        "threads": on_validation.threads,
+        "versions": versions(),
+        "command": command,
+    }
+    results = _finite(results)
+    write_json(folder / "results.json", results)
+    return Comparison(fitted, trainings, ranking, on_validation, on_test, results)
+
+
+def _criteria(
+    criteria: Mapping[str, float] | Iterable[str] | Judgements, task: str
+) -> dict[str, float] | list[str]:
+    given = criteria.weights if isinstance(criteria, Judgements) else criteria
+    names = [get_criterion(name) for name in given]
+    for name in names:
+        if METRICS[name].task not in (None, task):
+            raise ValueError(
+                f"The criterion {name!r} is of {METRICS[name].task}, and the data are of {task}."
+            )
+    if isinstance(given, Mapping):
+        pairs = list(zip(names, given.values(), strict=True))
+        if len(dict(pairs)) < len(pairs):
+            check_weights(names)  # which says what was named twice
+        check_weights(dict(pairs))
+        return dict(pairs)
+    check_weights(names)
+    return names
+
+
+def _check_students(students: Mapping[str, BaseEstimator], teacher: Teacher, data: Dataset) -> None:
+    if not students:
+        raise ValueError("There is no student to compare.")
+    taken = {"teacher", Path(_MARK).stem, "results"} & set(students)
+    if taken:
+        raise ValueError(
+            f"No student may be called {', '.join(sorted(taken))!r}: the name is taken."
+        )
+    if teacher.task != data.task:
+        raise ValueError(
+            f"The teacher {teacher.name!r} is of {teacher.task}, and {data.name!r} of {data.task}. "
+            "Choose data or a teacher of the same task."
+        )
+
+
+def _prepared(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / _MARK
+    if not mark.exists():
+        if any(folder.iterdir()):
+            raise FileExistsError(
+                f"The folder '{folder}' holds other things than a comparison. Choose an empty or a "
+                "new one."
+            )
+        write_json(mark, {"schema": _SCHEMA, "made_by": "soft_students.comparison"})
+    # Results of earlier settings are not to be taken for those of an interrupted run.
+    (folder / "results.json").unlink(missing_ok=True)
+    return folder
+
+
+def _split(data: Dataset, fraction: float, random_state: int) -> tuple[Dataset, Dataset]:
+    """Return the data to learn on, and those whose test rows are the validation part."""
+    X, X_validation, y, y_validation = validation_split(
+        data.X_train, data.y_train, fraction=fraction, random_state=random_state
+    )
+    rest = replace(data, X_train=np.ascontiguousarray(X), y_train=y)
+    return rest, replace(rest, X_test=np.ascontiguousarray(X_validation), y_test=y_validation)
+
+
+def _about(training: Training, validation: Evaluation, test: Evaluation) -> dict[str, Any]:
+    if training.error is not None:
+        return {"status": "failed", "error": training.error, "class": training.student_class}
+    told = asdict(training)
+    kept = (
+        "error", "file", "sha256", "parameters", "seconds", "cpu_seconds", "threads", "versions",
+        "warnings", "resumed",
+    )  # fmt: skip
+    return {
+        "status": "trained",
+        "class": training.student_class,
+        **{key: told[key] for key in kept},
+        **_figures(training.name, validation, test),
+    }
+
+
+def _figures(model: str, validation: Evaluation, test: Evaluation) -> dict[str, Any]:
+    def figures(of: Evaluation, costs: bool) -> dict[str, Any]:
+        return {
+            row["metric"]: {key: row[key] for key in ("value", "low", "high", "interval", "unit")}
+            for row in of.rows
+            if row["model"] == model and _is_cost(row["metric"]) == costs
+        }
+
+    return {
+        "validation": figures(validation, False),
+        "test": figures(test, False),
+        "cost": figures(validation, True),
+    }
+
+
+def _is_cost(metric: str) -> bool:
+    return METRICS[metric].group == "cost"
+
+
+def _judgements(
+    criteria: Mapping[str, float] | Iterable[str] | Judgements,
+    pairs: Mapping[tuple[str, str], float] | None,
+) -> dict[str, Any] | None:
+    if not isinstance(criteria, Judgements):
+        return None
+    return {"pairs": [[*pair, value] for pair, value in (pairs or {}).items()], **asdict(criteria)}
+
+
+def _mcnemar(winner: str, test: Evaluation) -> list[dict[str, Any]]:
+    found = []
+    for (one, two), tested in test.mcnemar().items():
+        if winner in (one, two):
+            told = asdict(tested)
+            if two == winner:
+                one, two = two, one
+                told |= {
+                    "only_first": tested.only_second,
+                    "only_second": tested.only_first,
+                }
+            found.append({"first": one, "second": two, **told})
+    return found
+
+
+def _finite(value: Any) -> Any:
+    """Return plain JSON values; what is not a finite number is null."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

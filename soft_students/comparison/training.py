@@ -1,0 +1,293 @@
+"""Several students trained at a time, each kept as soon as it is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from sklearn.base import BaseEstimator, clone
+
+from soft_students.evaluation.cost import n_threads
+from soft_students.persistence import atomic_write, save
+from soft_students.teachers import Teacher
+
+_PACKAGES = ("soft-students", "scikit-learn", "torch", "xgboost", "numpy")
+_TEACHER_ROWS = 256  # by whose answers a teacher is known
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one student was trained, or why it was not.
+
+    Parameters
+    ----------
+    name : str
+    fingerprint : str
+        Of everything that the trained student depends on: settings, teacher, rows.
+    error : str or None
+        One line, if it failed.
+    file : str or None
+        Of the bundle, in the folder.
+    sha256 : str or None
+        Of the bundle.
+    student_class : str
+    parameters : dict
+        As text what is no plain value.
+    seconds, cpu_seconds : float
+    threads : int
+        That the process might use.
+    warnings : list of str
+    versions : dict of str to str
+    resumed : bool
+        Whether an earlier call trained it.
+    """
+
+    name: str
+    fingerprint: str
+    error: str | None = None
+    file: str | None = None
+    sha256: str | None = None
+    student_class: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    threads: int = 1
+    warnings: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    resumed: bool = False
+
+
+def train_students(
+    students: Mapping[str, BaseEstimator],
+    teacher: Teacher,
+    X: Any,
+    y: np.ndarray,
+    folder: str | os.PathLike[str],
+    *,
+    jobs: int = 1,
+    teacher_digest: str | None = None,
+    origin: Mapping[str, Any] | None = None,
+    on_trained: Callable[[Training], object] | None = None,
+) -> dict[str, Training]:
+    """Train students on a teacher, and keep each in a folder; go on with what it holds.
+
+    Parameters
+    ----------
+    students : dict of str to estimator
+        Students of this package; clones are fitted. Names become names of files.
+    teacher : Teacher
+    X : array-like or DataFrame of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,)
+        True labels or values.
+    folder : path-like
+        It must exist.
+    jobs : int, default=1
+        Students trained at a time. One is trained in this process; several in processes of their
+        own, by joblib, which share the threads that this one may use.
+    teacher_digest : str, default=None
+        What tells this teacher from another, such as the SHA-256 of its file. None is made of its
+        answers.
+    origin : dict, default=None
+        What bundles say of the data, see `soft_students.save`.
+    on_trained : callable, default=None
+        Called with each `Training` as it ends.
+
+    Returns
+    -------
+    dict of str to Training
+        In the order of `students`. One that fails, or whose process dies, takes nobody with it.
+
+    Raises
+    ------
+    ValueError
+        If the number of jobs is not positive.
+    TypeError
+        If a teacher cannot be sent to other processes.
+    """
+    if jobs < 1:
+        raise ValueError(f"The number of jobs must be at least 1. Got {jobs}.")
+    folder = Path(folder)
+    known = teacher_digest or _digest_of(teacher, X)
+    rows = joblib.hash([np.asarray(X), y])
+    prints = {name: fingerprint(student, known, rows) for name, student in students.items()}
+    done = {name: _earlier(folder, name, prints[name]) for name in students}
+    found = {name: training for name, training in done.items() if training is not None}
+    report = on_trained or (lambda training: None)
+    for training in found.values():
+        report(training)
+    missing = [name for name in students if name not in found]
+    tasks = {
+        name: joblib.delayed(_train)(
+            name, students[name], teacher, X, y, folder, prints[name], dict(origin or {})
+        )
+        for name in missing
+    }
+    jobs = min(jobs, max(1, len(missing)))
+    for training in _run(tasks, jobs):
+        found[training.name] = training
+        report(training)
+    for name in missing:
+        if name in found:
+            continue
+        # A process has died, and joblib cannot tell of which student: the next try tells.
+        try:
+            (found[name],) = _in_processes([tasks[name]], 2, max(1, n_threads() // jobs))
+        except TerminatedWorkerError:
+            died = "its process died: out of memory, or a crash in a library"
+            found[name] = Training(name, prints[name], error=died)
+        report(found[name])
+    return {name: found[name] for name in students}
+
+
+def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[Training]:
+    if jobs == 1:
+        for function, arguments, settings in tasks.values():
+            yield function(*arguments, **settings)
+        return
+    try:
+        yield from _in_processes(list(tasks.values()), jobs, max(1, n_threads() // jobs))
+    except TerminatedWorkerError:
+        return
+    except (pickle.PicklingError, TypeError) as error:
+        raise TypeError(
+            f"The teacher or a student cannot be sent to another process: {error}. Train one at a "
+            "time: jobs=1."
+        ) from error
+
+
+def _in_processes(tasks: list[Any], jobs: int, threads: int) -> Iterator[Training]:
+    with joblib.parallel_config("loky", inner_max_num_threads=threads):
+        # Large arrays are shared, and copied by those alone who write to them.
+        yield from joblib.Parallel(
+            n_jobs=jobs, batch_size=1, return_as="generator_unordered", mmap_mode="c"
+        )(tasks)
+
+
+def _train(
+    name: str,
+    student: BaseEstimator,
+    teacher: Teacher,
+    X: Any,
+    y: np.ndarray,
+    folder: Path,
+    fingerprint: str,
+    origin: dict[str, Any],
+) -> Training:
+    about: dict[str, Any] = {
+        "name": name,
+        "fingerprint": fingerprint,
+        "student_class": type(student).__name__,
+    }
+    start, cpu_start = time.perf_counter(), time.process_time()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            fitted = clone(student).fit(X, teacher, labels=y)
+        path = save(fitted, folder / f"{name}.student", data=origin)
+        training = Training(
+            **about,
+            file=path.name,
+            sha256=_sha256(path),
+            parameters=_plain(student.get_params(deep=False)),
+            seconds=time.perf_counter() - start,
+            cpu_seconds=time.process_time() - cpu_start,
+            threads=n_threads(),
+            warnings=list(dict.fromkeys(_one_line(warning.message) for warning in caught)),
+            versions=versions(),
+        )
+        write_json(folder / f"{name}.json", asdict(training))
+    except Exception as error:
+        return Training(**about, error=f"{type(error).__name__}: {_one_line(error)}")
+    return training
+
+
+def fingerprint(student: BaseEstimator, teacher_digest: str, rows_digest: str) -> str:
+    """Return a digest of all that a trained student depends on.
+
+    Parameters
+    ----------
+    student : estimator
+        Its class and parameters count, those of nested estimators too.
+    teacher_digest, rows_digest : str
+
+    Returns
+    -------
+    str
+    """
+    parameters = {
+        name: type(value).__qualname__ if hasattr(value, "get_params") else joblib.hash(value)
+        for name, value in sorted(student.get_params(deep=True).items())
+    }
+    told = [type(student).__qualname__, parameters, teacher_digest, rows_digest]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _earlier(folder: Path, name: str, fingerprint: str) -> Training | None:
+    """Return what an earlier call left, if it is whole and of the same settings."""
+    try:
+        held = json.loads((folder / f"{name}.json").read_text("utf-8"))
+        training = Training(**{**held, "resumed": True})
+        if training.fingerprint != fingerprint or training.file != f"{name}.student":
+            return None
+        return training if _sha256(folder / training.file) == training.sha256 else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values; the file is whole or not there.
+
+    Parameters
+    ----------
+    path : Path
+    value : object
+    """
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _digest_of(teacher: Teacher, X: Any) -> str:
+    ask = teacher.predict_proba if teacher.task == "classification" else teacher.predict
+    return joblib.hash(np.asarray(ask(X[:_TEACHER_ROWS])))
+
+
+def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = (int, float, str, type(None))
+    return {
+        name: value if isinstance(value, kinds) else " ".join(repr(value).split())
+        for name, value in parameters.items()
+    }
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
