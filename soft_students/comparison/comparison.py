@@ -75,9 +75,10 @@ def compare_students(
     """Train students of one teacher, rank them, and measure all on the test rows.
 
     To choose among students by their test figures would be to fit the choice to the test rows. So a
-    part of the training rows is cut off: students learn on the rest and are ranked by that part
-    and by what they cost, measured with one thread when all are trained. When the ranking stands, the test rows are used once, for the figures of all. The teacher has
-    seen the part: a student's agreement with it is that on the teacher's training rows.
+    part of the training rows is cut off: students learn on the rest and are ranked by that part,
+    and by what they cost, measured with one thread when all are trained. When the ranking stands,
+    the test rows are used once, for the figures of all. The teacher has seen the part: a student's
+    agreement with it is that on the teacher's training rows.
 
     Parameters
     ----------
@@ -157,7 +158,7 @@ def compare_students(
     if not fitted:
         each = "; ".join(f"{name}: {training.error}" for name, training in trainings.items())
         raise ValueError(f"All students failed. {each}.")
-    # One row gives several threads nothing to share, and on a busy machine they wait for each other.
+    # One row gives threads nothing to share, and on a busy machine they wait for each other.
     with threadpool_limits(1), torch_threads(1):
         on_validation = evaluate(
             fitted, frames(validation)[1], validation.y_test, teacher, random_state=random_state
