@@ -50,7 +50,7 @@ N_SELECT = 5000
 EPOCHS = 30
 
 #: What differs from a method's defaults here, chosen by --select.
-SETTINGS: dict[str, dict[str, Any]] = {}
+SETTINGS: dict[str, dict[str, Any]] = {"at": {"weight": 10.0}, "nst": {"weight": 0.5}}
 
 #: Methods that are logit losses with soft targets in them: soft targets beside them say it twice.
 HOLD_SOFT_TARGETS = {"kd", "dkd", "dist", "logit_std", "ttm", "wttm", "bss"}
