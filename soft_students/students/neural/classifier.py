@@ -93,8 +93,9 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     resume : bool, default=False
         Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
     snapshots : str or path-like, default=None
-        A folder for a file of the student after each epoch, ``epoch-0000.student`` untrained, as
-        `soft_students.evaluation.quantify_knowledge` reads them.
+        A folder for a file of the student after each epoch of the main stage,
+        ``epoch-0000.student`` untrained, as `soft_students.evaluation.quantify_knowledge` reads
+        them. It must hold none of another training; the module must be given by name.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int, default=None
         Threads of training and prediction. None leaves torch's setting alone.
@@ -268,7 +269,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
                 training = self._with_data(method, X, y, labels, teacher, X_unlabeled)
             self.input_shape_ = training.input_shape
             if self.snapshots is not None:
-                training.snapshots = Snapshots(self, self.snapshots, resume=self.resume)
+                training.snapshots = self._open_snapshots(self.snapshots, training)
             trained = train(training, self.device, self.precision, self.n_devices)
             self.module_, self.history_ = trained.network, trained.history
             if training.checkpoint is not None and os.path.exists(training.checkpoint):
@@ -407,6 +408,13 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             seed=seed,
             **self._shared(),
         )
+
+    def _open_snapshots(self, folder: str | os.PathLike[str], training: Training) -> Snapshots:
+        goes_on = self.resume and self.checkpoint is not None and os.path.exists(self.checkpoint)
+        snapshots = Snapshots(self, folder, resume=goes_on)
+        with torch.random.fork_rng(devices=[]):  # initial weights are drawn once more in training
+            snapshots.check(training.student())
+        return snapshots
 
     def _shared(self) -> dict[str, Any]:
         return {

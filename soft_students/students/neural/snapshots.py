@@ -9,7 +9,7 @@ from pathlib import Path
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from soft_students.persistence import save
+from soft_students.persistence import dumps, save
 
 
 class Snapshots:
@@ -22,7 +22,7 @@ class Snapshots:
     folder : str or path-like
         It is made if need be.
     resume : bool
-        Whether the folder may hold snapshots: those of the training that goes on.
+        Whether a training goes on, so that the folder may hold its snapshots.
 
     Raises
     ------
@@ -44,8 +44,15 @@ class Snapshots:
                 "folder."
             )
 
+    def check(self, network: nn.Module) -> None:
+        """Raise at once, for an untrained network, what `write` would raise during training."""
+        dumps(self._with(network))
+
     def write(self, epoch: int, network: nn.Module) -> None:
         """Write the student as it is after an epoch; 0 is before the first."""
+        save(self._with(network), self._folder / f"epoch-{epoch:04d}.student")
+
+    def _with(self, network: nn.Module) -> BaseEstimator:
         student = copy.copy(self._student)
         student.module_ = network
-        save(student, self._folder / f"epoch-{epoch:04d}.student")
+        return student

@@ -16,7 +16,8 @@ from torch import nn
 from soft_students import DistilledClassifier, NeuralStudentClassifier
 from soft_students.methods import AT, KD, checkpoints
 from soft_students.persistence import BundleError, dumps, load, loads
-from soft_students.students.neural.modules import make_module
+from soft_students.students.neural import classifier
+from soft_students.students.neural.modules import make_module, small_cnn
 from soft_students.teachers import TorchTeacher, as_teacher
 
 
@@ -313,6 +314,8 @@ def test_snapshots_are_the_student_after_each_epoch(digits, tmp_path):
     student = quick(epochs=3, snapshots=folder, validation_fraction=0.0).fit(X, y)
     files = sorted(folder.iterdir())
     assert [path.name for path in files] == [f"epoch-000{k}.student" for k in range(4)]
+    alone = quick(epochs=3, validation_fraction=0.0).fit(X, y)
+    assert torch.equal(weights(alone), weights(student))  # files change nothing
     untrained, *_, last = (load(path) for path in files)
     np.testing.assert_array_equal(last.predict_proba(X), student.predict_proba(X))
     assert untrained.score(X, y) < 0.3
@@ -320,6 +323,47 @@ def test_snapshots_are_the_student_after_each_epoch(digits, tmp_path):
         quick(epochs=3, snapshots=folder).fit(X, y)
     with pytest.raises(TypeError, match="must not bring code of its own"):
         quick(nn.Linear(64, 10), snapshots=tmp_path / "other").fit(X, y)
+    with pytest.raises(FileExistsError, match="those of another training"):
+        # nothing to go on from
+        quick(epochs=3, snapshots=folder, resume=True, checkpoint=tmp_path / "none.pt").fit(X, y)
+
+
+def test_what_cannot_be_a_snapshot_is_refused_before_the_first_stage(digits, network, tmp_path):
+    X, y = digits
+    module = small_cnn((1, 8, 8), 10)
+    teacher = TorchTeacher(network.eval(), input_shape=(1, 8, 8))
+    student = quick(module, method="fitnet", snapshots=tmp_path / "snapshots")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "train", None)
+        with pytest.raises(TypeError, match="must not bring code of its own"):
+            student.fit(X, teacher, labels=y)
+
+
+def test_a_resumed_training_leaves_the_snapshots_of_a_whole_one(digits, tmp_path):
+    X, y = digits[0][:150], digits[1][:150]
+    quick(epochs=4, snapshots=tmp_path / "whole").fit(X, y)
+    student = quick(
+        epochs=4,
+        snapshots=tmp_path / "parts",
+        checkpoint=tmp_path / "training.pt",
+        resume=True,
+    )
+    write, done = checkpoints.Checkpoint.write, []
+
+    def stop_in_the_second(self, *args):
+        if done:
+            raise KeyboardInterrupt  # between a snapshot and its checkpoint
+        done.append(write(self, *args))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoint, "write", stop_in_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            student.fit(X, y)
+    assert len(list((tmp_path / "parts").iterdir())) == 3
+    student.fit(X, y)
+    for k in range(5):
+        one, other = (load(tmp_path / f / f"epoch-000{k}.student") for f in ("whole", "parts"))
+        assert torch.equal(weights(one), weights(other))
 
 
 def test_bundles_keep_methods_and_paths(digits, tmp_path):
