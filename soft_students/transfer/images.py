@@ -185,7 +185,7 @@ class ImageDistortion(Transfer):
         half = self.cutout * min(height, width) / 2
 
         def beyond(side: int) -> torch.Tensor:
-            """Return whether each place along a side is outside of the square, of shape (n, side)."""
+            """Return which places along a side are outside of the square, of shape (n, side)."""
             centre = torch.rand(n, 1, generator=generator) * side
             return (torch.arange(side) + 0.5 - centre).abs() > half
 
