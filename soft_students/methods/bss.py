@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from soft_students.methods.base import LossMethod, Paper, Terms
@@ -24,19 +24,16 @@ def base_rows(
     teacher_logits: Tensor,
     labels: Tensor,
     most: int = 64,
-    variant: str = "paper",
 ) -> Tensor:
-    r"""Return the rows to start from: known, and yet seen differently by student and teacher.
+    r"""Return the rows to start from: known to both, and yet seen differently.
 
     Parameters
     ----------
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
     labels : Tensor of int64, shape (n,)
     most : int, default=64
-        How many rows at most: those of the largest :math:`\sum_{c \ne y} (p_t - p_s)_c^2`.
-    variant : {"paper", "reference"}, default="paper"
-        "paper" asks that student and teacher are right; "reference", the authors' code, that the
-        teacher is.
+        How many rows at most: of those on which student and teacher are right, the ones of the
+        largest :math:`\sum_{c \ne y} (p_t - p_s)_c^2`.
 
     Returns
     -------
@@ -48,9 +45,7 @@ def base_rows(
     decision boundary", arXiv:1805.05532, section 3.
     """
     with torch.no_grad():
-        known = teacher_logits.argmax(1) == labels
-        if variant == "paper":
-            known &= student_logits.argmax(1) == labels
+        known = (teacher_logits.argmax(1) == labels) & (student_logits.argmax(1) == labels)
         rows = known.nonzero().flatten()
         difference = (teacher_logits[rows].softmax(1) - student_logits[rows].softmax(1)).square()
         score = difference.scatter(1, labels[rows, None], 0.0).sum(1)
@@ -165,9 +160,6 @@ class BSS(LossMethod):
         η; see `boundary_samples`.
     n_steps : int, default=10
         Most steps of the attack.
-    variant : {"paper", "reference"}, default="paper"
-        Whether samples start from rows that student and teacher know, or that the teacher knows.
-        The latter is the authors' code, and gives more samples at the beginning.
 
     References
     ----------
@@ -192,7 +184,6 @@ class BSS(LossMethod):
         "n_samples": [Interval(Integral, 1, None, closed="left")],
         "step_size": [Interval(Real, 0, None, closed="neither")],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "variant": [StrOptions({"paper", "reference"})],
     }
 
     def __init__(
@@ -204,7 +195,6 @@ class BSS(LossMethod):
         n_samples: int = 64,
         step_size: float = 0.3,
         n_steps: int = 10,
-        variant: str = "paper",
     ) -> None:
         self.weight = weight
         self.kd_weight = kd_weight
@@ -212,7 +202,6 @@ class BSS(LossMethod):
         self.n_samples = n_samples
         self.step_size = step_size
         self.n_steps = n_steps
-        self.variant = variant
 
     def check(self, lesson: Lesson) -> None:
         """Refuse a teacher that no gradient can pass."""
@@ -238,7 +227,7 @@ class BSS(LossMethod):
         assert lesson.teacher is not None
         said = step.teacher.logits
         labels = said.argmax(1) if step.batch.labels is None else step.batch.labels
-        rows = base_rows(step.student.logits, said, labels, self.n_samples, self.variant)
+        rows = base_rows(step.student.logits, said, labels, self.n_samples)
         if not len(rows):
             return step.student.logits.sum() * 0
         if len(rows) == 1:

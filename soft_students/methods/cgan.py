@@ -6,6 +6,7 @@ from collections.abc import Generator
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
 from soft_students.methods.lesson import Batch, Lesson
 
-_REAL, _FAKE, _CLASSES = 0, 1, slice(2, None)  # what the columns of a discriminator stand for
+_REAL, _FAKE = 0, 1  # what the first two columns of a discriminator stand for
 
 
 def discriminator_loss(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
@@ -40,11 +41,13 @@ def discriminator_loss(teacher: Tensor, student: Tensor, labels: Tensor) -> Tens
     Xu, Hsu and Huang (2018), "Training shallow and thin networks for acceleration via knowledge
     distillation with conditional adversarial networks", arXiv:1709.00513, section 3.
     """
-    source = F.log_softmax(teacher[:, :2], 1)[:, _REAL] + F.log_softmax(student[:, :2], 1)[:, _FAKE]
-    known = F.cross_entropy(teacher[:, _CLASSES], labels) + F.cross_entropy(
-        student[:, _CLASSES], labels
+    source_t, classes_t = _parts(teacher)
+    source_s, classes_s = _parts(student)
+    known = F.cross_entropy(classes_t, labels) + F.cross_entropy(classes_s, labels)
+    told_apart = F.cross_entropy(source_t, torch.full_like(labels, _REAL)) + F.cross_entropy(
+        source_s, torch.full_like(labels, _FAKE)
     )
-    return (known - source.mean()) / 2
+    return (told_apart + known) / 2
 
 
 def deception_loss(student: Tensor, labels: Tensor) -> Tensor:
@@ -65,8 +68,15 @@ def deception_loss(student: Tensor, labels: Tensor) -> Tensor:
     ----------
     Xu, Hsu and Huang (2018), arXiv:1709.00513, section 3.
     """
-    caught = F.log_softmax(student[:, :2], 1)[:, _FAKE].mean()
-    return (caught + F.cross_entropy(student[:, _CLASSES], labels)) / 2
+    source, classes = _parts(student)
+    caught = F.cross_entropy(source, torch.full_like(labels, _FAKE))
+    return (F.cross_entropy(classes, labels) - caught) / 2
+
+
+def _parts(seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits of real and fake, and those of the classes."""
+    source, classes = seen.split([2, seen.shape[1] - 2], dim=1)
+    return source, classes
 
 
 def make_discriminator(n_classes: int, hidden: int) -> nn.Sequential:

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper, Terms
-from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.samplers import SameClassPairs
 
@@ -44,8 +44,12 @@ def cskd_loss(logits: Tensor, temperature: float = 4.0) -> Tensor:
     n = len(logits) // 2
     if n == 0:
         return logits.sum() * 0
-    pairs = logits[: 2 * n]
-    return kd_loss(pairs, pairs.roll(n, dims=0), temperature)
+    # one softmax for both directions
+    first, second = F.log_softmax(logits / temperature, dim=1).split(n)[:2]
+    divergence = F.kl_div(first, second.detach(), reduction="sum", log_target=True) + F.kl_div(
+        second, first.detach(), reduction="sum", log_target=True
+    )
+    return temperature**2 / (2 * n) * divergence
 
 
 class CSKD(LossMethod):

@@ -63,9 +63,10 @@ def information_loss(logits: Tensor) -> Tensor:
     >>> round(float(information_loss(20 * torch.eye(4))), 3)
     -1.386
     """
-    # log p̄ from log-probabilities: finite where p̄ itself is zero in floating point
-    log_mean = F.log_softmax(logits, dim=1).logsumexp(0) - math.log(len(logits))
-    return (log_mean.exp() * log_mean).sum()
+    mean = logits.softmax(1).mean(0)
+    # Of d(p̄ log p̄) = log p̄ dp̄ + dp̄ the latter sums to zero, as probabilities do not change theirs.
+    # The smallest number keeps the logarithm finite where p̄ is zero.
+    return torch.dot(mean, (mean.detach() + torch.finfo(mean.dtype).tiny).log())
 
 
 def activation_loss(features: Tensor) -> Tensor:

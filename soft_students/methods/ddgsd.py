@@ -73,8 +73,9 @@ def view_discrepancy(features: Tensor) -> Tensor:
     n = len(features) // 2
     if n == 0:
         return features.sum() * 0
-    first, second = features[: 2 * n].unflatten(0, (2, n)).mean(1)
-    return (first - second).square().sum()
+    first, second = features.split(n)[:2]
+    difference = first.mean(0) - second.mean(0)
+    return torch.dot(difference, difference)
 
 
 class TwoViews:

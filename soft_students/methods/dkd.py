@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -61,20 +60,26 @@ def dkd_losses(
     """
     if student_logits.shape[1] < 3:
         raise ValueError(_few_classes(student_logits.shape[1]))
-    true = F.one_hot(labels, student_logits.shape[1]).bool()
-    binary_s, others_s = _decoupled(student_logits / temperature, true)
-    binary_t, others_t = _decoupled(teacher_logits.detach() / temperature, true)
-    tckd = F.kl_div(binary_s, binary_t, reduction="batchmean", log_target=True)
-    # the true class has the probability zero among the others, and so no part in the sum
-    nckd = F.kl_div(others_s.masked_fill(true, 0), others_t.exp(), reduction="batchmean")
-    return temperature**2 * tckd, temperature**2 * nckd
+    binary_s, others_s = _decoupled(student_logits / temperature, labels)
+    with torch.no_grad():
+        binary_t, others_t = _decoupled(teacher_logits / temperature, labels)
+        others_t = others_t.exp_()
+    scale = temperature**2 / len(labels)
+    tckd = scale * F.kl_div(binary_s, binary_t, reduction="sum", log_target=True)
+    nckd = scale * F.kl_div(others_s, others_t, reduction="sum")
+    return tckd, nckd
 
 
-def _decoupled(logits: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities of (true, not true), and of each class among those not true."""
-    others = logits.masked_fill(true, -math.inf)
-    binary = torch.stack([logits[true], others.logsumexp(1)], dim=1)
-    return F.log_softmax(binary, dim=1), F.log_softmax(others, dim=1)
+def _decoupled(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities of (true, not true), and of each class among those not true.
+
+    There the true class has the lowest number that there is, and not -inf: zero times that is zero.
+    """
+    true = labels[:, None]
+    log_p = F.log_softmax(logits, dim=1)
+    others = log_p.scatter(1, true, torch.finfo(log_p.dtype).min)
+    rest = others.logsumexp(1, keepdim=True)
+    return torch.cat([log_p.gather(1, true), rest], dim=1), others - rest
 
 
 def _few_classes(n_classes: int) -> str:

@@ -45,7 +45,7 @@ def fsp_matrix(first: Tensor, second: Tensor) -> Tensor:
         first = F.adaptive_max_pool2d(first, size)
     if second.shape[2:] != size:
         second = F.adaptive_max_pool2d(second, size)
-    return first.flatten(2) @ second.flatten(2).mT / (size[0] * size[1])
+    return (first.flatten(2) @ second.flatten(2).mT).div_(size[0] * size[1])
 
 
 def fsp_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
@@ -66,10 +66,11 @@ def fsp_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
     ----------
     Yim, Joo, Bae and Kim (2017), "A gift from knowledge distillation", equation 2.
     """
-    losses = [
-        F.mse_loss(fsp_matrix(s1, s2), fsp_matrix(t1.detach(), t2.detach()))
-        for (s1, s2), (t1, t2) in zip(pairwise(student), pairwise(teacher), strict=True)
-    ]
+    losses = []
+    for (s1, s2), (t1, t2) in zip(pairwise(student), pairwise(teacher), strict=True):
+        # in place: matrices are large where channels are many
+        difference = fsp_matrix(s1, s2).sub_(fsp_matrix(t1.detach(), t2.detach()))
+        losses.append(F.mse_loss(difference, difference.new_zeros(()).expand_as(difference)))
     return torch.stack(losses).sum()
 
 

@@ -40,6 +40,7 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
     """
     log_s = F.log_softmax(student_logits / temperature, dim=1)
     log_t = F.log_softmax(teacher_logits.detach() / temperature, dim=1)
+    del student_logits, teacher_logits  # free before the divergence if nobody else holds them
     divergence = F.kl_div(log_s, log_t, reduction="batchmean", log_target=True)
     return temperature**2 * divergence
 

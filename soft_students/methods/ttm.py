@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any, ClassVar
 
+import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -49,14 +50,13 @@ def ttm_loss(
     >>> float(ttm_loss(0.1 * z, z, gamma=0.1).abs()) < 1e-6
     True
     """
-    teacher_logits = teacher_logits.detach()
     log_s = F.log_softmax(student_logits, dim=1)
-    target = (gamma * teacher_logits).softmax(1)
+    with torch.no_grad():
+        target = F.log_softmax(teacher_logits, dim=1).mul_(gamma).exp_()
+        mass = target.sum(1)
+        target /= mass[:, None]
     divergence = F.kl_div(log_s, target, reduction="none").sum(1)
-    if weighted:
-        log_u = (gamma * teacher_logits).logsumexp(1) - gamma * teacher_logits.logsumexp(1)
-        divergence = log_u.exp() * divergence
-    return divergence.mean()
+    return (mass * divergence if weighted else divergence).mean()
 
 
 _PAPER = Paper(

@@ -4,10 +4,10 @@ import numpy as np
 from references.cskd import probabilities
 
 
-def base_rows(student, teacher, labels, most, both):
+def base_rows(student, teacher, labels, most):
     scores = []
     for i, label in enumerate(labels):
-        if np.argmax(teacher[i]) != label or (both and np.argmax(student[i]) != label):
+        if np.argmax(teacher[i]) != label or np.argmax(student[i]) != label:
             continue
         p, q = probabilities(teacher[i]), probabilities(student[i])
         score = sum((a - b) ** 2 for c, (a, b) in enumerate(zip(p, q, strict=True)) if c != label)
