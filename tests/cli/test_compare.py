@@ -37,7 +37,7 @@ def test_files_and_tables(compared):
     assert held["ranking"]["weights"] == pytest.approx(
         {"accuracy": 0.4, "latency_us": 0.3, "bytes": 0.3}
     )
-    assert held["command"].startswith("softkd ")
+    assert held["command"].split()[0] == "softkd"  # of the test runner, the arguments are others
     assert held["data"]["origin"]["data"] == "digits"
     digits = load_dataset("digits")
     for name, of in held["students"].items():
