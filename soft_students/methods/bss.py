@@ -114,25 +114,31 @@ def boundary_samples(
     low, high = input_range
     unit = step_size * (high - low) / _RANGE_OF_STANDARDISED
     found = inputs.detach().clone()
-    moving = torch.arange(len(found), device=found.device)
+    x, moving = found, torch.arange(len(found), device=found.device)
     bases: Tensor | None = None
     for _ in range(n_steps):
         with torch.enable_grad():
-            x = found[moving].requires_grad_()
+            x = x.detach().requires_grad_()
             logits = teacher(x)
             chosen = logits.argmax(1)
             bases = chosen if bases is None else bases
+            still = (chosen == bases).nonzero().flatten()
+            if not len(still):
+                break
             ahead = logits.gather(1, targets[:, None]) - logits.gather(1, bases[:, None])
             (gradient,) = torch.autograd.grad(ahead.sum(), x)
-        still = chosen == bases
-        moving, targets, bases = moving[still], targets[still], bases[still]
-        if not len(moving):
-            break
-        direction = gradient[still].flatten(1)
+        x, ahead = x.detach(), ahead.detach()
+        if len(still) < len(
+            moving
+        ):  # the others are found, and the teacher need not see them again
+            found[moving] = x
+            x, moving, bases, targets = x[still], moving[still], bases[still], targets[still]
+            gradient, ahead = gradient[still], ahead[still]
+        direction = gradient.flatten(1)
         length = torch.linalg.vector_norm(direction, dim=1, keepdim=True)
-        direction = direction / torch.where(length > 0, length, torch.ones_like(length))
-        moved = direction * (unit * (_OVERSHOOT - ahead.detach()[still]))
-        found[moving] = (found[moving] + moved.view_as(found[moving])).clamp(low, high)
+        scale = unit * (_OVERSHOOT - ahead) / torch.where(length > 0, length, 1)
+        x = (x + (direction * scale).view_as(x)).clamp_(low, high)
+    found[moving] = x.detach()
     return found
 
 

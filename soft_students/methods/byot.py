@@ -29,7 +29,7 @@ def exit_hint_loss(features: Tensor, deepest: Tensor) -> Tensor:
 
     References
     ----------
-    Zhang, Song, Gao, Chen, Bao and Ma (2019), "Be your own teacher", arXiv:1905.08094, equation 6.
+    Zhang, Song, Gao, Chen, Bao and Ma (2019), "Be your own teacher", arXiv:1905.08094, section 3.
     """
     return (features - deepest.detach()).square().sum(1).mean()
 
@@ -122,9 +122,10 @@ class ExitPredictor(nn.Module):
 class BYOT(LossMethod):
     r"""Be your own teacher: exits along the student learn from its last layers.
 
-    :math:`L = CE(q_C, y) + \sum_{i<C} (1 - \alpha)\,CE(q_i, y) + \alpha\,T^2 KL(sg(q_C) \| q_i)
+    :math:`L = CE(q_C, y) + \sum_{i<C} (1 - \alpha)\,CE(q_i, y) + \alpha\,KL(sg(q_C) \| q_i)
     + \lambda \|F_i - sg(F_C)\|_2^2`. An exit, a bottleneck and a linear layer, sits after each
-    resolution of the feature maps but the last. Needs no teacher.
+    resolution of the feature maps but the last. The divergence is at temperature T, without the
+    factor T². Needs no teacher.
 
     Parameters
     ----------
@@ -144,7 +145,8 @@ class BYOT(LossMethod):
     References
     ----------
     Zhang, Song, Gao, Chen, Bao and Ma (2019), "Be your own teacher: improve the performance of
-    convolutional neural networks via self distillation", arXiv:1905.08094, equations 3 to 7.
+    convolutional neural networks via self distillation", arXiv:1905.08094, section 3. The authors'
+    code is of a later version, which has a linear layer between the features that are compared.
     """
 
     key = "byot"
@@ -246,7 +248,8 @@ class BYOT(LossMethod):
             hard.append(step.lesson.label_loss(logits, step.batch))
             hints.append(exit_hint_loss(features, deepest.flatten(1)))
         return {
-            "byot": self.weight * torch.stack(soft).sum(),
+            # kd_loss carries Hinton's T², which this paper does not have
+            "byot": self.weight / self.temperature**2 * torch.stack(soft).sum(),
             "labels": (1 - self.weight) * torch.stack(hard).sum(),
             "hints": self.hint_weight * torch.stack(hints).sum(),
         }

@@ -39,7 +39,7 @@ def crd_loss(scores: Tensor, n_rows: int) -> Tensor:
     References
     ----------
     Tian, Krishnan and Isola (2020), "Contrastive representation distillation", arXiv:1910.10699,
-    equations 17 to 19.
+    section 3; equation 18.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class CRD(LossMethod):
         Of the memories: the share that stays.
     variant : {"reference", "paper"}, default="reference"
         "reference", the authors' code: scores are divided by a normaliser, N times the mean score
-        of the first batch. "paper", equation 19, has none. The published results are the code's,
+        of the first batch. "paper" has none. The published results are the code's,
         hence the default.
     student_layers, teacher_layers : sequence of str, default=None
         One each. None takes what goes into the last linear layer.

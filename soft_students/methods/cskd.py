@@ -32,7 +32,7 @@ def cskd_loss(logits: Tensor, temperature: float = 4.0) -> Tensor:
     References
     ----------
     Yun, Park, Lee and Shin (2020), "Regularizing class-wise predictions via self-knowledge
-    distillation", arXiv:2003.13964, equation 1.
+    distillation", arXiv:2003.13964, section 2.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class CSKD(LossMethod):
     References
     ----------
     Yun, Park, Lee and Shin (2020), "Regularizing class-wise predictions via self-knowledge
-    distillation", arXiv:2003.13964, equation 2.
+    distillation", arXiv:2003.13964, section 2.
     """
 
     key = "cskd"

@@ -35,7 +35,7 @@ def one_hot_loss(logits: Tensor) -> Tensor:
 
     References
     ----------
-    Chen et al. (2019), "Data-free learning of student networks", arXiv:1904.01186, equation 3.
+    Chen et al. (2019), "Data-free learning of student networks", arXiv:1904.01186, section 3.
     """
     return F.cross_entropy(logits, logits.detach().argmax(1))
 
@@ -54,7 +54,7 @@ def information_loss(logits: Tensor) -> Tensor:
 
     References
     ----------
-    Chen et al. (2019), "Data-free learning of student networks", arXiv:1904.01186, equation 5.
+    Chen et al. (2019), "Data-free learning of student networks", arXiv:1904.01186, section 3.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def activation_loss(features: Tensor) -> Tensor:
 
     References
     ----------
-    Chen et al. (2019), "Data-free learning of student networks", arXiv:1904.01186, equation 4.
+    Chen et al. (2019), "Data-free learning of student networks", arXiv:1904.01186, section 3.
     """
     return -features.abs().mean()
 
@@ -98,7 +98,7 @@ def statistics_loss(features: Sequence[Tensor], layers: Sequence[_BatchNorm]) ->
     References
     ----------
     Yin et al. (2020), "Dreaming to distill: data-free knowledge transfer via DeepInversion",
-    arXiv:1912.08795, equation 4.
+    arXiv:1912.08795, section 3.
     """
     distances = []
     for seen, layer in zip(features, layers, strict=True):
@@ -227,10 +227,10 @@ class DAFL(Method):
     References
     ----------
     Chen, Wang, Xu, Yang, Liu, Shi, Xu, Xu and Tian (2019), "Data-free learning of student
-    networks", arXiv:1904.01186, equations 2 to 7.
+    networks", arXiv:1904.01186, section 3.
 
     Yin, Molchanov, Alvarez, Li, Mallya, Hoiem, Jha and Kautz (2020), "Dreaming to distill:
-    data-free knowledge transfer via DeepInversion", arXiv:1912.08795, equation 4.
+    data-free knowledge transfer via DeepInversion", arXiv:1912.08795, section 3.
     """
 
     key = "dafl"

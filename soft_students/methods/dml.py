@@ -34,7 +34,7 @@ def mutual_loss(logits: Tensor, others: Tensor) -> Tensor:
 
     References
     ----------
-    Zhang, Xiang, Hospedales and Lu (2018), "Deep mutual learning", arXiv:1706.00384, equation 8.
+    Zhang, Xiang, Hospedales and Lu (2018), "Deep mutual learning", arXiv:1706.00384, section 3.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class DML(Method):
         w.
     update : {"simultaneous", "alternating"}, default="simultaneous"
         "simultaneous" compares the peers as they were before the step, at one forward pass each.
-        "alternating" is the paper's algorithm 1: each peer learns from what those before it say
+        "alternating" is the paper's algorithm: each peer learns from what those before it say
         after their steps, which costs a second forward pass; that one leaves the statistics of
         batch normalisation alone.
     keep : {"best", "ensemble"}, default="best"
@@ -73,8 +73,7 @@ class DML(Method):
 
     References
     ----------
-    Zhang, Xiang, Hospedales and Lu (2018), "Deep mutual learning", arXiv:1706.00384, equations 7
-    and 8.
+    Zhang, Xiang, Hospedales and Lu (2018), "Deep mutual learning", arXiv:1706.00384, section 3.
     """
 
     key = "dml"

@@ -29,12 +29,12 @@ def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        A scalar: equation 3 divided by the number of features, so that its scale does not follow
-        the size of the layer.
+        A scalar: the paper's loss divided by the number of features, so that its scale does not
+        follow the size of the layer.
 
     References
     ----------
-    Romero et al. (2015), "FitNets: hints for thin deep nets", arXiv:1412.6550, equation 3.
+    Romero et al. (2015), "FitNets: hints for thin deep nets", arXiv:1412.6550, section 2.
     """
     return F.mse_loss(guided, hint.detach()) / 2
 
@@ -118,7 +118,7 @@ class FitNet(LossMethod):
     References
     ----------
     Romero, Ballas, Kahou, Chassang, Gatta and Bengio (2015), "FitNets: hints for thin deep nets",
-    arXiv:1412.6550, equations 1 to 3. The authors give their regressor the teacher's activation;
+    arXiv:1412.6550, section 2. The authors give their regressor the teacher's activation;
     ours is linear, so that it reaches whatever a layer gives, negative values too.
     """
 

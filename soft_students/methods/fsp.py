@@ -31,7 +31,7 @@ def fsp_matrix(first: Tensor, second: Tensor) -> Tensor:
 
     References
     ----------
-    Yim, Joo, Bae and Kim (2017), "A gift from knowledge distillation", equation 1.
+    Yim, Joo, Bae and Kim (2017), "A gift from knowledge distillation", section 3.
 
     Examples
     --------
@@ -59,12 +59,12 @@ def fsp_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
     Returns
     -------
     Tensor
-        A scalar: the mean over rows and entries, equation 2 divided by the number of entries, with
-        equal weights.
+        A scalar: the mean over rows and entries, the paper's loss divided by the number of
+        entries, with equal weights.
 
     References
     ----------
-    Yim, Joo, Bae and Kim (2017), "A gift from knowledge distillation", equation 2.
+    Yim, Joo, Bae and Kim (2017), "A gift from knowledge distillation", section 3.
     """
     losses = []
     for (s1, s2), (t1, t2) in zip(pairwise(student), pairwise(teacher), strict=True):

@@ -77,7 +77,7 @@ def graft(
     ----------
     Meng, Cheng, Li, Xu, Ji, Sun and Lu (2020), "Filter grafting for deep neural networks",
     arXiv:2001.05868, section 3; w divided by π as in the authors' code, since it would leave [0, 1]
-    otherwise.
+    otherwise. The code rounds w to two places; here it is not rounded.
     """
     entropies = [
         {name: weight_entropy(value) for name, value in state.items() if _is_weight(value)}

@@ -27,8 +27,8 @@ def pkt_loss(student: Tensor, teacher: Tensor, variant: str = "reference") -> Te
         Flattened; they may differ in size. No gradient flows to the teacher's.
     variant : {"reference", "paper"}, default="reference"
         "reference", the authors' code: the mean over all n² pairs, each row among its own
-        neighbours, of :math:`p_t \log((p_t + ε) / (p_s + ε))` with ε = 1e-7. "paper", equations 3
-        and 8: no row is its own neighbour; the sum over neighbours, and the mean over rows.
+        neighbours, of :math:`p_t \log((p_t + ε) / (p_s + ε))` with ε = 1e-7. "paper": no row
+        is its own neighbour; the sum over neighbours, and the mean over rows.
 
     Returns
     -------

@@ -35,7 +35,7 @@ def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
     References
     ----------
     Park, Kim, Lu and Cho (2019), "Relational knowledge distillation", arXiv:1904.05068,
-    equations 5 to 8.
+    section 3.
     """
     return _distance_loss(_distances(student), _distances(teacher.detach()))
 
@@ -59,7 +59,7 @@ def rkd_angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     References
     ----------
     Park, Kim, Lu and Cho (2019), "Relational knowledge distillation", arXiv:1904.05068,
-    equations 9 to 11.
+    section 3.
 
     Examples
     --------

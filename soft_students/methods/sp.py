@@ -32,7 +32,7 @@ def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
     References
     ----------
     Tung and Mori (2019), "Similarity-preserving knowledge distillation", arXiv:1907.09682,
-    equations 1 to 4.
+    section 3.
 
     Examples
     --------

@@ -83,7 +83,7 @@ class TTM(LossMethod):
     gamma : float, default=0.1
         γ, one over the teacher's temperature.
     weight : float, default=45.0
-        β.
+        β. Both are those of the authors' example for CIFAR-100.
 
     References
     ----------
@@ -119,7 +119,8 @@ class WTTM(LossMethod):
     gamma : float, default=0.2
         γ, one over the teacher's temperature.
     weight : float, default=4.0
-        β.
+        β. Both are those of the authors' example for CIFAR-100, where a contrastive loss stands
+        beside it.
 
     References
     ----------

@@ -111,8 +111,9 @@ class VID(LossMethod):
     References
     ----------
     Ahn, Hu, Damianou, Lawrence and Dai (2019), "Variational information distillation for knowledge
-    transfer", arXiv:1904.05835, section 2. Mean over features instead of their sum, and as
-    many hidden channels as the teacher's layer has, as in the authors' code.
+    transfer", arXiv:1904.05835, section 2. The mean over features instead of their sum, and
+    the predicting convolutions, without batch normalisation and with as many hidden channels as
+    the teacher's layer has, are those of RepDistiller, whose code for this loss is the authors'.
     """
 
     key = "vid"

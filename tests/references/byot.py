@@ -13,7 +13,7 @@ def terms(exits, features, deepest_logits, deepest_features, labels, temperature
         for i in range(n):
             target = probabilities(deepest_logits[i], temperature)
             own = probabilities(logits[i], temperature)
-            soft += temperature**2 * divergence(target, own) / n
+            soft += divergence(target, own) / n
             hard -= math.log(probabilities(logits[i])[labels[i]]) / n
             hints += (
                 sum((a - b) ** 2 for a, b in zip(seen[i], deepest_features[i], strict=True)) / n
