@@ -51,6 +51,12 @@ class Inputs:
     memories: Tensor  # (2, N, 128)
     positives: Tensor  # (n,)
     candidates: Tensor  # (n, 1 + k)
+    teacher_weights: Tensor  # (64 c, 256), of a teacher of maps with one hidden layer
+    teacher_head: Tensor  # (256, c)
+
+    def teacher(self, maps: Tensor) -> Tensor:
+        """Return a small teacher's logits for maps."""
+        return (maps.flatten(1) @ self.teacher_weights).relu() @ self.teacher_head
 
     def leaves(self) -> list[Tensor]:
         """Return the student's tensors."""
@@ -88,6 +94,8 @@ def make_inputs(n: int, channels: int, device: str) -> Inputs:
         "memories": F.normalize(normal(2, CRD_ROWS, CRD_SIZE), dim=2),
         "positives": positives,
         "candidates": torch.cat([positives[:, None], drawn], 1),
+        "teacher_weights": normal(64 * channels, 256) / (64 * channels) ** 0.5,
+        "teacher_head": normal(256, channels) / 16,
     }
     made = {name: tensor.to(device) for name, tensor in made.items()}
     for name in made:
@@ -329,6 +337,29 @@ def _ttm(weighted: bool) -> Callable[[Inputs], Loss]:
     return make
 
 
+def _bss(inputs: Inputs) -> Loss:
+    """Take all rows through every step, as the authors' code does."""
+
+    def value() -> Tensor:
+        x = inputs.teacher_maps
+        bases, targets = inputs.teacher(x).topk(2).indices.split(1, dim=1)
+        for _ in range(10):
+            x = x.detach().requires_grad_()
+            logits = inputs.teacher(x)
+            still = logits.argmax(1, keepdim=True) == bases
+            if not still.any():
+                break
+            ahead = logits.gather(1, targets) - logits.gather(1, bases)
+            (gradient,) = torch.autograd.grad(ahead.sum(), x)
+            length = gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+            step = 0.3 * ((1e-4 - ahead) * still).view(-1, 1, 1, 1) * gradient / length
+            x = (x + step).clamp(-2.5, 2.5)
+        said = inputs.teacher(x).detach()
+        return _divergence(inputs.student_logits, said, TEMPERATURE)
+
+    return value
+
+
 def _cskd(inputs: Inputs) -> Loss:
     def value() -> Tensor:
         first, second = inputs.student_logits.chunk(2)
@@ -424,6 +455,7 @@ PEERS: dict[str, tuple[str, Callable[[Inputs], Loss]]] = {
     "nst poly": (RESTATED, _nst(_pairs_poly)),
     "nst gaussian": (RESTATED, _nst_gaussian),
     "crd": ("torchdistill", _crd),
+    "bss": (RESTATED, _bss),
     "cskd": (RESTATED, _cskd),
     "dml": (RESTATED, lambda x: lambda: _divergence(x.student_logits, x.teacher_logits, 1.0)),
     "byot hint": (

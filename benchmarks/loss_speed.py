@@ -12,7 +12,9 @@ median over rounds of the median over repeats. Memory is the most held at once b
 gradients included. Maps are 8x8; rows of relational losses have as many features as there are
 channels, and logits as many classes. Values of both sides are kept: they differ where the peer
 leaves out a factor, or is not the paper's loss. `crd` is the scoring and the loss; the peer's also
-updates its memory, 64 rows of it.
+updates its memory, 64 rows of it. `bss` attacks a teacher of one hidden layer from 64 maps
+towards its second choices, and compares answers to what was found. What `grafting` does, once an
+epoch, is no loss.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from torch import Tensor
 from soft_students.methods import (
     ab_loss,
     at_loss,
+    boundary_samples,
     cc_loss,
     crd_loss,
     dist_losses,
@@ -87,6 +90,12 @@ def _crd(x: Inputs) -> Tensor:
     return loss
 
 
+def _bss(x: Inputs) -> Tensor:
+    targets = x.teacher(x.teacher_maps).topk(2).indices[:, 1]
+    samples = boundary_samples(x.teacher, x.teacher_maps, targets, (-2.5, 2.5))
+    return kd_loss(x.student_logits, x.teacher(samples), TEMPERATURE)
+
+
 def _standardized(x: Inputs) -> Tensor:
     return kd_loss(
         standardize_logits(x.student_logits), standardize_logits(x.teacher_logits), TEMPERATURE
@@ -125,6 +134,7 @@ OURS: dict[str, Callable[[Inputs], Tensor]] = {
     "nst poly": lambda x: nst_loss(x.student_maps, x.teacher_maps, "poly"),
     "nst gaussian": lambda x: nst_loss(x.student_maps, x.teacher_maps, "gaussian"),
     "crd": _crd,
+    "bss": _bss,
     "cskd": lambda x: cskd_loss(x.student_logits, TEMPERATURE),
     "dml": lambda x: mutual_loss(x.student_logits, x.teacher_logits[None]),
     "byot hint": lambda x: exit_hint_loss(x.student_rows, x.teacher_rows),

@@ -128,9 +128,7 @@ def boundary_samples(
             ahead = logits.gather(1, targets[:, None]) - logits.gather(1, bases[:, None])
             (gradient,) = torch.autograd.grad(ahead.sum(), x)
         x, ahead = x.detach(), ahead.detach()
-        if len(still) < len(
-            moving
-        ):  # the others are found, and the teacher need not see them again
+        if len(still) < len(moving):  # the teacher need not see the others again
             found[moving] = x
             x, moving, bases, targets = x[still], moving[still], bases[still], targets[still]
             gradient, ahead = gradient[still], ahead[still]
