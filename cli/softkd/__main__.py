@@ -15,6 +15,7 @@ _COMMANDS = (
     "distill",
     "evaluate",
     "compare",
+    "report",
     "predict",
     "explain",
     "explore",

@@ -5,6 +5,8 @@
 - ``<student>.student``, the bundle of each student, and ``<student>.json``, how it was trained: a
   student that has both, made with the same settings, teacher and rows, is not trained again;
 - ``comparison.json``, which marks the folder;
+- ``answers.npz``, what the teacher and the first-ranked student say of the test rows, for the
+  report: see `ChosenAnswers`;
 - ``results.json``, written last, of plain JSON values; what is unknown is null.
 
 The keys of ``results.json``:
@@ -40,12 +42,20 @@ The keys of ``results.json``:
 ``mcnemar`` : list of dict
     Of classifiers, on the test rows: ``first`` (the winner) against each ``second``, with
     ``only_first``, ``only_second``, ``statistic``, ``pvalue`` and ``method``.
-``confidence``, ``seed``, ``jobs``, ``threads``, ``versions``, ``command``
+``confidence``, ``seed``, ``jobs``, ``threads``, ``versions``, ``command``, ``finished``
     Of the intervals; of the split and the sensitivity; trained at a time; while costs were
-    measured; of packages; the shell's, or null.
+    measured; of packages; the shell's, or null; the time, by UTC.
 """
 
+from soft_students.comparison.answers import ChosenAnswers, read_answers
 from soft_students.comparison.comparison import Comparison, compare_students
 from soft_students.comparison.training import Training, train_students
 
-__all__ = ["Comparison", "Training", "compare_students", "train_students"]
+__all__ = [
+    "ChosenAnswers",
+    "Comparison",
+    "Training",
+    "compare_students",
+    "read_answers",
+    "train_students",
+]

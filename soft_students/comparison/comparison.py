@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
+from soft_students.comparison.answers import remove_answers, write_answers
 from soft_students.comparison.training import Training, train_students, versions, write_json
 from soft_students.datasets import Dataset, validation_split
 from soft_students.distillation import frames, training_columns
@@ -212,8 +214,10 @@ def compare_students(
         "threads": on_validation.threads,
         "versions": versions(),
         "command": command,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     results = _finite(results)
+    write_answers(folder, ranking.winner, on_test, data)
     write_json(folder / "results.json", results)
     return Comparison(fitted, trainings, ranking, on_validation, on_test, results)
 
@@ -265,6 +269,7 @@ def _prepared(folder: Path) -> Path:
         write_json(mark, {"schema": _SCHEMA, "made_by": "soft_students.comparison"})
     # Results of earlier settings are not to be taken for those of an interrupted run.
     (folder / "results.json").unlink(missing_ok=True)
+    remove_answers(folder)
     return folder
 
 

@@ -8,3 +8,12 @@ INK, GREY, LIGHT, PALE, FAINT = "#1a1a1a", "#666666", "#9a9a9a", "#c4c4c4", "#f4
 def side_color(value: float) -> str:
     """Return the colour of the side that a value pushes to."""
     return RIGHT if value > 0 else LEFT
+
+
+def css_variables() -> str:
+    """Return the colours as a rule of a style sheet: ``--left`` is `LEFT`, and so on."""
+    colors = {
+        "left": LEFT, "right": RIGHT, "ink": INK, "grey": GREY, "light": LIGHT, "pale": PALE,
+        "faint": FAINT,
+    }  # fmt: skip
+    return ":root{" + "".join(f"--{name}:{color};" for name, color in colors.items()) + "}"

@@ -25,8 +25,8 @@ def compared(done, teacher, tmp_path_factory):
 def test_files_and_tables(compared):
     result, out = compared
     assert {path.name for path in out.iterdir()} == {
-        "comparison.json", "results.json", "tree.student", "tree.json", "logistic.student",
-        "logistic.json",
+        "comparison.json", "results.json", "answers.npz", "tree.student", "tree.json",
+        "logistic.student", "logistic.json",
     }  # fmt: skip
     held = json.loads((out / "results.json").read_text("utf-8"))
     winner = held["ranking"]["winner"]

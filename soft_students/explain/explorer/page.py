@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from soft_students.explain import palette
 from soft_students.explain.explorer.encoding import pack_rows, rows_that_fit, to_script
 from soft_students.explain.explorer.trees import check_tree, checked_rows, describe_tree
+from soft_students.explain.palette import css_variables
 from soft_students.explain.tree_view import readable
 from soft_students.persistence import atomic_write
 
@@ -104,7 +104,7 @@ DecisionTreeStudentClassifier or DecisionTreeStudentRegressor
         raise ValueError("y holds the labels of X. Pass X as well, or leave y out.")
     return Template(_asset("page.html")).substitute(
         title=html.escape(title),
-        palette=_palette(),
+        palette=css_variables(),
         style=_asset("page.css"),
         data=to_script(data),
         script="\n".join(_asset(name) for name in _SCRIPTS),
@@ -163,12 +163,6 @@ def _labels(y: ArrayLike, n_rows: int, shown: int) -> list[str]:
     if len(labels) != n_rows:
         raise ValueError(f"y must hold one label for each of the {n_rows} rows. Got {len(labels)}.")
     return [readable(label) for label in labels[:shown].tolist()]
-
-
-def _palette() -> str:
-    names = ("LEFT", "RIGHT", "INK", "GREY", "LIGHT", "PALE", "FAINT")
-    colors = "".join(f"--{name.lower()}:{vars(palette)[name]};" for name in names)
-    return f":root{{{colors}}}"
 
 
 def _asset(name: str) -> str:

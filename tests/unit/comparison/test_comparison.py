@@ -76,7 +76,7 @@ def test_results_are_the_file(compared):
     assert held == result.results
     assert set(held) == {
         "schema", "task", "data", "teacher", "students", "ranking", "judgements", "mcnemar",
-        "confidence", "seed", "jobs", "threads", "versions", "command",
+        "confidence", "seed", "jobs", "threads", "versions", "command", "finished",
     }  # fmt: skip
     tree = held["students"]["tree"]
     assert set(tree) == {

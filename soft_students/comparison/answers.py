@@ -1,0 +1,148 @@
+"""What the teacher and the first-ranked student say of the test rows, kept for the report."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soft_students.datasets import Dataset
+from soft_students.evaluation import Evaluation
+from soft_students.persistence import atomic_write
+
+_FILE = "answers.npz"
+_EXAMPLES = 12  # rows that are kept
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenAnswers:
+    """Answers on the test rows, and the rows on which student and teacher differ most.
+
+    Parameters
+    ----------
+    student : ndarray of str, shape ()
+        Name of the student.
+    classes : ndarray of str, shape (n_classes,)
+        Empty of values.
+    truth, taught, predicted : ndarray of shape (n_test,), or (n_test, n_outputs) of values
+        What is true and what teacher and student choose: column numbers of classes, or values.
+    taught_proba, proba : ndarray of shape (n_test, n_classes)
+        Of teacher and student; of values without columns.
+    rows : ndarray of int, shape (n_rows,)
+        Test rows, the furthest apart first: of classes by their divergence where the choices
+        differ; of values by the distance in standard deviations of the teacher's.
+    X : ndarray of shape (n_rows, n_features)
+        These rows.
+    mean, deviation : ndarray of shape (n_features,)
+        Of the features of all training rows.
+    """
+
+    student: np.ndarray
+    classes: np.ndarray
+    truth: np.ndarray
+    taught: np.ndarray
+    predicted: np.ndarray
+    taught_proba: np.ndarray
+    proba: np.ndarray
+    rows: np.ndarray
+    X: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+def remove_answers(folder: Path) -> None:
+    """Remove what an earlier comparison kept, if anything."""
+    (folder / _FILE).unlink(missing_ok=True)
+
+
+def write_answers(folder: Path, student: str, test: Evaluation, data: Dataset) -> None:
+    """Keep the answers of one student and the teacher.
+
+    Parameters
+    ----------
+    folder : Path
+    student : str
+    test : Evaluation
+        Of the test rows of `data`.
+    data : Dataset
+    """
+    of = test.answers[student]
+    none = np.empty((len(of.predicted), 0))
+    if of.classes is None:
+        rows = _furthest_values(of.predicted, of.taught)
+        kept: dict[str, Any] = {
+            "classes": np.empty(0, dtype=str),
+            "taught_proba": none,
+            "proba": none,
+        }
+    else:
+        rows = test.disagreements(student).indices
+        kept = {
+            "classes": np.array([str(label) for label in of.classes.tolist()]),
+            "taught_proba": of.taught_proba,
+            "proba": of.proba,
+        }
+    rows = rows[:_EXAMPLES]
+    with atomic_write(folder / _FILE) as file:
+        np.savez_compressed(
+            file,
+            student=np.array(student),
+            truth=of.truth,
+            taught=of.taught,
+            predicted=of.predicted,
+            rows=rows,
+            X=data.X_test[rows],
+            mean=data.X_train.mean(axis=0, dtype=np.float64),
+            deviation=data.X_train.std(axis=0, dtype=np.float64),
+            **kept,
+        )
+
+
+def read_answers(folder: str | os.PathLike[str], student: str) -> ChosenAnswers:
+    """Read what `write_answers` has kept.
+
+    Parameters
+    ----------
+    folder : path-like
+    student : str
+        Whose answers they must be.
+
+    Returns
+    -------
+    ChosenAnswers
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    ValueError
+        If they are damaged, or another student's.
+    """
+    path = Path(folder) / _FILE
+    again = "Run softkd compare again: students that are there are not trained again."
+    if not path.is_file():
+        raise FileNotFoundError(f"There are no answers '{path}'. {again}")
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            names = [each.name for each in fields(ChosenAnswers)]
+            answers = ChosenAnswers(**{name: held[name] for name in names})
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"The file '{path}' is damaged: {error}. {again}") from error
+    if str(answers.student) != student:
+        raise ValueError(
+            f"The answers '{path}' are those of the student '{answers.student}', and the results "
+            f"of '{student}'. {again}"
+        )
+    return answers
+
+
+def _furthest_values(predicted: np.ndarray, taught: Any) -> np.ndarray:
+    apart = np.abs(predicted - taught).astype(np.float64).reshape(len(predicted), -1)
+    spread = np.asarray(taught, dtype=np.float64).reshape(len(apart), -1).std(axis=0)
+    apart = (apart / np.where(spread > 0, spread, 1)).mean(axis=1)
+    order = np.argsort(-apart, kind="stable")
+    return order[apart[order] > 0]

@@ -1,0 +1,234 @@
+"""The page itself: what a comparison has found, put into one HTML file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from sklearn.metrics import confusion_matrix
+
+from soft_students.comparison import ChosenAnswers, read_answers
+from soft_students.evaluation import get_metric, reliability_curve
+from soft_students.explain.palette import css_variables
+from soft_students.explain.tree_view import readable
+from soft_students.persistence import atomic_write
+from soft_students.report.examples import examples
+from soft_students.report.plots import (
+    Point,
+    confusion_plot,
+    pareto_plot,
+    reliability_plot,
+    values_plot,
+)
+from soft_students.report.tables import figures_table, models_table, ranking_table
+from soft_students.report.wording import against_teacher, choice, sureness, tiles
+
+_SCHEMA = 1
+_MOST_CLASSES = 30  # of a confusion that can be read
+_COSTS = {"latency_us": "µs for one row", "bytes": "bytes"}
+
+
+def report_page(folder: str | os.PathLike[str]) -> str:
+    """Return the report of a comparison as one HTML page.
+
+    It says which student was chosen, why, and what it costs against the teacher; shows all models
+    in tables and drawings, rows on which student and teacher differ most, and how all was made. The
+    page loads nothing and runs nothing: all is in the text. It is made of the folder alone, and the
+    same folder makes the same page.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of `soft_students.comparison.compare_students`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no finished comparison.
+    ValueError
+        If its files are damaged or do not belong together.
+    """
+    results = _read_results(Path(folder))
+    answers = read_answers(folder, results["ranking"]["winner"])
+    data, students = results["data"], results["students"]
+    environment = Environment(
+        loader=PackageLoader("soft_students.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    return environment.get_template("report.html").render(
+        style=Markup(css_variables() + _asset("report.css")),
+        results=results,
+        winner=results["ranking"]["winner"],
+        finished=datetime.fromisoformat(results["finished"]).strftime("%Y-%m-%d %H:%M UTC"),
+        tiles=tiles(results),
+        choice=choice(results),
+        against=against_teacher(results),
+        sureness=sureness(results),
+        models=models_table(results),
+        ranking=ranking_table(results),
+        figures=figures_table(results),
+        fronts=_fronts(results),
+        compared=_compared(answers, results),
+        examples=examples(answers, data["image_shape"], data["feature_names"]),
+        n_apart=int(np.sum(np.any(np.atleast_2d((answers.taught != answers.predicted).T), axis=0))),
+        failed={n: of for n, of in students.items() if of["status"] == "failed"},
+        trained={n: of for n, of in students.items() if of["status"] == "trained"},
+        confused=_confused(answers),
+    )
+
+
+def write_report(
+    folder: str | os.PathLike[str], path: str | os.PathLike[str], *, overwrite: bool = True
+) -> Path:
+    """Write :func:`report_page` to a file that is whole or not there.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of `soft_students.comparison.compare_students`.
+    path : str or path-like
+        Ends in ``.html``.
+    overwrite : bool, default=True
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As of :func:`report_page`, or if the path has another ending.
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    OSError
+        If the file cannot be written. An old file is then intact.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"The path of a report must end in .html. Got '{path}'.")
+    page = report_page(folder)
+    with atomic_write(path, overwrite=overwrite) as file:
+        file.write(page.encode("utf-8"))
+    return path
+
+
+def _read_results(folder: Path) -> dict[str, Any]:
+    path = folder / "results.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The folder '{folder}' holds no finished comparison: there is no results.json. Make "
+            f"one: softkd compare --out {folder}."
+        )
+    try:
+        results = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"The file '{path}' is damaged: {error}. Compare again.") from error
+    schema = results.get("schema") if isinstance(results, dict) else None
+    if schema != _SCHEMA or "finished" not in results:
+        raise ValueError(
+            f"The file '{path}' is of another version: it must have the schema {_SCHEMA} and say "
+            f"when it was finished. Got the schema {schema!r}. Compare again."
+        )
+    return results
+
+
+def _fronts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return quality against each cost, for models of which both are known."""
+    quality = "accuracy" if results["task"] == "classification" else "r2"
+    models = {results["teacher"]["name"]: ("teacher", results["teacher"])}
+    for name in (*results["ranking"]["order"], *results["ranking"]["excluded"]):
+        kind = "chosen" if name == results["ranking"]["winner"] else "student"
+        models[name] = (kind, results["students"][name])
+    drawn = []
+    for cost, title in _COSTS.items():
+        points = []
+        for name, (kind, of) in models.items():
+            found, price = of["test"][quality], of["cost"][cost]["value"]
+            if price is not None and price > 0 and found["value"] is not None:
+                shown = f"teacher ({name})" if kind == "teacher" else name
+                points.append(
+                    Point(shown, price, found["value"], found["low"], found["high"], kind)
+                )
+        if points:
+            metric = get_metric(quality)
+            svg = pareto_plot(points, title, metric.title, percent="%" in metric.format)
+            caption = f"{metric.title} on the test rows against {title}"
+            drawn.append({"caption": caption, "svg": Markup(svg)})
+    return drawn
+
+
+def _compared(answers: ChosenAnswers, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the same drawings of the student and the teacher, in turn."""
+    student = results["ranking"]["winner"]
+    taught = f"teacher ({results['teacher']['name']})"
+    each = (
+        (student, "chosen", answers.predicted, answers.proba),
+        (taught, "teacher", answers.taught, answers.taught_proba),
+    )
+    drawn: list[dict[str, Any]] = []
+
+    def add(part: str, name: str, said: str, svg: str) -> None:
+        drawn.append({"part": part, "name": name, "said": said, "svg": Markup(svg)})
+
+    for name, kind, predicted, proba in each:
+        if not len(answers.classes):
+            if answers.truth.ndim == 1:
+                add("values", name, "", values_plot(answers.truth, predicted, kind))
+            continue
+        curve = reliability_curve(proba, answers.truth)
+        error = f"calibration error {curve.error:.4f}"
+        add("reliability", name, error, reliability_plot(curve, kind))
+        if len(answers.classes) <= _MOST_CLASSES:
+            names = answers.classes.tolist()
+            counts = _confusion(answers, predicted)
+            said = f"{np.trace(counts)} of {counts.sum()} rows right"
+            add("confusion", name, said, confusion_plot(counts, names, kind))
+    return drawn
+
+
+def _confused(answers: ChosenAnswers) -> list[tuple[str, str, int, int]]:
+    """Return the commonest errors of the student: true, said, its rows and the teacher's."""
+    if not len(answers.classes):
+        return []
+    student = _confusion(answers, answers.predicted)
+    teacher = _confusion(answers, answers.taught)
+    np.fill_diagonal(student, 0)
+    order = np.argsort(-student, axis=None, kind="stable")[:8]
+    pairs = [divmod(int(at), len(student)) for at in order]
+    names = answers.classes
+    return [
+        (names[i], names[j], int(student[i, j]), int(teacher[i, j]))
+        for i, j in pairs
+        if student[i, j]
+    ]
+
+
+def _confusion(answers: ChosenAnswers, predicted: np.ndarray) -> np.ndarray:
+    return confusion_matrix(answers.truth, predicted, labels=np.arange(len(answers.classes)))
+
+
+def _shown(value: Any) -> Any:
+    """Return what a page can hold: names have no invisible characters."""
+    return readable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _asset(name: str) -> str:
+    return files("soft_students.report").joinpath("assets", name).read_text(encoding="utf-8")

@@ -1,0 +1,127 @@
+"""The tables of a report: cells as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from soft_students.evaluation import METRICS
+
+_MAIN = {
+    "classification": ("accuracy", "agreement", "kl_to_teacher", "ece"),
+    "regression": ("r2", "r2_to_teacher", "mae"),
+}
+_COSTS = ("latency_us", "bytes")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure, and what it lies between; `sub` may be empty."""
+
+    value: str
+    sub: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: its heading, what that is (``kind``), and cells."""
+
+    name: str
+    kind: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings after the first, and lines."""
+
+    headings: list[str]
+    lines: list[Line]
+
+
+def models_table(results: Mapping[str, Any]) -> Table:
+    """Return all models by what matters most, students in the order of the ranking."""
+    front = results["ranking"]["pareto"]
+    models = _models(results)
+    metrics = [m for m in _MAIN[results["task"]] if any(m in of["test"] for of in models.values())]
+    lines = []
+    for name, of in models.items():
+        seconds = of.get("seconds")
+        cells = [_cell(metric, of["test"].get(metric)) for metric in metrics]
+        cells += [_cell(metric, of["cost"].get(metric)) for metric in _COSTS]
+        cells.append(Cell("" if seconds is None else _duration(seconds)))
+        place = {**dict.fromkeys(front, "yes"), **_excluded(results), "teacher": ""}
+        cells.append(Cell(place.get(name, "no")))
+        lines.append(Line(_called(name, results), _kind(name, results), cells))
+    headings = [_heading(metric) for metric in (*metrics, *_COSTS)]
+    return Table([*headings, "trained in", "Pareto"], lines)
+
+
+def ranking_table(results: Mapping[str, Any]) -> Table:
+    """Return what the scores were made of."""
+    ranking = results["ranking"]
+    lines = []
+    for name in ranking["order"]:
+        of = results["students"][name]
+        cells = [Cell(f"{ranking['scores'][name]:.3f}")]
+        for criterion in ranking["weights"]:
+            found = of["validation"].get(criterion) or of["cost"].get(criterion)
+            value = None if found is None else found["value"]
+            comparable = f"{ranking['normalized'][name][criterion]:.3f}"
+            cells.append(Cell(METRICS[criterion].show(value), comparable))
+        cells.append(Cell(f"{ranking['sensitivity']['win_shares'][name]:.0%}"))
+        lines.append(Line(name, _kind(name, results), cells))
+    weighed = [f"{_heading(c)} × {weight:.2f}" for c, weight in ranking["weights"].items()]
+    return Table(["score", *weighed, "wins of random weights"], lines)
+
+
+def figures_table(results: Mapping[str, Any]) -> Table:
+    """Return all figures: a line for each metric, a column for each model."""
+    models = _models(results)
+    lines = []
+    for part in ("test", "cost"):
+        for metric in METRICS:
+            if any(metric in of[part] for of in models.values()):
+                cells = [_cell(metric, of[part].get(metric)) for of in models.values()]
+                lines.append(Line(_heading(metric), "metric", cells))
+    return Table([_called(name, results) for name in models], lines)
+
+
+def _heading(metric: str) -> str:
+    return f"{METRICS[metric].title} {'↑' if METRICS[metric].direction == 'higher' else '↓'}"
+
+
+def _models(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    students = results["students"]
+    order = [*results["ranking"]["order"], *results["ranking"]["excluded"]]
+    return {"teacher": results["teacher"], **{name: students[name] for name in order}}
+
+
+def _called(name: str, results: Mapping[str, Any]) -> str:
+    return f"teacher: {results['teacher']['name']}" if name == "teacher" else name
+
+
+def _kind(name: str, results: Mapping[str, Any]) -> str:
+    if name == "teacher":
+        return "teacher"
+    return "chosen" if name == results["ranking"]["winner"] else "student"
+
+
+def _excluded(results: Mapping[str, Any]) -> dict[str, str]:
+    return dict.fromkeys(results["ranking"]["excluded"], "excluded")
+
+
+def _cell(metric: str, of: Mapping[str, Any] | None) -> Cell:
+    if of is None or of["value"] is None:
+        return Cell("–")
+    show = METRICS[metric].show
+    if of["low"] is None or of["high"] is None or of["low"] == of["high"]:
+        return Cell(show(of["value"]))
+    return Cell(show(of["value"]), f"{show(of['low'])} to {show(of['high'])}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
