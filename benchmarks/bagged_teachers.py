@@ -96,14 +96,14 @@ def _cnn(X: np.ndarray, y: np.ndarray, shape: tuple[int, int] | None, seed: int)
 
 
 def _boosted(X: np.ndarray, y: np.ndarray, shape: tuple[int, int] | None, seed: int) -> Any:
+    # The best of five settings by out-of-fold log-loss on the training rows of the first seed.
     X, X_val, y, y_val = validation_split(X, y, fraction=0.15, random_state=seed)
     model = XGBClassifier(
         n_estimators=500,
         early_stopping_rounds=25,
-        max_depth=6,
+        max_depth=4,
         learning_rate=0.05,
         subsample=0.8,
-        colsample_bytree=0.5,
         n_jobs=1,
         random_state=seed,
     )

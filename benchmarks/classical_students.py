@@ -60,6 +60,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 #: Training takes the square of the rows, or worse: all trainings get the first so many.
 MOST_ROWS = {"svm": 1_000}
+#: A network has pages of its own.
+STUDENTS = tuple(name for name in available() if name != "neural")
 TRAININGS = ("labels", "argmax", "soft", "argmax, out of fold", "soft, out of fold")
 _TIE = 2e-5  # figures are kept to five digits: below that, means of equal values may differ
 MEASURES = ("log_loss", "accuracy", "agreement", "kl_to_teacher", "brier", "cpu_seconds")
@@ -224,7 +226,7 @@ def write_page(page: Path, rows: list[dict[str, Any]]) -> None:
 
 @click.command()
 @click.option("--data", "names", multiple=True, type=click.Choice(NAMES), help="[default: all]")
-@click.option("--student", "students", multiple=True, help="[default: all of the registry]")
+@click.option("--student", "students", multiple=True, help="[default: all but neural]")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--data-dir", help="Folder of MNIST's files.")
 @click.option("--work", type=click.Path(path_type=Path), default=Path("softkd-classical-students"))
@@ -252,7 +254,7 @@ def main(
         work / f"{data}-{student}-{seed}.json": (data, student, seed)
         for data in names or NAMES
         for seed in range(seeds)
-        for student in students or available()
+        for student in students or STUDENTS
     }
     parts = [
         (

