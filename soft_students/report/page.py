@@ -153,7 +153,7 @@ def _read_results(folder: Path) -> dict[str, Any]:
 def _fronts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return quality against each cost, for models of which both are known."""
     quality = "accuracy" if results["task"] == "classification" else "r2"
-    models = {results["teacher"]["name"]: ("teacher", results["teacher"])}
+    models = {"teacher": ("teacher", results["teacher"])}
     for name in (*results["ranking"]["order"], *results["ranking"]["excluded"]):
         kind = "chosen" if name == results["ranking"]["winner"] else "student"
         models[name] = (kind, results["students"][name])
@@ -163,14 +163,13 @@ def _fronts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         for name, (kind, of) in models.items():
             found, price = of["test"][quality], of["cost"][cost]["value"]
             if price is not None and price > 0 and found["value"] is not None:
-                shown = f"teacher ({name})" if kind == "teacher" else name
-                points.append(
-                    Point(shown, price, found["value"], found["low"], found["high"], kind)
-                )
+                points.append(Point(name, price, found["value"], found["low"], found["high"], kind))
         if points:
             metric = get_metric(quality)
             svg = pareto_plot(points, title, metric.title, percent="%" in metric.format)
-            caption = f"{metric.title} on the test rows against {title}"
+            caption = f"On the test rows: {metric.title} against {title}"
+            if points[0].kind != "teacher":
+                caption += " (not known of the teacher)"
             drawn.append({"caption": caption, "svg": Markup(svg)})
     return drawn
 
@@ -226,8 +225,10 @@ def _confusion(answers: ChosenAnswers, predicted: np.ndarray) -> np.ndarray:
 
 
 def _shown(value: Any) -> Any:
-    """Return what a page can hold: names have no invisible characters."""
-    return readable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Return text of which nothing is invisible; a command keeps its lines."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(" ".join(map(readable, line.split(" "))) for line in value.split("\n"))
 
 
 def _asset(name: str) -> str:

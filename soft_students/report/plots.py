@@ -79,7 +79,7 @@ def pareto_plot(points: Sequence[Point], cost: str, quality: str, percent: bool)
         parts.append(element("path", d="".join(steps), class_="front"))
     names: list[ET.Element] = []
     taken = [_around(x(point.cost), y(point.quality)) for point in points]
-    for point in sorted(points, key=lambda point: point.kind != "chosen"):
+    for point in sorted(points, key=lambda point: point.kind == "chosen"):
         at, up = x(point.cost), y(point.quality)
         if point.low is not None and point.high is not None:
             ends_at = y(point.low), y(point.high)
@@ -90,7 +90,8 @@ def pareto_plot(points: Sequence[Point], cost: str, quality: str, percent: bool)
                 )
             )  # fmt: skip
         parts.append(_mark(at, up, point))
-        names.append(_name(at, up, point, taken, x, y))
+    for point in sorted(points, key=lambda point: point.kind != "chosen"):
+        names.append(_name(x(point.cost), y(point.quality), point, taken, x, y))
     best = ", ".join(point.name for point in front)
     return drawing(
         _WIDTH, _HEIGHT, f"{quality} against {cost} of {len(points)} models. Front: {best}.",
@@ -145,7 +146,7 @@ def reliability_plot(curve: ReliabilityCurve, kind: str) -> str:
     parts.append(element("line", x1=x(0), y1=base, x2=x(1), y2=base, class_="grid"))
     parts.append(label(x(0), base + 15, "rows of each confidence", "start", "axis"))
     title = f"Reliability. Expected calibration error {curve.error:.4f}, {len(filled)} bins."
-    return drawing(x.end + 14, base + 22, title, parts)
+    return drawing(x.end + 22, base + 22, title, parts)
 
 
 def confusion_plot(counts: np.ndarray, classes: Sequence[str], kind: str) -> str:
@@ -225,7 +226,7 @@ def values_plot(truth: np.ndarray, predicted: np.ndarray, kind: str) -> str:
     dots = "".join(f"M{x(true):.1f} {y(said):.1f}h0" for true, said in pairs)
     parts.append(element("path", d=dots, class_=f"cloud {kind}"))
     shown = len(truth[::every])
-    return drawing(392, 396, f"Predicted against true values of {shown} rows.", parts)
+    return drawing(396, 396, f"Predicted against true values of {shown} rows.", parts)
 
 
 def _front(students: Sequence[Point]) -> list[Point]:

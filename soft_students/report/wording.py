@@ -149,15 +149,15 @@ def _significance(results: Mapping[str, Any]) -> list[str]:
     said = [
         f"{words} {', '.join(sides[side])}"
         for side, words in (
-            ("more", "right more often than"),
-            ("less", "right less often than"),
-            ("same", "not told apart from"),
+            ("more", "is right more often than"),
+            ("less", "is right less often than"),
+            ("same", "cannot be told apart from"),
         )
         if sides[side]
     ]
     return [
         f"By McNemar's test on the test rows (p below {level:.3g}, which allows for "
-        f"{len(tests)} comparison{'s' if len(tests) > 1 else ''}), it is {'; '.join(said)}."
+        f"{len(tests)} comparison{'s' if len(tests) > 1 else ''}), it {'; it '.join(said)}."
     ]
 
 
