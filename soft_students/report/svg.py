@@ -104,6 +104,8 @@ class Scale:
         [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
         >>> Scale(30, 2000, 0, 100, log=True).ticks()
         [50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0]
+        >>> Scale(80, 90, 0, 100, log=True).ticks()
+        [80.0, 82.0, 84.0, 86.0, 88.0, 90.0]
         """
         return self._decades(most) if self.log else self._steps(most)
 
@@ -124,7 +126,9 @@ class Scale:
                 if self.low * 0.999 <= k * 10.0**exponent <= self.high * 1.001
             ]
             if len(found) <= most:
-                return found
+                break
+        if len(found) < 2:  # between powers of ten
+            return self._steps(most)
         return found[:: math.ceil(len(found) / most)]
 
 
