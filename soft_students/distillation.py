@@ -51,6 +51,8 @@ def distill(
     unlabeled: Any = None,
     baselines: bool = True,
     on_student: Callable[[BaseEstimator], object] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> Distillation:
     """Train a clone of the student on the teacher, compare, and measure all on the test set.
 
@@ -71,6 +73,11 @@ def distill(
     on_student : callable, default=None
         Called with the student as soon as it is trained, before the baselines are: a place to save
         it.
+    checkpoint : str or path-like, default=None
+        A file for the state of the student's training, if it is one that has the parameter
+        `checkpoint`. It is removed when the student is trained.
+    resume : bool, default=False
+        Go on from `checkpoint` if it is there.
 
     Returns
     -------
@@ -100,7 +107,11 @@ def distill(
         seconds[name] = time.perf_counter() - start
 
     more = {} if unlabeled is None else {"X_unlabeled": unlabeled}
-    fit("student", clone(student), teacher, labels=data.y_train, **more)
+    learner, own = clone(student), student.get_params(deep=False)
+    if checkpoint is not None and "checkpoint" in own:
+        learner.set_params(checkpoint=os.fspath(checkpoint), resume=resume)
+    fit("student", learner, teacher, labels=data.y_train, **more)
+    learner.set_params(**{name: own[name] for name in ("checkpoint", "resume") if name in own})
     if on_student is not None:
         on_student(models["student"])
     if baselines:

@@ -229,6 +229,14 @@ def _set_threads(ctx: click.Context, param: click.Parameter, value: int) -> int:
     return value
 
 
+resume_option = click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where an earlier run of the same command was interrupted: from OUT.checkpoint, if "
+    "it is there.",
+)
+
+
 def check_output(path: Path, force: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:
     """Refuse an output that could not be written after the work is done.
 
@@ -255,6 +263,20 @@ def check_output(path: Path, force: bool, inputs: Iterable[str | os.PathLike[str
         raise click.ClickException(
             f"Cannot write '{path}': {error.strerror or error}. Choose another --out."
         ) from error
+    return path
+
+
+def check_checkpoint(out: Path, resume: bool, force: bool) -> Path:
+    """Return where the state of a training is kept until `out` is written.
+
+    What an interrupted training has left is not thrown away unasked.
+    """
+    path = out.with_name(f"{out.name}.checkpoint")
+    if path.exists() and not (resume or force):
+        raise click.ClickException(
+            f"'{path}' holds a training that was interrupted. Pass --resume to go on with it, or "
+            "--force to begin anew."
+        )
     return path
 
 

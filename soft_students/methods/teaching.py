@@ -14,9 +14,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from soft_students.methods.base import Combination, Method, Player, Stage
-from soft_students.methods.checkpoints import Checkpoint
 from soft_students.methods.lesson import Batch, Lesson
 from soft_students.methods.optimization import OptimizerSettings
+from soft_students.persistence.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True)

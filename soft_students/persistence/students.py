@@ -22,6 +22,9 @@ from soft_students.persistence.bundle import Bundle, read_bundle, write_bundle
 from soft_students.persistence.encoding import build, decode, encode
 from soft_students.persistence.errors import BundleError, reason, with_sentence
 
+#: Parameters that say where a training keeps its state, and nothing of the student.
+_OF_THE_TRAINING = {"checkpoint", "resume", "snapshots"}
+
 
 class Bundled(Protocol):
     """What a student implements to be kept in bundles, besides being in the registry."""
@@ -235,6 +238,7 @@ def _to_bundle(student: BaseEstimator) -> Bundle:
         params={
             key: encode(value, f"The {key!r} parameter of {cls}")
             for key, value in student.get_params(deep=False).items()
+            if key not in _OF_THE_TRAINING
         },
         fitted={
             key: encode(value, f"The fitted value {key!r} of {cls}")

@@ -215,6 +215,8 @@ class _Candidates:
                 f"{rows.size} samples: {error} Give more samples, or set a number."
             ) from error
         self._fixed = {"transfer": None, "random_state": seed}
+        if "checkpoint" in student.get_params(deep=False):
+            self._fixed["checkpoint"] = None  # there is one for the training on all rows
         self._student, self._weights = student, weights
         self._shown = _safe_indexing(X, self.training), _safe_indexing(X, self.held_out)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
+import os
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +20,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, check_X_y
 
 from soft_students.datasets import validation_split
+from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.teachers.architectures import build, get_architecture
 from soft_students.teachers.base import Teacher
 from soft_students.teachers.checkpoint import (
@@ -32,6 +36,7 @@ from soft_students.teachers.training_loop import Epoch, Plan, Rows, fit_network
 from soft_students.transfer import Transfer
 
 _SMALL_BATCH = 2**15  # values
+CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints, at the least
 
 
 def train_teacher(
@@ -56,6 +61,8 @@ def train_teacher(
     verbose: int = 0,
     callback: Callable[[Epoch], object] | None = None,
     data: Mapping[str, Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> Teacher:
     """Train a classifier to learn from, or an ensemble of them.
 
@@ -106,6 +113,10 @@ def train_teacher(
     data : dict, default=None
         What `X` and `y` are, of plain JSON values, such as ``{"name": "digits"}``: kept in the
         teacher's file.
+    checkpoint : str or path-like, default=None
+        A file for the state of the training, written every ten seconds and removed at the end.
+    resume : bool, default=False
+        Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
 
     Returns
     -------
@@ -154,6 +165,14 @@ def train_teacher(
     plan.check()
     standardize = Standardize.fit(rows.X, shape)
 
+    training = None
+    if checkpoint is not None:
+        training = Checkpoint(
+            checkpoint,
+            _fingerprint((arch, config, shape, plan), rows, rng),
+            resume=resume,
+            interval=CHECKPOINT_INTERVAL,
+        )
     members = []
     if n_jobs is None and plan.batch_size * rows.X.shape[1] < _SMALL_BATCH:
         n_jobs = 1
@@ -171,7 +190,15 @@ def train_teacher(
                 torch.manual_seed(seed)
                 network = build(arch, shape, len(rows.classes), config).to(device)
                 best = fit_network(
-                    network, standardize, rows, plan, model, RandomState(seed), step, report
+                    network,
+                    standardize,
+                    rows,
+                    plan,
+                    model,
+                    RandomState(seed),
+                    step,
+                    report,
+                    training,
                 )
             member = TorchTeacher(
                 network.eval(),
@@ -187,6 +214,8 @@ def train_teacher(
             member.record = TrainingRecord(accuracy, seed, dict(described))
             members.append(member)
 
+    if training is not None:
+        training.remove()
     teacher = combine(members, average=average)
     if n_models > 1:
         teacher.record = TrainingRecord(data=dict(described))
@@ -195,6 +224,16 @@ def train_teacher(
             accuracy = {"validation": float(accuracy_score(labels, teacher.predict(rows.X_val)))}
             teacher.record.accuracy = accuracy
     return teacher
+
+
+def _fingerprint(description: Any, rows: Rows, rng: RandomState) -> str:
+    """Return what tells this training from others, for its checkpoint."""
+    digest = hashlib.sha256(repr(description).encode())
+    for array in (rows.X, rows.targets, rows.X_val, rows.targets_val):
+        digest.update(np.ascontiguousarray(array).data)
+    digest.update(repr(rows.classes.tolist()).encode())
+    digest.update(pickle.dumps(rng.get_state()))
+    return digest.hexdigest()
 
 
 def _prepare(

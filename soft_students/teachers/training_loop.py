@@ -8,12 +8,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.random import RandomState
 from torch import nn
 
+from soft_students.persistence.checkpoints import Checkpoint, kept_random, numpy_random
 from soft_students.teachers.architectures import Network
 from soft_students.teachers.checkpoint import PREDICT_BATCH
 from soft_students.teachers.preprocessing import Standardize
@@ -100,8 +102,11 @@ def fit_network(
     rng: RandomState,
     step: Callable[[], None],
     report: Callable[[Epoch], None],
+    checkpoint: Checkpoint | None = None,
 ) -> float | None:
     """Train in place; return the validation accuracy of the weights that are kept.
+
+    With a checkpoint it goes on from what that holds of this model.
 
     These are of the last epoch whose accuracy is within one standard error of the best: smaller
     differences are chance, and the schedule makes later epochs the better ones.
@@ -110,8 +115,33 @@ def fit_network(
     n_batches = plan.batches(len(rows.X))
     optimizer, schedule = _optimizer(network, plan, n_batches)
     started = time.monotonic()
-    best, kept, weights = 0.0, None, None
-    for epoch in range(1, plan.epochs + 1):
+    best, kept, weights, first = 0.0, None, None, 1
+    done = None if checkpoint is None else checkpoint.take(model - 1)
+    if done is not None:
+        network.load_state_dict(done["network"])
+        optimizer.load_state_dict(done["optimizer"])
+        schedule.load_state_dict(done["schedule"])
+        rng.set_state(numpy_random(done["random"]))
+        torch.set_rng_state(done["torch_random"])
+        best, kept, weights = done["best"], done["kept"], done["weights"]
+        first = done["epoch"] + 1
+        for _ in range(done["epoch"] * n_batches):
+            step()
+
+    def state() -> dict[str, Any]:
+        return {
+            "network": network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "random": kept_random(rng),
+            "torch_random": torch.get_rng_state(),
+            "best": best,
+            "kept": kept,
+            "weights": weights,
+            "epoch": epoch,
+        }
+
+    for epoch in range(first, plan.epochs + 1):
         network.train()
         total = 0.0
         # Parts of nearly equal size: a last batch of one row would break batch normalisation.
@@ -150,6 +180,12 @@ def fit_network(
             best = max(best, accuracy)
             if accuracy >= best - _standard_error(best, len(rows.X_val)):
                 kept, weights = accuracy, copy.deepcopy(network.state_dict())
+        if checkpoint is not None:
+            seconds = time.monotonic() - started
+            if epoch == plan.epochs:  # the next model's state is written beside this one
+                checkpoint.write(model - 1, state(), seconds)
+            else:
+                checkpoint.write_if_due(model - 1, state, seconds)
     if weights is not None:
         network.load_state_dict(weights)
     return kept

@@ -17,6 +17,7 @@ from soft_students.transfer import TRANSFERS, ImageDistortion
 from softkd.options import (
     NumberOrAuto,
     Setting,
+    check_checkpoint,
     check_method_parameters,
     check_output,
     chosen_settings,
@@ -31,6 +32,7 @@ from softkd.options import (
     print_table,
     read_teacher_and_data,
     result_table,
+    resume_option,
     teacher_options,
     threads_option,
     versions,
@@ -123,6 +125,7 @@ _TITLES = {
     help="Also train the same student on labels alone, to compare.",
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed.")
+@resume_option
 @teacher_options
 @threads_option
 @output_options
@@ -146,6 +149,7 @@ def distill(
     settings: tuple[tuple[str, Any], ...],
     baseline: bool,
     seed: int,
+    resume: bool,
     arch: str | None,
     input_shape: tuple[int, ...] | None,
     trust: bool,
@@ -212,6 +216,7 @@ def distill(
         [*chosen, *settings],
     )
 
+    checkpoint = check_checkpoint(out, resume, force)
     if hasattr(learner, "method"):
         check_method_parameters(learner)
     if data is not None:
@@ -233,7 +238,16 @@ def distill(
             )
 
     start = time.perf_counter()
-    result = run(learner, teacher, dataset, unlabeled=more, baselines=baseline, on_student=keep)
+    result = run(
+        learner,
+        teacher,
+        dataset,
+        unlabeled=more,
+        baselines=baseline,
+        on_student=keep,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
     seconds = {**result.seconds, "total": time.perf_counter() - start}
     by_prediction = result.accuracy_by_prediction
     if as_json:

@@ -12,12 +12,14 @@ from soft_students.teachers.architectures import available_architectures
 from soft_students.teachers.checkpoint import record_test_accuracy
 from soft_students.transfer import ImageDistortion
 from softkd.options import (
+    check_checkpoint,
     check_output,
     data_options,
     describe_data,
     output_options,
     print_json,
     read_data,
+    resume_option,
     threads_option,
     versions,
 )
@@ -40,6 +42,7 @@ from softkd.options import (
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed of the first.")
 @click.option("--epochs", type=click.IntRange(min=1), help="[default: chosen by --arch]")
+@resume_option
 @threads_option
 @output_options
 def teach(
@@ -51,6 +54,7 @@ def teach(
     seeds: int,
     seed: int,
     epochs: int | None,
+    resume: bool,
     threads: int,
     force: bool,
     as_json: bool,
@@ -72,6 +76,7 @@ def teach(
             f"The target of '{dataset.name}' holds values, and softkd teach trains classifiers."
         )
     image_shape = dataset.image_shape
+    checkpoint = check_checkpoint(out, resume, force)
     start = time.perf_counter()
     teacher = train_teacher(
         dataset.X_train,
@@ -84,6 +89,8 @@ def teach(
         random_state=seed,
         verbose=1,
         data=describe_data(dataset, data, data_dir, target),
+        checkpoint=checkpoint,
+        resume=resume,
     )
     seconds = time.perf_counter() - start
     accuracy = record_test_accuracy(teacher, dataset.X_test, dataset.y_test)

@@ -18,11 +18,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from soft_students.methods import Combination, Lesson, TrainingData
-from soft_students.methods.checkpoints import Checkpoint
 from soft_students.methods.observe import Prepared
 from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
 from soft_students.methods.teaching import EpochReport, teach
+from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.students.neural.modules import Factory, make_module, reset
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.teachers import Teacher

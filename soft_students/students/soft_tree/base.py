@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from soft_students.transfer import Transfer
 if TYPE_CHECKING:
     import torch
 
+    from soft_students.persistence.checkpoints import Checkpoint
     from soft_students.students.soft_tree.kernel import LeafLoss, TreeParameters
     from soft_students.students.soft_tree.training import Trainer, TrainingHistory, TrainingRows
 
@@ -40,6 +42,14 @@ if TYPE_CHECKING:
 
 _AUTO_STEPS = 1500  # epochs="auto" trains for at least this many steps,
 _AUTO_EPOCHS = 40  # and at least this many epochs
+CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints, at the least
+# What a checkpoint must have in common with the training that goes on from it; the rows, their
+# targets and the random state are compared as well.
+_SHAPING = (
+    *("depth", "mixture_weight", "penalty", "beta", "beta_schedule", "beta_final", "sharpening"),
+    *("epochs", "batch_size", "learning_rate", "weight_decay", "weight_averaging"),
+    *("early_stopping", "n_iter_no_change"),
+)
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -72,6 +82,8 @@ class BaseSoftDecisionTree(BaseEstimator):
         "transfer": [Transfer, None],
         "transfer_copies": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "resume": ["boolean"],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "device": [str],
@@ -143,6 +155,7 @@ class BaseSoftDecisionTree(BaseEstimator):
             validation_loss = None
             if validation is not None:
                 validation_loss = self._validation_loss(*validation)
+            checkpoint = self._open_checkpoint(trainer, rows, validation, random_state)
             with self._progress(epochs) as on_epoch:
                 parameters, history = train(
                     trainer,
@@ -154,7 +167,10 @@ class BaseSoftDecisionTree(BaseEstimator):
                     patience=self.n_iter_no_change,
                     on_epoch=on_epoch,
                     device=self.device,
+                    checkpoint=checkpoint,
                 )
+        if checkpoint is not None:
+            checkpoint.remove()
         self._store(parameters)
         self.loss_curve_ = history.loss
         self.validation_curve_ = history.validation_loss
@@ -342,6 +358,27 @@ class BaseSoftDecisionTree(BaseEstimator):
                 "set early_stopping=False."
             ) from error
         return X, targets, weights, originals, (X_val, targets_val, weights_val)
+
+    def _open_checkpoint(
+        self,
+        trainer: Trainer,
+        rows: TrainingRows,
+        validation: tuple[np.ndarray, ...] | None,
+        random_state: np.random.RandomState,
+    ) -> Checkpoint | None:
+        if self.checkpoint is None:
+            return None
+        from soft_students.persistence.checkpoints import Checkpoint
+        from soft_students.students.soft_tree.training import fingerprint
+
+        own = {name: getattr(self, name) for name in _SHAPING}
+        described = (type(self).__name__, own, getattr(self, "focusing", 0.0))
+        return Checkpoint(
+            self.checkpoint,
+            fingerprint(described, trainer, rows, validation or (), random_state),
+            resume=self.resume,
+            interval=CHECKPOINT_INTERVAL,
+        )
 
     def _validation_loss(
         self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray

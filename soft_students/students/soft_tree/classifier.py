@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -96,6 +97,10 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         training row once: as itself or as one of its copies.
     warm_start : bool, default=False
         Start from the fitted weights.
+    checkpoint : str or path-like, default=None
+        A file for the state of a training, written every ten seconds and removed at the end.
+    resume : bool, default=False
+        Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Threads of training. None leaves torch's setting alone, -1 is all.
@@ -178,6 +183,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: int | RandomState | None = None,
         n_jobs: int | None = None,
         device: str = "cpu",
@@ -206,6 +213,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         self.transfer = transfer
         self.transfer_copies = transfer_copies
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device

@@ -56,6 +56,16 @@ class TreeParameters:
             self.leaves.clone(),
         )
 
+    def state(self) -> dict[str, Tensor | None]:
+        """Return the tensors by name, for a checkpoint."""
+        return dict(vars(self))
+
+    def restore(self, state: dict[str, Tensor | None]) -> None:
+        """Take the values of tensors of the same shapes, in place."""
+        for name, tensor in vars(self).items():
+            if tensor is not None:
+                tensor.copy_(state[name])
+
 
 class Workspace:
     """Buffers for one batch size, with a view of each level: made once, used at every step.
@@ -309,6 +319,16 @@ class SplitBalance:
         self._rate = scale  # of the average: a window of 2^d batches
         self._through: Tensor | None = None
         self._right: Tensor | None = None
+
+    def state(self) -> list[Tensor | None]:
+        """Return the running averages, for a checkpoint."""
+        return [self._through, self._right]
+
+    def restore(self, state: list[Tensor | None]) -> None:
+        """Take running averages."""
+        self._through, self._right = (
+            None if kept is None else kept.to(self._rate.device) for kept in state
+        )
 
     def __call__(self, paths: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         r"""Take one batch into the averages.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -37,8 +38,8 @@ class SoftDecisionTreeRegressor(RegressorMixin, BaseSoftDecisionTree):
         rows: see :mod:`soft_students.students.tuning`.
     mixture_weight, penalty, beta, beta_schedule, beta_final, sharpening, epochs, batch_size, \
 learning_rate, weight_decay, weight_averaging, standardize, prediction, early_stopping, \
-validation_fraction, n_iter_no_change, transfer, transfer_copies, warm_start, random_state, \
-n_jobs, device, verbose
+validation_fraction, n_iter_no_change, transfer, transfer_copies, warm_start, checkpoint, resume, \
+random_state, n_jobs, device, verbose
         As in :class:`SoftDecisionTreeClassifier`.
 
     Attributes
@@ -87,6 +88,8 @@ n_jobs, device, verbose
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: int | RandomState | None = None,
         n_jobs: int | None = None,
         device: str = "cpu",
@@ -113,6 +116,8 @@ n_jobs, device, verbose
         self.transfer = transfer
         self.transfer_copies = transfer_copies
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Iterator
+import pickle
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from soft_students.persistence.checkpoints import Checkpoint, kept_random, numpy_random
 from soft_students.students.soft_tree.kernel import (
     LeafLoss,
     SharpenedPaths,
@@ -178,6 +183,26 @@ class Trainer:
         """Return a copy of the parameters as they now stand, averaged where that is asked for."""
         return (self._average or self.parameters).copy()
 
+    def state(self) -> dict[str, Any]:
+        """Return all that a step changes."""
+        return {
+            "parameters": self.parameters.state(),
+            "average": None if self._average is None else self._average.state(),
+            "balance": None if self._balance is None else self._balance.state(),
+            "optimizer": self._optimizer.state_dict(),
+            "steps": self._steps,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state of `state`."""
+        self.parameters.restore(state["parameters"])
+        if self._average is not None:
+            self._average.restore(state["average"])
+        if self._balance is not None:
+            self._balance.restore(state["balance"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._steps = state["steps"]
+
 
 @dataclass
 class TrainingHistory:
@@ -186,6 +211,38 @@ class TrainingHistory:
     loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     best_epoch: int | None = None
+
+
+def fingerprint(
+    description: Any,
+    trainer: Trainer,
+    rows: TrainingRows,
+    validation: Iterable[np.ndarray],
+    random_state: np.random.RandomState,
+) -> str:
+    """Return what tells this training from others, for its checkpoint.
+
+    Parameters
+    ----------
+    description : object
+        With a `repr` that says how the tree is trained.
+    trainer : Trainer
+        Before its first step.
+    rows : TrainingRows
+    validation : iterable of ndarray
+        What the epoch is chosen on.
+    random_state : RandomState
+    """
+    digest = hashlib.sha256(repr(description).encode())
+    start = trainer.parameters.state().values()
+    for tensor in (*start, rows.X, rows.targets, rows.weights):
+        if tensor is not None:
+            digest.update(tensor.cpu().contiguous().numpy().data)
+    for array in validation:
+        digest.update(np.ascontiguousarray(array).data)
+    digest.update(repr((rows.low, rows.step)).encode())
+    digest.update(pickle.dumps(random_state.get_state()))
+    return digest.hexdigest()
 
 
 def train(
@@ -199,8 +256,11 @@ def train(
     patience: int,
     on_epoch: Callable[[int, TrainingHistory], None],
     device: str,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[TreeParameters, TrainingHistory]:
     """Train for `epochs` passes; with a validation loss, return the best epoch's parameters.
+
+    With a checkpoint it goes on from what that holds, to the same result bit for bit on a CPU.
 
     Returns
     -------
@@ -213,10 +273,29 @@ def train(
         If the loss is not finite.
     """
     history = TrainingHistory()
-    n_steps = epochs * math.ceil(rows.n / batch_size)
+    steps_per_epoch = math.ceil(rows.n / batch_size)
+    n_steps = epochs * steps_per_epoch
     best: TreeParameters | None = None
-    done = 0
-    for epoch in range(epochs):
+    kept = None if checkpoint is None else checkpoint.take(0)
+    if kept is not None:
+        trainer.restore(kept["trainer"])
+        history = TrainingHistory(**kept["history"])
+        if kept["best"] is not None:
+            best = trainer.result()
+            best.restore(kept["best"])
+        random_state.set_state(numpy_random(kept["random"]))
+    before, began = 0.0 if checkpoint is None else checkpoint.seconds, time.monotonic()
+
+    def state() -> dict[str, Any]:
+        return {
+            "trainer": trainer.state(),
+            "history": asdict(history),
+            "best": None if best is None else best.state(),
+            "random": kept_random(random_state),
+        }
+
+    done = len(history.loss) * steps_per_epoch
+    for epoch in range(len(history.loss), epochs):
         total = torch.zeros((), dtype=torch.float64)
         for X, targets, weights in rows.batches(batch_size, random_state, device):
             trainer.schedule(done / n_steps)
@@ -236,6 +315,8 @@ def train(
         on_epoch(epoch, history)
         if history.best_epoch is not None and epoch - history.best_epoch >= patience:
             break
+        if checkpoint is not None:
+            checkpoint.write_if_due(0, state, before + time.monotonic() - began)
     return best or trainer.result(), history
 
 

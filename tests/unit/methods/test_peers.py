@@ -18,8 +18,8 @@ from soft_students.methods import (
     mutual_loss,
     weight_entropy,
 )
-from soft_students.methods.checkpoints import Checkpoint
 from soft_students.methods.peers import best_peer, keeping_statistics
+from soft_students.persistence.checkpoints import Checkpoint
 from tests.unit.methods.lessons import lesson, network, state, taught
 
 

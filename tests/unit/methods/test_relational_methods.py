@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from soft_students.methods import CC, RKD, SP, make_method
-from soft_students.methods.checkpoints import Checkpoint
 from soft_students.methods.samplers import ClassUniform, SuperclassUniform
+from soft_students.persistence.checkpoints import Checkpoint
 from tests.unit.methods.lessons import changed, lesson, stage_by_stage, state, taught
 
 

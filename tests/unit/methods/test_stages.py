@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from soft_students.methods import AB, FSP, FT, KD, FitNet, ab_loss
-from soft_students.methods.checkpoints import Checkpoint
+from soft_students.persistence.checkpoints import Checkpoint
 from tests.unit.methods.lessons import changed, lesson, network, stage_by_stage, state, taught
 
 EQUAL = {"student": (4, 6), "teacher": (4, 6)}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits, load_iris
 
-from soft_students.teachers import training_loop
+from soft_students.teachers import training, training_loop
 from soft_students.teachers.checkpoint import record_test_accuracy, save_teacher
 from soft_students.teachers.training import train_teacher
 from soft_students.transfer import ImageDistortion, Transfer
@@ -342,3 +342,48 @@ def test_progress_is_shown_on_a_terminal_only_and_when_asked(
     assert ("epoch 3/3" in stream.getvalue()) is shown
     assert bool(stream.getvalue()) is shown
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 5])
+def test_an_interrupted_training_goes_on_to_the_same_teacher(digits, monkeypatch, tmp_path, after):
+    X, y = digits[0][:200], digits[1][:200]
+    path = tmp_path / "training.checkpoint"
+    config = {"hidden": [16], "dropout": 0.3}
+    settings = QUICK | {"config": config, "n_models": 2, "random_state": 0}
+    settings |= {"augment": ImageDistortion((8, 8))}
+    whole = train_teacher(X, y, **settings)
+    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL", 0.0)
+    write, written = training.Checkpoint.write, []
+
+    def counted(self, *values):
+        write(self, *values)
+        written.append(values[0])
+        if len(written) == after:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Checkpoint, "write", counted)
+        with pytest.raises(KeyboardInterrupt):
+            train_teacher(X, y, **settings, checkpoint=path)
+    epochs = []
+    again = train_teacher(X, y, **settings, checkpoint=path, resume=True, callback=epochs.append)
+    assert len(epochs) == 6 - after
+    assert not path.exists()
+    np.testing.assert_array_equal(again.logits(X), whole.logits(X))
+    assert again.record.accuracy == whole.record.accuracy
+
+
+def test_a_checkpoint_of_another_teacher_is_refused(digits, monkeypatch, tmp_path):
+    X, y = digits[0][:200], digits[1][:200]
+    path = tmp_path / "training.checkpoint"
+    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL", 0.0)
+
+    def stop(epoch):
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_teacher(X, y, **QUICK, random_state=0, checkpoint=path, callback=stop)
+    for X2, y2, seed in [(X, y, 1), (X[:-1], y[:-1], 0), (X, np.roll(y, 1), 0)]:
+        with pytest.raises(ValueError, match="other parameters or other data"):
+            train_teacher(X2, y2, **QUICK, random_state=seed, checkpoint=path, resume=True)

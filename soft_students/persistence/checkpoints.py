@@ -1,15 +1,18 @@
-"""The state of a training after each epoch, in a file, and back."""
+"""The state of a training as it goes on, in a file, and back. It imports torch."""
 
 from __future__ import annotations
 
 import os
 import pickle
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from soft_students.persistence import atomic_write
+from soft_students.persistence.atomic import atomic_write
 
 FORMAT = "soft-students training"
 FORMAT_VERSION = 1
@@ -25,6 +28,8 @@ class Checkpoint:
         Of what is trained: a checkpoint of another training is refused.
     resume : bool
         Whether to go on from what the file holds, if it is there.
+    interval : float, default=0.0
+        Seconds between two writings at the least: quick epochs would spend their time on the disk.
 
     Attributes
     ----------
@@ -37,9 +42,18 @@ class Checkpoint:
         If the file is damaged, of another training, or no checkpoint.
     """
 
-    def __init__(self, path: str | os.PathLike[str], fingerprint: str, *, resume: bool) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        fingerprint: str,
+        *,
+        resume: bool,
+        interval: float = 0.0,
+    ) -> None:
         self._path = Path(path)
         self._fingerprint = fingerprint
+        self._interval = interval
+        self._written = time.monotonic()
         self._stages: list[dict[str, Any]] = []
         self.seconds = 0.0
         if resume and self._path.exists():
@@ -62,10 +76,20 @@ class Checkpoint:
         }
         with atomic_write(self._path) as file:
             torch.save(content, file)
+        self._written = time.monotonic()
+
+    def write_if_due(self, stage: int, state: Callable[[], dict[str, Any]], seconds: float) -> None:
+        """As `write`, once the interval is over; until then the state is not even asked for."""
+        if time.monotonic() - self._written >= self._interval:
+            self.write(stage, state(), seconds)
+
+    def remove(self) -> None:
+        """Remove the file: the training has ended."""
+        self._path.unlink(missing_ok=True)
 
     def _read(self) -> None:
         where = f"The checkpoint '{self._path}'"
-        remedy = "Pass resume=False to begin anew."
+        remedy = "Pass resume=False (--force to a command) to begin anew."
         try:
             content = torch.load(self._path, map_location="cpu", weights_only=True)
         except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
@@ -83,3 +107,15 @@ class Checkpoint:
             )
         self._stages = content["stages"]
         self.seconds = content["seconds"]
+
+
+def kept_random(random_state: np.random.RandomState) -> list[Any]:
+    """Return the state of numpy's random numbers as a checkpoint can hold it."""
+    name, keys, *position = random_state.get_state()
+    return [name, torch.from_numpy(keys), *position]
+
+
+def numpy_random(state: list[Any]) -> tuple[Any, ...]:
+    """Return a state of `kept_random` as `RandomState.set_state` takes it."""
+    name, keys, *position = state
+    return (name, keys.numpy(), *position)
