@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ class ChosenAnswers:
     X : ndarray of shape (n_rows, n_features)
         These rows.
     mean, deviation : ndarray of shape (n_features,)
-        Of the features of all training rows.
+        Of the features of all training rows, without missing values.
     """
 
     student: np.ndarray
@@ -87,6 +89,10 @@ def write_answers(folder: Path, student: str, test: Evaluation, data: Dataset) -
             "proba": of.proba,
         }
     rows = rows[:_EXAMPLES]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of columns in which all is missing
+        mean = np.nanmean(data.X_train, axis=0, dtype=np.float64)
+        deviation = np.nanstd(data.X_train, axis=0, dtype=np.float64)
     with atomic_write(folder / _FILE) as file:
         np.savez_compressed(
             file,
@@ -96,8 +102,8 @@ def write_answers(folder: Path, student: str, test: Evaluation, data: Dataset) -
             predicted=of.predicted,
             rows=rows,
             X=data.X_test[rows],
-            mean=data.X_train.mean(axis=0, dtype=np.float64),
-            deviation=data.X_train.std(axis=0, dtype=np.float64),
+            mean=mean,
+            deviation=deviation,
             **kept,
         )
 
@@ -130,7 +136,9 @@ def read_answers(folder: str | os.PathLike[str], student: str) -> ChosenAnswers:
         with np.load(path, allow_pickle=False) as held:
             names = [each.name for each in fields(ChosenAnswers)]
             answers = ChosenAnswers(**{name: held[name] for name in names})
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (
+        ValueError, TypeError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise ValueError(f"The file '{path}' is damaged: {error}. {again}") from error
     if str(answers.student) != student:
         raise ValueError(

@@ -132,7 +132,8 @@ def _unusual(
     names = feature_names or [f"feature {k}" for k in range(len(x))]
     spread = np.where(answers.deviation > 0, answers.deviation, 1)
     away = (x.astype(np.float64) - answers.mean) / spread
-    order = np.argsort(-np.abs(away), kind="stable")[:_FEATURES]
+    known = np.flatnonzero(np.isfinite(away))
+    order = known[np.argsort(-np.abs(away[known]), kind="stable")][:_FEATURES]
     return [(readable(names[k]), f"{x[k]:.5g}", float(away[k])) for k in order]
 
 

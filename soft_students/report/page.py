@@ -28,10 +28,14 @@ from soft_students.report.plots import (
     reliability_plot,
     values_plot,
 )
-from soft_students.report.tables import figures_table, models_table, ranking_table
+from soft_students.report.tables import figures_table, kind_of, models_table, ranking_table
 from soft_students.report.wording import against_teacher, choice, sureness, tiles
 
 _SCHEMA = 1
+_PARTS = {
+    "task", "data", "teacher", "students", "ranking", "judgements", "mcnemar", "confidence", "seed",
+    "jobs", "threads", "versions", "command", "finished",
+}  # fmt: skip
 _MOST_CLASSES = 30  # of a confusion that can be read
 _COSTS = {"latency_us": "µs for one row", "bytes": "bytes"}
 
@@ -63,6 +67,11 @@ def report_page(folder: str | os.PathLike[str]) -> str:
     results = _read_results(Path(folder))
     answers = read_answers(folder, results["ranking"]["winner"])
     data, students = results["data"], results["students"]
+    if len(answers.truth) != data["test"]:
+        raise ValueError(
+            f"The files of '{folder}' do not belong together: the answers are of "
+            f"{len(answers.truth)} test rows, the results of {data['test']}. Compare again."
+        )
     environment = Environment(
         loader=PackageLoader("soft_students.report", "assets"),
         autoescape=True,
@@ -142,10 +151,14 @@ def _read_results(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"The file '{path}' is damaged: {error}. Compare again.") from error
     schema = results.get("schema") if isinstance(results, dict) else None
-    if schema != _SCHEMA or "finished" not in results:
+    if schema != _SCHEMA:
         raise ValueError(
-            f"The file '{path}' is of another version: it must have the schema {_SCHEMA} and say "
-            f"when it was finished. Got the schema {schema!r}. Compare again."
+            f"The file '{path}' is of another version: it must have the schema {_SCHEMA}. Got "
+            f"{schema!r}. Compare again."
+        )
+    if missing := sorted(_PARTS - set(results)):
+        raise ValueError(
+            f"The file '{path}' is damaged: it lacks {', '.join(missing)}. Compare again."
         )
     return results
 
@@ -153,16 +166,16 @@ def _read_results(folder: Path) -> dict[str, Any]:
 def _fronts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return quality against each cost, for models of which both are known."""
     quality = "accuracy" if results["task"] == "classification" else "r2"
-    models = {"teacher": ("teacher", results["teacher"])}
-    for name in (*results["ranking"]["order"], *results["ranking"]["excluded"]):
-        kind = "chosen" if name == results["ranking"]["winner"] else "student"
-        models[name] = (kind, results["students"][name])
+    students, ranking = results["students"], results["ranking"]
+    models = {"teacher": results["teacher"]}
+    models |= {name: students[name] for name in (*ranking["order"], *ranking["excluded"])}
     drawn = []
     for cost, title in _COSTS.items():
         points = []
-        for name, (kind, of) in models.items():
+        for name, of in models.items():
             found, price = of["test"][quality], of["cost"][cost]["value"]
             if price is not None and price > 0 and found["value"] is not None:
+                kind = kind_of(name, results)
                 points.append(Point(name, price, found["value"], found["low"], found["high"], kind))
         if points:
             metric = get_metric(quality)

@@ -30,7 +30,8 @@ class Point:
         `cost` is above zero.
     low, high : float or None
         Interval of the quality.
-    kind : {"chosen", "student", "teacher"}
+    kind : {"chosen", "student", "excluded", "teacher"}
+        Excluded are students beyond a limit.
     """
 
     name: str
@@ -44,7 +45,8 @@ class Point:
 def pareto_plot(points: Sequence[Point], cost: str, quality: str, percent: bool) -> str:
     """Draw quality against cost, the cost on a logarithmic scale.
 
-    Students than whom no other is better in one and as good in the other are joined by a line.
+    Students than whom no other is better in one and as good in the other are joined by a line, from
+    which excluded ones are left out.
 
     Parameters
     ----------
@@ -70,8 +72,8 @@ def pareto_plot(points: Sequence[Point], cost: str, quality: str, percent: bool)
     low, high = _widened(min(ends), max(ends))
     y = Scale(low, high, _HEIGHT - _ROOM["bottom"], _ROOM["top"])
     show = _percent(y) if percent else "{:.6g}".format
-    parts = axes(x, y, (cost, quality), ("{:,.6g}".format, show))
-    students = [point for point in points if point.kind != "teacher"]
+    parts = axes(x, y, (cost, quality), (_brief, show))
+    students = [point for point in points if point.kind in ("chosen", "student")]
     front = _front(students)
     if len(front) > 1:
         steps = [f"M{x(front[0].cost):.2f} {y(front[0].quality):.2f}"]
@@ -92,11 +94,10 @@ def pareto_plot(points: Sequence[Point], cost: str, quality: str, percent: bool)
         parts.append(_mark(at, up, point))
     for point in sorted(points, key=lambda point: point.kind != "chosen"):
         names.append(_name(x(point.cost), y(point.quality), point, taken, x, y))
-    best = ", ".join(point.name for point in front)
-    return drawing(
-        _WIDTH, _HEIGHT, f"{quality} against {cost} of {len(points)} models. Front: {best}.",
-        [*parts, *names],
-    )  # fmt: skip
+    title = f"{quality} against {cost} of {len(points)} models."
+    if front:
+        title += f" Front: {', '.join(point.name for point in front)}."
+    return drawing(_WIDTH, _HEIGHT, title, [*parts, *names])
 
 
 def reliability_plot(curve: ReliabilityCurve, kind: str) -> str:
@@ -245,6 +246,13 @@ def _widened(low: float, high: float) -> tuple[float, float]:
 def _percent(scale: Scale) -> Callable[[float], str]:
     whole = all(abs(tick * 100 - round(tick * 100)) < 1e-6 for tick in scale.ticks())
     return "{:.0%}".format if whole else "{:.1%}".format
+
+
+def _brief(value: float) -> str:
+    for size, letter in ((1e9, "G"), (1e6, "M")):
+        if value >= size:
+            return f"{value / size:,.6g} {letter}"
+    return f"{value:,.6g}"
 
 
 def _mark(at: float, up: float, point: Point) -> ET.Element:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from soft_students.evaluation import METRICS
 
 _MAIN = {
@@ -51,9 +53,10 @@ def models_table(results: Mapping[str, Any]) -> Table:
         cells = [_cell(metric, of["test"].get(metric)) for metric in metrics]
         cells += [_cell(metric, of["cost"].get(metric)) for metric in _COSTS]
         cells.append(Cell("" if seconds is None else _duration(seconds)))
-        place = {**dict.fromkeys(front, "yes"), **_excluded(results), "teacher": ""}
-        cells.append(Cell(place.get(name, "no")))
-        lines.append(Line(_called(name, results), _kind(name, results), cells))
+        kind = kind_of(name, results)
+        place = {"teacher": "", "excluded": "excluded"}
+        cells.append(Cell(place.get(kind, "yes" if name in front else "no")))
+        lines.append(Line(_called(name, results), kind, cells))
     headings = [_heading(metric) for metric in (*metrics, *_COSTS)]
     return Table([*headings, "trained in", "Pareto"], lines)
 
@@ -71,8 +74,11 @@ def ranking_table(results: Mapping[str, Any]) -> Table:
             comparable = f"{ranking['normalized'][name][criterion]:.3f}"
             cells.append(Cell(METRICS[criterion].show(value), comparable))
         cells.append(Cell(f"{ranking['sensitivity']['win_shares'][name]:.0%}"))
-        lines.append(Line(name, _kind(name, results), cells))
-    weighed = [f"{_heading(c)} × {weight:.2f}" for c, weight in ranking["weights"].items()]
+        lines.append(Line(name, kind_of(name, results), cells))
+    weighed = [
+        _heading(criterion) + Markup(f" ×\N{NO-BREAK SPACE}{weight:.2f}")
+        for criterion, weight in ranking["weights"].items()
+    ]
     return Table(["score", *weighed, "wins of random weights"], lines)
 
 
@@ -88,8 +94,19 @@ def figures_table(results: Mapping[str, Any]) -> Table:
     return Table([_called(name, results) for name in models], lines)
 
 
-def _heading(metric: str) -> str:
-    return f"{METRICS[metric].title} {'↑' if METRICS[metric].direction == 'higher' else '↓'}"
+def kind_of(model: str, results: Mapping[str, Any]) -> str:
+    """Return "teacher", "chosen", "excluded" or "student"."""
+    if model == "teacher":
+        return "teacher"
+    if model == results["ranking"]["winner"]:
+        return "chosen"
+    return "excluded" if model in results["ranking"]["excluded"] else "student"
+
+
+def _heading(metric: str) -> Markup:
+    """Return a title of this package, whose arrow stays beside it."""
+    arrow = "↑" if METRICS[metric].direction == "higher" else "↓"
+    return Markup(f"{METRICS[metric].title}\N{NO-BREAK SPACE}{arrow}")
 
 
 def _models(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -102,23 +119,14 @@ def _called(name: str, results: Mapping[str, Any]) -> str:
     return f"teacher: {results['teacher']['name']}" if name == "teacher" else name
 
 
-def _kind(name: str, results: Mapping[str, Any]) -> str:
-    if name == "teacher":
-        return "teacher"
-    return "chosen" if name == results["ranking"]["winner"] else "student"
-
-
-def _excluded(results: Mapping[str, Any]) -> dict[str, str]:
-    return dict.fromkeys(results["ranking"]["excluded"], "excluded")
-
-
 def _cell(metric: str, of: Mapping[str, Any] | None) -> Cell:
     if of is None or of["value"] is None:
         return Cell("–")
     show = METRICS[metric].show
     if of["low"] is None or of["high"] is None or of["low"] == of["high"]:
         return Cell(show(of["value"]))
-    return Cell(show(of["value"]), f"{show(of['low'])} to {show(of['high'])}")
+    interval = f"{show(of['low'])} to\N{NO-BREAK SPACE}{show(of['high'])}"
+    return Cell(show(of["value"]), Markup(interval))
 
 
 def _duration(seconds: float) -> str:

@@ -19,6 +19,11 @@ _TILES = {
 }
 _TITLES = {"latency_us": "time of one row", "bytes": "size"}  # else the metric's own
 _UNITS = {"latency_us": " µs", "bytes": " bytes"}
+_FIDELITY = {
+    "agreement": "of choices are the teacher's",
+    "r2_to_teacher": "1 would be the teacher's values",
+}
+_EDGE = 0.005  # a weight nearer to none or to all is no other opinion
 _ALIKE = 1.05  # a ratio below it is no difference worth a word
 
 
@@ -129,7 +134,7 @@ def _moves(ranges: Mapping[str, Any]) -> list[str]:
     for criterion, found in ranges.items():
         ends = (("below", "low", "winner_below"), ("above", "high", "winner_above"))
         for word, end, other in ends:
-            if found[other] is not None:
+            if found[other] is not None and _EDGE < found[end] < 1 - _EDGE:
                 moves.append(
                     f"{found[other]} would win if {_title(criterion)} weighed "
                     f"{word} {found[end]:.2f} instead of {found['weight']:.2f}"
@@ -190,8 +195,8 @@ def _title(metric: str) -> str:
 
 
 def _against(metric: str, of: Mapping[str, Any], taught: Mapping[str, Any] | None) -> str:
-    if metric in ("agreement", "r2_to_teacher"):
-        return "of choices are the teacher's" if metric == "agreement" else "teacher's values as 1"
+    if metric in _FIDELITY:
+        return _FIDELITY[metric]
     if taught is None or taught["value"] is None:
         return "the teacher's is unknown"
     shown = get_metric(metric).show(taught["value"]) + _UNITS.get(metric, "")

@@ -1,8 +1,5 @@
 """The explorer in a browser: the same probabilities as Python's, keys, search, dark, narrow."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_wine
@@ -12,53 +9,7 @@ from soft_students import SoftDecisionTreeClassifier
 from soft_students.explain import save_explorer
 from soft_students.students import DecisionTreeStudentClassifier, DecisionTreeStudentRegressor
 
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 EVIL = "<script>window.hacked = true</script>"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not installed (apt-get install chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    os.environ.setdefault("SE_OFFLINE", "true")
-    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield made
-    made.quit()
-
-
-@pytest.fixture
-def view(browser):
-    """Return a function that opens a page as a screen of some size and colours shows it."""
-
-    def show(path, width=1280, height=800, scheme="light"):
-        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        features = [
-            {"name": "prefers-color-scheme", "value": scheme},
-            {"name": "prefers-reduced-motion", "value": "reduce"},
-        ]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        browser.get(path.as_uri())
-        return browser
-
-    yield show
-    assert browser.get_log("browser") == []
 
 
 @pytest.fixture(scope="module")
