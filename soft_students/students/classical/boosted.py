@@ -268,24 +268,12 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         self.device = device
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
-        n_classes = targets.shape[1]
-        if n_classes == 1:
-            raise ValueError(
-                f"{type(self).__name__} needs at least two classes, got 1 class: "
-                f"{self.classes_[0]!r}."
-            )
         weights = np.ones(len(X)) if weights is None else weights
         share = targets.T @ weights / weights.sum()
         held_out: list[tuple[DMatrix, str]] = []
         if self.early_stopping_rounds is not None:
             X, X_val, targets, targets_val, weights, weights_val = self._split(X, targets, weights)
-        model = self._make(objective="multi:softprob" if n_classes != 2 else "binary:logistic")
-        params = model.get_xgb_params() | {
-            "base_score": self._start(share),
-            "disable_default_eval_metric": True,  # it needs labels
-        }
-        if n_classes != 2:
-            params["num_class"] = n_classes
+        model, params = self._model_and_params(share)
         objective = SoftCrossEntropy(targets, weights, self.temperature_)
         # What `XGBClassifier.fit` would build; no labels, since the objective brings the targets.
         binned = self.tree_method in (None, "auto", "hist")
@@ -318,6 +306,23 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
             booster = booster[: booster.best_iteration + 1]
         model.load_model(booster.save_raw("ubj"))
         self.estimator_ = model
+
+    def _model_and_params(self, share: np.ndarray) -> tuple[XGBClassifier, dict[str, Any]]:
+        """Return an empty model, and what `xgboost.train` is to be told for classes of a share."""
+        n_classes = len(share)
+        if n_classes == 1:
+            raise ValueError(
+                f"{type(self).__name__} needs at least two classes, got 1 class: "
+                f"{self.classes_[0]!r}."
+            )
+        model = self._make(objective="multi:softprob" if n_classes != 2 else "binary:logistic")
+        params = model.get_xgb_params() | {
+            "base_score": self._start(share),
+            "disable_default_eval_metric": True,  # it needs labels
+        }
+        if n_classes != 2:
+            params["num_class"] = n_classes
+        return model, params
 
     def _start(self, share: np.ndarray) -> Any:
         """Return the base score: as XGBoost reads it, in probability or one margin a class."""

@@ -1,0 +1,20 @@
+"""Training on more rows, or processes, than one machine's memory or one process hold."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soft_students.distributed.boosting import fit_xgboost
+
+# Imported at first use: Dask is an extra, and its import takes a second.
+_HOMES = {"fit_xgboost": "soft_students.distributed.boosting"}
+
+__all__ = ["fit_xgboost"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

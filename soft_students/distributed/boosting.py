@@ -1,0 +1,326 @@
+"""Boosted trees on the rows of a Dask cluster, by XGBoost's own distributed training."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from xgboost import DMatrix
+
+from soft_students.students.classical.boosted import (
+    XGBoostStudentClassifier,
+    XGBoostStudentRegressor,
+)
+from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
+from soft_students.students.supervision import class_supervision
+from soft_students.targets import one_hot
+from soft_students.teachers import ArrayTeacher
+
+try:
+    import dask
+    import dask.array as da
+    import distributed
+    import xgboost.dask
+except ImportError as error:
+    raise ImportError(
+        "Boosted trees on a Dask cluster need Dask: pip install 'soft-students[scale]'."
+    ) from error
+
+if TYPE_CHECKING:
+    from dask.array import Array
+    from distributed import Client, Future
+
+    _Student = XGBoostStudentClassifier | XGBoostStudentRegressor
+
+
+def fit_xgboost(
+    student: _Student,
+    X: Array,
+    targets: Array,
+    *,
+    labels: Array | None = None,
+    classes: ArrayLike | None = None,
+    client: Client | None = None,
+) -> _Student:
+    """Fit an XGBoost student on the workers of a Dask cluster.
+
+    Each worker grows the same trees on the rows it holds; only histograms travel between them. The
+    student that comes back is like one of its own `fit`: it holds a plain XGBoost model, and needs
+    no Dask to predict or to be saved.
+
+    Parameters
+    ----------
+    student : XGBoostStudentClassifier or XGBoostStudentRegressor
+        It stays as it is.
+    X : dask array of shape (n_samples, n_features)
+        NaN is a missing value.
+    targets : dask array of shape (n_samples, n_classes) or (n_samples,)
+        Probabilities of a teacher, at temperature one, or labels; of a regressor, values, of shape
+        (n_samples,) or (n_samples, n_outputs).
+    labels : dask array of shape (n_samples,), default=None
+        True labels, or values, beside those of a teacher, for `hard_weight`.
+    classes : array-like of shape (n_classes,), default=None
+        Label of each column of probabilities. None stands for column numbers.
+    client : distributed.Client, default=None
+        None takes the current one.
+
+    Returns
+    -------
+    XGBoostStudentClassifier or XGBoostStudentRegressor
+        A fitted clone.
+
+    Raises
+    ------
+    ImportError
+        Without Dask.
+    TypeError
+        If `student` is another one, or rows or targets are no Dask arrays.
+    ValueError
+        If the arrays do not fit each other, or the student has parameters that need all rows in
+        one place: ``"auto"``, `early_stopping_rounds`, `transfer`, ``tree_method="exact"``.
+
+    Notes
+    -----
+    The trees are those of a local fit, up to the rounding of sums, if two things hold: `subsample`
+    is one, since workers draw their own rows, and no feature has more distinct values than
+    `max_bin` (256 by default), so that both place histogram bins at each value. Otherwise the
+    workers merge approximate quantiles: other bins, of the same quality.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from distributed import Client
+    >>> from sklearn.datasets import load_iris
+    >>> from soft_students import XGBoostStudentClassifier
+    >>> from soft_students.distributed import fit_xgboost
+    >>> X, y = load_iris(return_X_y=True)
+    >>> student = XGBoostStudentClassifier(n_estimators=10)
+    >>> with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    ...     fitted = fit_xgboost(
+    ...         student, da.from_array(X, chunks=(50, 4)), da.from_array(y, chunks=50)
+    ...     )
+    >>> type(fitted.estimator_).__name__
+    'XGBClassifier'
+    """
+    if not isinstance(student, XGBoostStudentClassifier | XGBoostStudentRegressor):
+        raise TypeError(
+            "fit_xgboost fits XGBoostStudentClassifier and XGBoostStudentRegressor. Got "
+            f"{type(student).__name__} instead."
+        )
+    for name, array in {"X": X, "targets": targets, "labels": labels}.items():
+        if array is not None and not isinstance(array, da.Array):
+            raise TypeError(
+                f"The {name} of fit_xgboost must be a Dask array: da.from_array(...), "
+                f"da.from_zarr(...), .... Got {type(array).__name__} instead."
+            )
+    client = distributed.get_client() if client is None else client
+    fitted = clone(student)
+    fitted._validate_params()
+    _check_parameters(fitted)
+    # Kept in the cluster: rows and targets are needed twice, and then lie together.
+    kept = client.persist(_aligned(X, targets, labels))
+    X, targets, labels = (*kept, None)[:3]
+    fitted.n_features_in_ = X.shape[1]
+    fitted._columns, fitted.is_categorical_ = None, None
+    with client.as_current():
+        if isinstance(fitted, XGBoostStudentClassifier):
+            _fit_classifier(fitted, X, targets, labels, classes, client)
+        else:
+            _fit_regressor(fitted, X, targets, labels, client)
+    return fitted
+
+
+def _check_parameters(student: _Student) -> None:
+    chosen = student.get_params(deep=False)
+    for name in ("temperature", "hard_weight"):
+        if chosen.get(name) == "auto":
+            raise ValueError(
+                f"fit_xgboost cannot choose {name}='auto', which compares students on held-out "
+                f"rows. Set a number, such as the {name}_ of a fit on some of the rows."
+            )
+    for name in ("early_stopping_rounds", "transfer"):
+        if chosen[name] is not None:
+            raise ValueError(
+                f"{name}={chosen[name]!r} needs all rows in one place, which they are not on a "
+                f"Dask cluster. Set {name}=None for fit_xgboost."
+            )
+    if student.tree_method == "exact":
+        raise ValueError(
+            "tree_method='exact' sorts all rows in one place, which a Dask cluster does not have. "
+            "Set tree_method='hist' for fit_xgboost."
+        )
+
+
+def _aligned(X: Array, targets: Array, labels: Array | None) -> list[Array]:
+    """Return the arrays that there are, in blocks of the same rows and of all columns."""
+    if X.ndim != 2 or targets.ndim not in (1, 2):
+        raise ValueError(
+            "X must have the shape (n_samples, n_features), targets (n_samples, n_outputs) or "
+            f"(n_samples,). Got {X.shape} and {targets.shape}."
+        )
+    X, rows = X.rechunk({1: -1}), X.chunks[0]
+    aligned = [X]
+    for name, array in (("targets", targets), ("labels", labels)):
+        if array is None:
+            continue
+        # Of unknown lengths the blocks must be the same already; NaN differs from itself.
+        known = not any(np.isnan([*rows, *array.chunks[0]]))
+        if (array.shape[0] != X.shape[0]) if known else (len(array.chunks[0]) != len(rows)):
+            raise ValueError(
+                f"X has {X.shape[0]} rows in {len(rows)} blocks, the {name} {array.shape[0]} in "
+                f"{len(array.chunks[0])}: they belong together row by row. Arrays of unknown "
+                "length need equal blocks."
+            )
+        if known:
+            array = array.rechunk({0: rows})
+        aligned.append(array if array.ndim == 1 else array.rechunk({1: -1}))
+    return aligned
+
+
+def _fit_classifier(
+    student: XGBoostStudentClassifier,
+    X: Array,
+    targets: Array,
+    labels: Array | None,
+    classes: ArrayLike | None,
+    client: Client,
+) -> None:
+    if targets.ndim == 1:
+        if labels is not None:
+            raise ValueError("Labels were given twice, as targets and as labels. Pass them once.")
+        known = np.asarray(da.unique(targets).compute() if classes is None else classes)
+        student.temperature_, student.hard_weight_ = 1.0, 1.0
+    else:
+        known = np.arange(targets.shape[1]) if classes is None else np.asarray(classes)
+        student.temperature_ = float(student.temperature)
+        student.hard_weight_ = float(student.hard_weight)
+    student.classes_ = known
+    # Each block as one object, which the worker that trains on its rows asks for, whole.
+    told = targets.to_delayed().ravel()
+    borne = [None] * len(told) if labels is None else labels.to_delayed().ravel()
+    make = dask.delayed(_block_targets)
+    made = [make(student, block, true) for block, true in zip(told, borne, strict=True)]
+    blocks: list[Future] = client.compute(made)
+    sums = client.gather(client.map(_length_and_sum, blocks, pure=False))
+    n = sum(length for length, _ in sums)
+    model, params = student._model_and_params(sum(total for _, total in sums) / n)
+    # XGBoost's labels are one number a row here: that of its block, which says the targets.
+    numbers = da.map_blocks(_block_numbers, X, dtype=np.float32, drop_axis=1)
+    name = f"soft-targets-{uuid.uuid4().hex}"
+    client.publish_dataset(blocks, name=name)  # so workers find them
+    try:
+        objective = _SoftCrossEntropyOfBlocks(name, student.temperature_)
+        booster = _train(student, X, numbers, params, client, objective)
+    finally:
+        client.unpublish_dataset(name)
+    model.load_model(booster.save_raw("ubj"))
+    student.estimator_ = model
+
+
+def _fit_regressor(
+    student: XGBoostStudentRegressor,
+    X: Array,
+    targets: Array,
+    labels: Array | None,
+    client: Client,
+) -> None:
+    student.hard_weight_ = hard_weight = float(student.hard_weight)
+    if labels is not None:
+        targets = hard_weight * labels + (1 - hard_weight) * targets
+    student._flat = targets.ndim == 1
+    student.n_outputs_ = 1 if student._flat else targets.shape[1]
+    model = student._make()
+    booster = _train(student, X, targets, model.get_xgb_params(), client, None)
+    model.load_model(booster.save_raw("ubj"))
+    student.estimator_ = model
+
+
+def _train(
+    student: _Student,
+    X: Array,
+    labels: Array,
+    params: dict[str, Any],
+    client: Client,
+    objective: _SoftCrossEntropyOfBlocks | None,
+) -> xgboost.Booster:
+    if student.tree_method in (None, "auto", "hist"):
+        data: Any = xgboost.dask.DaskQuantileDMatrix(client, X, labels, max_bin=student.max_bin)
+    else:
+        data = xgboost.dask.DaskDMatrix(client, X, labels)
+    trained = xgboost.dask.train(
+        client,
+        params,
+        data,
+        num_boost_round=student.n_estimators,
+        obj=objective,
+        verbose_eval=False,
+    )
+    return trained["booster"]
+
+
+def _block_targets(
+    student: XGBoostStudentClassifier, told: np.ndarray, labels: np.ndarray | None
+) -> np.ndarray:
+    """Return the soft targets of a block, as the student's own fit would."""
+    classes = student.classes_
+    if told.ndim == 1:
+        columns = np.searchsorted(classes, told).clip(max=len(classes) - 1)
+        unknown = np.setdiff1d(told, classes)
+        if unknown.size:
+            raise ValueError(
+                f"The labels hold {unknown.tolist()[:5]}, which are not among the classes "
+                f"{classes.tolist()[:20]}."
+            )
+        return one_hot(columns, len(classes))
+    lesson = class_supervision(
+        student, told, None, labels, ArrayTeacher(told, classes=classes), student.hard_weight
+    )
+    return lesson.targets(student.temperature_, student.hard_weight_)
+
+
+def _length_and_sum(block: np.ndarray) -> tuple[int, np.ndarray]:
+    return len(block), block.sum(axis=0)
+
+
+def _block_numbers(block: np.ndarray, block_id: tuple[int, ...]) -> np.ndarray:
+    return np.full(len(block), block_id[0], dtype=np.float32)
+
+
+class _SoftCrossEntropyOfBlocks:
+    """The objective of a student, on targets that lie in the memory of the cluster.
+
+    XGBoost calls it on each worker with the rows of that worker: some of the blocks, each whole and
+    in its order, one after the other. Their numbers are the labels of these rows.
+    """
+
+    def __init__(self, name: str, temperature: float) -> None:
+        self._name = name
+        self._temperature = temperature
+        # By matrix: workers that are threads of one process share this object.
+        self._objectives: dict[int, SoftCrossEntropy] = {}
+
+    def __call__(self, margins: np.ndarray, data: DMatrix) -> tuple[np.ndarray, np.ndarray]:
+        objective = self._objectives.get(id(data))
+        if objective is None:
+            targets = self._targets(data.get_label().astype(np.int64))
+            weights = np.ones(len(targets))
+            objective = SoftCrossEntropy(targets, weights, self._temperature)
+            self._objectives[id(data)] = objective
+        return objective(margins, data)
+
+    def _targets(self, numbers: np.ndarray) -> np.ndarray:
+        starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+        lengths = np.diff(starts, append=len(numbers))
+        with distributed.worker_client(separate_thread=False) as client:
+            blocks = client.get_dataset(self._name)
+            parts = client.gather([blocks[number] for number in numbers[starts]])
+        for number, length, part in zip(numbers[starts], lengths, parts, strict=True):
+            if len(part) != length:
+                raise ValueError(
+                    f"Block {number} of X has {length} rows, that of the targets {len(part)}: they "
+                    "belong together row by row."
+                )
+        return np.concatenate(parts)
