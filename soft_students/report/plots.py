@@ -129,7 +129,7 @@ def reliability_plot(curve: ReliabilityCurve, kind: str) -> str:
         tall = max(1.0, below * float(shares[b] / shares.max()))
         told = (
             f"confidence {curve.confidence[b]:.1%}, accuracy {curve.accuracy[b]:.1%}, "
-            f"{curve.count[b]} rows"
+            f"{_rows(int(curve.count[b]))}"
         )
         parts.append(
             element(
@@ -248,6 +248,10 @@ def _percent(scale: Scale) -> Callable[[float], str]:
     return "{:.0%}".format if whole else "{:.1%}".format
 
 
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' if count != 1 else ''}"
+
+
 def _brief(value: float) -> str:
     for size, letter in ((1e9, "G"), (1e6, "M")):
         if value >= size:
@@ -310,7 +314,7 @@ def _cell(
 ) -> ET.Element:
     left, top, side, small = place
     count = int(counts[i, j])
-    told = f"true {classes[i]}, predicted {classes[j]}: {count} rows"
+    told = f"true {classes[i]}, predicted {classes[j]}: {_rows(count)}"
     at, up = left + side * j, top + side * i
     share = count / total
     whose = f"right {kind}" if i == j else "wrong"
@@ -343,4 +347,4 @@ def _commonest(counts: np.ndarray, classes: Sequence[str]) -> str:
     if not wrong.any():
         return ""
     i, j = divmod(int(wrong.argmax()), len(wrong))
-    return f" Commonest error: {classes[i]} taken for {classes[j]}, {wrong[i, j]} rows."
+    return f" Commonest error: {classes[i]} taken for {classes[j]}, {_rows(int(wrong[i, j]))}."

@@ -15,9 +15,10 @@ from soft_students import (
 )
 from soft_students.comparison import compare_students
 from soft_students.datasets import Dataset, load_dataset
+from soft_students.distillation import frames
 
-EVIL = "<script>alert(1)</script>"
-EVIL_FEATURE = "<img src=x onerror=alert(1)>"
+EVIL = "<script>window.hacked = true</script>"
+EVIL_FEATURE = "<img src=x onerror='window.hacked = true'>"
 
 
 class Failing(DecisionTreeStudentClassifier):
@@ -27,28 +28,41 @@ class Failing(DecisionTreeStudentClassifier):
         raise RuntimeError("no <b>luck</b>")
 
 
-def train(folder, students, model, data, **settings):
-    teacher = as_teacher(model.fit(data.X_train, data.y_train), task=data.task)
-    return compare_students(students, teacher, data, folder, **settings)
-
-
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory):
-    """Return a comparison of images, and its folder."""
-    folder = tmp_path_factory.mktemp("digits")
+def compare_digits():
+    """Return a function that compares students of a regression on digits, in a folder."""
+    data = load_dataset("digits")
+    teacher = as_teacher(LogisticRegression(max_iter=300).fit(data.X_train, data.y_train))
     students = {
         "stump": DecisionTreeStudentClassifier(max_depth=1, random_state=0),
         "tree": DecisionTreeStudentClassifier(max_depth=7, random_state=0),
         "bad": Failing(),
     }
-    model = LogisticRegression(max_iter=300)
-    settings = {"criteria": {"accuracy": 0.7, "size": 0.3}, "method": "index"}
-    return train(folder, students, model, load_dataset("digits"), **settings), folder
+
+    def compare(folder, names=("stump", "tree", "bad")):
+        return compare_students(
+            {name: students[name] for name in names},
+            teacher,
+            data,
+            folder,
+            criteria={"accuracy": 0.7, "size": 0.3},
+            method="index",
+            random_state=5,
+        )
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def digits(compare_digits, tmp_path_factory):
+    """Return a comparison of images, one student of which failed, and its folder."""
+    folder = tmp_path_factory.mktemp("digits")
+    return compare_digits(folder), folder
 
 
 @pytest.fixture(scope="session")
 def evil(tmp_path_factory):
-    """Return a comparison of a table whose names are dangerous, and its folder."""
+    """Return a comparison of a table whose names are dangerous, with a limit, and its folder."""
     folder = tmp_path_factory.mktemp("evil")
     X, y = load_wine(return_X_y=True)
     X = X.astype(np.float32)
@@ -59,17 +73,22 @@ def evil(tmp_path_factory):
     data = Dataset(
         "<b>wine</b>", X[a], labels[a], X[b], labels[b], np.unique(labels), names, None, "<u>here"
     )
+    teacher = as_teacher(GaussianNB().fit(frames(data)[0], data.y_train))
     students = {
         "<i>stump": DecisionTreeStudentClassifier(max_depth=1),
         "tree": DecisionTreeStudentClassifier(max_depth=3),
         "logistic": LogisticStudentClassifier(),
     }
-    settings = {
-        "criteria": ["accuracy", "ece"],
-        "constraints": {"accuracy": 0.8},
-        "command": f"softkd compare {EVIL}",
-    }
-    return train(folder, students, GaussianNB(), data, **settings), folder
+    result = compare_students(
+        students,
+        teacher,
+        data,
+        folder,
+        criteria=["accuracy", "ece"],
+        constraints={"accuracy": 0.8},
+        command=f"softkd compare '{EVIL}'",
+    )
+    return result, folder
 
 
 @pytest.fixture(scope="session")
@@ -82,4 +101,6 @@ def values(tmp_path_factory):
         "diabetes", X[:300], y[:300], X[300:], y[300:], None, None, None, "", "regression"
     )
     students = {"tree": DecisionTreeStudentRegressor(max_depth=3), "ridge": RidgeStudentRegressor()}
-    return train(folder, students, LinearRegression(), data, criteria=["r2", "latency"]), folder
+    teacher = as_teacher(LinearRegression().fit(data.X_train, data.y_train), task="regression")
+    result = compare_students(students, teacher, data, folder, criteria=["r2", "latency"])
+    return result, folder

@@ -112,7 +112,7 @@ def test_reliability_is_that_of_the_curve():
     heights = np.array([numbers(bar, "height")[0] for bar in bars])
     counts = curve.count[filled]
     np.testing.assert_allclose(heights, np.maximum(1, 54 * counts / counts.max()), atol=0.01)
-    assert told(bars[0]).endswith(f"{counts[0]} rows")
+    assert told(bars[0]).endswith(f", {counts[0]} rows")
     assert f"error {curve.error:.4f}" in ET.fromstring(svg).get("aria-label")
 
 
@@ -131,7 +131,7 @@ def test_confusion_counts_and_shades():
     said = {told(cell): [each.text for each in cell.iter("text")] for cell in cells}
     assert len(said) == 9
     for i, j in np.ndindex(3, 3):
-        name = f"true {'abc'[i]}, predicted {'abc'[j]}: {counts[i, j]} rows"
+        name = f"true {'abc'[i]}, predicted {'abc'[j]}: {counts[i, j]} row{'s' if counts[i, j] != 1 else ''}"
         assert said[name] == ([str(counts[i, j])] if counts[i, j] else [])
     assert len(classed(svg, "right")) == 2
     wrong = [float(each.get("fill-opacity")) for each in classed(svg, "wrong")]
