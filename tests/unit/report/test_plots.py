@@ -131,7 +131,8 @@ def test_confusion_counts_and_shades():
     said = {told(cell): [each.text for each in cell.iter("text")] for cell in cells}
     assert len(said) == 9
     for i, j in np.ndindex(3, 3):
-        name = f"true {'abc'[i]}, predicted {'abc'[j]}: {counts[i, j]} row{'s' if counts[i, j] != 1 else ''}"
+        rows = "1 row" if counts[i, j] == 1 else f"{counts[i, j]} rows"
+        name = f"true {'abc'[i]}, predicted {'abc'[j]}: {rows}"
         assert said[name] == ([str(counts[i, j])] if counts[i, j] else [])
     assert len(classed(svg, "right")) == 2
     wrong = [float(each.get("fill-opacity")) for each in classed(svg, "wrong")]
