@@ -22,7 +22,7 @@ class Batch:
 
     Parameters
     ----------
-    inputs : Tensor of shape (n, *input_shape)
+    inputs : Tensor of shape (n, ...)
         As all networks take them: before standardisation.
     labels : Tensor of int64, shape (n,), or None
         Number of the true class.
@@ -51,7 +51,7 @@ class TrainingData:
 
     Parameters
     ----------
-    inputs : Tensor of shape (n, *input_shape)
+    inputs : Tensor of shape (n, ...)
     labels : Tensor of int64, shape (n,), or None
     """
 

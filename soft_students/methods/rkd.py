@@ -43,8 +43,8 @@ def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
 def rkd_angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Return the difference between the angles of all triples of rows.
 
-    :math:`ψ_A = \cos ∠(x_i, x_j, x_k)`; smooth L1 between student's and teacher's, the mean over
-    all n³ triples. Rows that coincide have no direction between them; their cosines are zero.
+    :math:`ψ_A = \cos \angle(x_i, x_j, x_k)`; smooth L1 between student's and teacher's, the mean
+    over all n³ triples. Rows that coincide have no direction between them; their cosines are zero.
 
     Parameters
     ----------

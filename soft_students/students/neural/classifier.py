@@ -80,7 +80,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     transfer : Transfer, default=None
         Distorts the inputs of each batch anew, for student and teacher alike. If it does not keep
         labels, the teacher's probabilities take their place.
-    teacher_cache : int, default=2**30
+    teacher_cache : int, default=1073741824
         Bytes for the teacher's features of training rows, which are then computed once and not in
         each epoch. Its logits always are, except of distorted inputs.
     device : str, default="cpu"
@@ -105,7 +105,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     module_ : nn.Module
-        The trained network, from inputs of shape (n, *input_shape) to logits, in eval mode.
+        The trained network, from inputs of shape ``(n, *input_shape)`` to logits, in eval mode.
     classes_ : ndarray of shape (n_classes,)
     history_ : list of dict
         One row an epoch: stage, epoch, each term of the loss by name, validation accuracy and loss,

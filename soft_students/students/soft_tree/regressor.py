@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class SoftDecisionTreeRegressor(RegressorMixin, BaseSoftDecisionTree):
-    r"""A soft decision tree whose leaves hold values, taught by a regressor or by values.
+    """A soft decision tree whose leaves hold values, taught by a regressor or by values.
 
     The gates are those of :class:`SoftDecisionTreeClassifier`; leaf l holds the vector
-    :math:`\mu^l`, and the loss is half the squared error, on targets scaled to deviation one.
+    :math:`μ^l`, and the loss is half the squared error, on targets scaled to deviation one.
 
     Parameters
     ----------
