@@ -183,6 +183,9 @@ def test_the_ranking_is_that_of_the_results(request, pages, name):
             assert_shown(cell[1], ranking["normalized"][student][criterion])
     winner = ranking["winner"]
     assert f"{winner} is the chosen student" in pages[name].text
+    lines = [each for each in pages[name].classed("chosen") if each[0] == "tr"]
+    assert len(lines) == 2  # of all models, and of the ranking
+    assert all(each[2].startswith(f"{winner} chosen") for each in lines)
     for model, line in pages[name].table("model").items():
         expected = "yes" if model in ranking["pareto"] else "no"
         if model in ranking["excluded"]:

@@ -69,6 +69,9 @@ def test_intervals_and_ticks_share_the_scale_of_the_points():
 def test_the_line_joins_students_that_no_other_beats():
     (line,) = classed(pareto_plot(POINTS, "bytes", "accuracy", percent=True), "front")
     assert line.get("d").count("H") == 1  # from small to large; worse and teacher are off it
+    best = Point("best", 5, 0.96, None, None, "excluded")
+    (same,) = classed(pareto_plot([*POINTS, best], "bytes", "accuracy", percent=True), "front")
+    assert same.get("d").count("H") == 1  # beyond a limit nobody is to be taken
     svg = pareto_plot(POINTS[:2], "bytes", "accuracy", percent=True)
     assert classed(svg, "front") == []
 
