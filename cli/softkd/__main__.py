@@ -21,6 +21,7 @@ _COMMANDS = (
     "explore",
     "quantify",
     "export",
+    "serve",
     "reproduce",
     "info",
     "students",

@@ -1,0 +1,146 @@
+"""`softkd serve`: a student behind HTTP."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from soft_students.persistence import load
+
+_VARIABLE = "SOFTKD_TOKEN"
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; any that other machines can reach needs a token.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="0 takes a free one.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help=f"Holds the token that clients must send [default: ${_VARIABLE}, else none].",
+)
+@click.option(
+    "--max-body-bytes",
+    type=click.IntRange(min=1),
+    default=1_048_576,
+    show_default=True,
+    help="Of one request.",
+)
+@click.option(
+    "--max-rows",
+    type=click.IntRange(min=1),
+    default=1_000,
+    show_default=True,
+    help="Of one request.",
+)
+@click.option(
+    "--max-queued-rows",
+    type=click.IntRange(min=1),
+    default=2_000,
+    show_default=True,
+    help="Rows that may wait; beyond, the answer is 503.",
+)
+@click.option(
+    "--max-connections",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Open at the same time; beyond, the answer is 503.",
+)
+@click.option(
+    "--read-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds in which a client must send its request.",
+)
+@click.option(
+    "--answer-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds that a request may wait for its answer.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads of one prediction.",
+)
+@click.option("--trust", is_flag=True, help="Allow a pickled student, which can run code.")
+def serve(
+    file: str,
+    host: str,
+    port: int,
+    token_file: Path | None,
+    max_body_bytes: int,
+    max_rows: int,
+    max_queued_rows: int,
+    max_connections: int,
+    read_timeout: float,
+    answer_timeout: float,
+    threads: int,
+    trust: bool,
+) -> None:
+    """Answer over HTTP what the student FILE predicts, until SIGTERM or Ctrl-C.
+
+    POST /predict takes {"rows": [[...], ...]}; /explain takes one row and needs a soft tree;
+    /health, /metrics (Prometheus) and /openapi.json are read by GET. docs/serve.md has examples.
+    """
+    from soft_students.serving import LOOPBACK_HOSTS, Limits, create_app, listen, run
+
+    token = _read_token(token_file)
+    try:
+        limits = Limits(
+            max_body_bytes=max_body_bytes,
+            max_rows=max_rows,
+            max_queued_rows=max_queued_rows,
+            max_connections=max_connections,
+            read_timeout=read_timeout,
+            answer_timeout=answer_timeout,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    student = load(file, trust=trust)
+    app = create_app(
+        student,
+        limits=limits,
+        token=token,
+        hosts=LOOPBACK_HOSTS if token is None else None,
+        threads=threads,
+    )
+    listener = listen(host, port, guarded=token is not None)
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(
+        f"Serving {type(student).__name__} on http://{shown}:{listener.getsockname()[1]}", err=True
+    )
+    run(app, listener)
+
+
+def _read_token(path: Path | None) -> str | None:
+    from soft_students.serving.guard import check_token
+
+    if path is None:
+        token, source = os.environ.get(_VARIABLE), f"${_VARIABLE}"
+        if token is None:
+            return None
+    else:
+        token, source = path.read_text(encoding="utf-8", errors="replace").strip(), f"'{path}'"
+    try:
+        return check_token(token)
+    except ValueError as error:
+        raise click.UsageError(f"{source}: {error}") from error

@@ -1,0 +1,108 @@
+"""What the service says about rows, and what it must know of a student for that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from soft_students.explain import explain_path
+from soft_students.students.classical.base import ClassicalStudentClassifier
+from soft_students.students.soft_tree import SoftDecisionTreeClassifier
+from soft_students.students.soft_tree.base import BaseSoftDecisionTree
+
+
+class Answers:
+    """A fitted student as the service sees it: rows go in, plain values come out.
+
+    Parameters
+    ----------
+    student : estimator
+        Fitted, on numbers.
+
+    Attributes
+    ----------
+    n_features : int
+    feature_names : list of str or None
+        If it was fitted on a table.
+    classes : list or None
+        None for regression.
+    dtype : dtype
+        Of the rows it is asked about: float32 for soft trees that hold float32, otherwise float64.
+    takes_missing : bool
+        Whether NaN is a value.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the student cannot be served; the text says why.
+    """
+
+    def __init__(self, student: BaseEstimator) -> None:
+        name = type(student).__name__
+        if not hasattr(student, "predict"):
+            raise TypeError(f"The service needs an estimator with predict. Got a {name} instead.")
+        check_is_fitted(student)
+        n_features = getattr(student, "n_features_in_", None)
+        if n_features is None:
+            raise ValueError(
+                f"This {name} does not say how many features it takes (n_features_in_), by which "
+                "the service checks requests. Serve a student of soft_students."
+            )
+        if getattr(student, "is_categorical_", None) is not None:
+            raise ValueError(
+                f"This {name} was fitted on categorical columns, and the service takes numbers "
+                "alone. Fit it on encoded columns."
+            )
+        self.student: Any = student
+        self.n_features = int(n_features)
+        names = getattr(student, "feature_names_in_", None)
+        self.feature_names = None if names is None else [str(column) for column in names]
+        proba = hasattr(student, "predict_proba") and hasattr(student, "classes_")
+        self.classes = student.classes_.tolist() if proba else None
+        # Their predict is the likeliest class: asking for the probabilities is enough.
+        self._argmax = isinstance(student, (SoftDecisionTreeClassifier, ClassicalStudentClassifier))
+        self.takes_missing = bool(get_tags(student).input_tags.allow_nan)
+        self.dtype = np.dtype(np.float64)
+        if isinstance(student, BaseSoftDecisionTree):
+            self.dtype = student.gate_weights_.dtype
+        self.explains = isinstance(student, BaseSoftDecisionTree)
+        if self.feature_names is not None:
+            self._frame(np.zeros((1, self.n_features)))  # now, if pandas is missing
+
+    def predict(self, rows: np.ndarray) -> Sequence[tuple[Any, list[float] | None]]:
+        """Return of each row the prediction, and of a classifier the probability of each class."""
+        X = self._frame(rows)
+        if self.classes is None:
+            return [(value, None) for value in self.student.predict(X).tolist()]
+        probabilities = self.student.predict_proba(X)
+        if self._argmax:
+            predictions = self.student.classes_[probabilities.argmax(axis=1)]
+        else:
+            predictions = self.student.predict(X)
+        return list(zip(predictions.tolist(), probabilities.tolist(), strict=True))
+
+    def explain(self, rows: np.ndarray) -> Sequence[dict[str, Any]]:
+        """Return of each row why the student predicts what it predicts."""
+        X = self._frame(rows)
+        return [
+            explain_path(self.student, X[i] if X is rows else X.iloc[i]).to_dict()
+            for i in range(len(rows))
+        ]
+
+    def _frame(self, rows: np.ndarray) -> Any:
+        """Return rows in the form of those in training."""
+        if self.feature_names is None:
+            return rows
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "A student that was fitted on a table needs pandas. Install it with: "
+                "pip install 'soft-students[tables]'"
+            ) from error
+        return pd.DataFrame(rows, columns=self.feature_names)

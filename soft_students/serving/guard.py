@@ -1,0 +1,100 @@
+"""What every request passes on its way in and out: the token, the count, the last resort."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+import traceback
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from soft_students.serving.metrics import Metrics
+
+_LOGGER = logging.getLogger("soft_students.serving")
+_MIN_TOKEN = 16
+
+#: Answered without a token, since a load balancer has none.
+OPEN_PATHS = frozenset({"/health"})
+
+
+def check_token(token: str) -> str:
+    """Return a token that is fit to guard a service.
+
+    Raises
+    ------
+    ValueError
+        If it is shorter than 16 characters, or holds others than visible ASCII.
+    """
+    if len(token) < _MIN_TOKEN or not all("!" <= character <= "~" for character in token):
+        raise ValueError(
+            f"A token must have at least {_MIN_TOKEN} characters, visible ASCII without spaces, "
+            "such as 'openssl rand -hex 32' prints."
+        )
+    return token
+
+
+class Guard:
+    """ASGI middleware around the whole service.
+
+    Parameters
+    ----------
+    app : ASGI application
+    metrics : Metrics
+    token : str or None
+        What ``Authorization: Bearer`` must hold; None lets everybody in.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, token: str | None) -> None:
+        self.app = app
+        self._metrics = metrics
+        self._secret = None if token is None else f"Bearer {check_token(token)}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            if self._admits(scope):
+                await self.app(scope, receive, observed)
+            else:
+                refusal = JSONResponse(
+                    {"detail": "This service needs a token: 'Authorization: Bearer TOKEN'."},
+                    401,
+                    {"WWW-Authenticate": "Bearer", "Connection": "close"},
+                )
+                await refusal(scope, receive, observed)
+        except Exception as error:
+            # Where, but not the text: it may repeat values of the request.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            _LOGGER.error(
+                "%s %s failed: %s in %s, line %s",
+                scope["method"],
+                scope["path"] if scope["path"] in self._metrics.paths else "(unknown path)",
+                type(error).__name__,
+                frame.filename,
+                frame.lineno,
+            )
+            if status:
+                raise  # the answer has begun: all that is left is to end the connection
+            failure = JSONResponse({"detail": "The service failed. Its log says where."}, 500)
+            await failure(scope, receive, observed)
+        finally:
+            self._metrics.observe(scope["path"], status or 500, time.perf_counter() - started)
+
+    def _admits(self, scope: Scope) -> bool:
+        if self._secret is None or scope["path"] in OPEN_PATHS:
+            return True
+        given = Headers(scope=scope).get("authorization", "")
+        return hmac.compare_digest(given.encode("latin-1"), self._secret)

@@ -1,0 +1,101 @@
+"""HTTP connections that may be slow, large or too many."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from soft_students.serving.limits import Limits
+
+_MAX_HEAD_BYTES = 32_768
+
+
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which by itself bounds neither the time nor the size of a head.
+
+    Bodies are bounded where they are read, see `soft_students.serving.bodies`.
+
+    Parameters
+    ----------
+    limits : Limits
+    config, server_state, app_state, _loop
+        As uvicorn passes them.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        config: Any,
+        server_state: Any,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._in_head = True
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.max_connections:
+            self._refuse(b"503 Service Unavailable", b"Retry-After: 1\r\n")
+        else:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what came, unless it is a head without end."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large")
+        elif self._head_timer is None:
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """End a head."""
+        self._in_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End an idle connection, in the end also one whose client reads no answer."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(self._limits.read_timeout, self.transport.abort)
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(
+            self._limits.read_timeout, self._refuse, b"408 Request Timeout"
+        )
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: bytes, headers: bytes = b"") -> None:
+        self._stop_timer()
+        if not self.transport.is_closing():
+            self.transport.write(
+                b"HTTP/1.1 %b\r\n%bContent-Length: 0\r\nConnection: close\r\n\r\n"
+                % (status, headers)
+            )
+            self.transport.close()
+            self.loop.call_later(self._limits.read_timeout, self.transport.abort)
