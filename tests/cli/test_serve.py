@@ -1,6 +1,7 @@
 """The service as a process, and clients that behave badly."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -9,12 +10,13 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 
-from soft_students import load
+from soft_students import SoftDecisionTreeClassifier, load, save
 from soft_students.datasets import load_dataset
 
 COMMAND = (sys.executable, "-m", "softkd", "serve")
@@ -240,6 +242,18 @@ def test_a_signal_ends_it_without_an_error_after_the_last_answer(student, tmp_pa
             assert everything(client).startswith(b"HTTP/1.1 200 ")
         assert process.wait(30) == 0
         assert process.stderr.read() == ""
+
+
+def test_the_python_of_the_page_runs(iris, tmp_path, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+    client, application = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    X, y = iris.drop(columns="species").to_numpy(np.float32), iris["species"]
+    path = save(SoftDecisionTreeClassifier(2, random_state=0).fit(X, y), tmp_path / "tree.student")
+    with served(path) as (_, port):
+        exec(client.replace("8000", str(port)), {})
+    assert capsys.readouterr().out == "['setosa', 'virginica']\n"
+    exec(application, {})
+    assert capsys.readouterr().out == "{'status': 'ok'}\n"
 
 
 def test_a_port_in_use_is_one_line(softkd, student):
