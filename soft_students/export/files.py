@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from soft_students.persistence import atomic_write
@@ -15,7 +16,7 @@ def with_suffix(path: Path, suffix: str, form: str) -> Path:
 
 
 def write_files(files: dict[Path, bytes], *, overwrite: bool) -> list[Path]:
-    """Write files, each atomically; the first path is the one that the user named.
+    """Write files, each atomically and none before all fit; the user named the first path.
 
     A later one that exists already with the same content does not count as overwritten.
     """
@@ -26,9 +27,12 @@ def write_files(files: dict[Path, bytes], *, overwrite: bool) -> list[Path]:
             raise FileExistsError(
                 f"'{path}' exists already. Allow overwriting it or choose another path."
             )
-    for path in reversed(written):  # the named one last: where it is, the others are
-        with atomic_write(path, overwrite=overwrite) as file:
+    with contextlib.ExitStack() as stack:
+        # They get their names in reverse, the named one last: where it is, the others are.
+        for path in written:
+            file = stack.enter_context(atomic_write(path, overwrite=overwrite))
             file.write(files[path])
+            file.flush()
     return list(files)
 
 

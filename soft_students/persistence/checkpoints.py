@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class Checkpoint:
             "stages": self._stages,
         }
         with atomic_write(self._path) as file:
-            torch.save(content, file)
+            write_torch(content, file)
         self._written = time.monotonic()
 
     def write_if_due(self, stage: int, state: Callable[[], dict[str, Any]], seconds: float) -> None:
@@ -107,6 +108,13 @@ class Checkpoint:
             )
         self._stages = content["stages"]
         self.seconds = content["seconds"]
+
+
+def write_torch(content: Any, file: BinaryIO) -> None:
+    """Write as `torch.save`, which makes a RuntimeError without words of a full disk."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    file.write(buffer.getbuffer())
 
 
 def kept_random(random_state: np.random.RandomState) -> list[Any]:

@@ -34,6 +34,7 @@ import torch
 from sklearn.metrics import accuracy_score
 
 from soft_students.persistence import atomic_write
+from soft_students.persistence.checkpoints import write_torch
 from soft_students.teachers.architectures import Network, build
 from soft_students.teachers.base import Teacher
 from soft_students.teachers.ensemble import EnsembleTeacher
@@ -122,7 +123,7 @@ def save_teacher(teacher: Teacher, path: str | os.PathLike[str], *, overwrite: b
     """
     payload = _payload(teacher)
     with atomic_write(path, overwrite=overwrite) as file:
-        torch.save(payload, file)
+        write_torch(payload, file)
     return Path(path)
 
 
