@@ -182,7 +182,7 @@ def fit_network(
                 kept, weights = accuracy, copy.deepcopy(network.state_dict())
         if checkpoint is not None:
             seconds = time.monotonic() - started
-            if epoch == plan.epochs:  # the next model's state is written beside this one
+            if epoch == plan.epochs and model < plan.n_models:  # the next's state goes beside it
                 checkpoint.write(model - 1, state(), seconds)
             else:
                 checkpoint.write_if_due(model - 1, state, seconds)
