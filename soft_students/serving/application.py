@@ -53,7 +53,7 @@ def create_app(
         The names in ``Host`` headers that are answered. None answers all. Names of this machine
         alone keep out web pages that make their own name point to it (DNS rebinding).
     threads : int, default=1
-        Of numerical libraries, for one batch.
+        Of numerical libraries, for one batch. Some libraries know but one number for the process.
 
     Returns
     -------

@@ -16,6 +16,10 @@ from soft_students.serving.limits import Limits
 JSON = "application/json"
 FLOATS = "application/octet-stream"
 
+#: Of a body beyond the limit, so many times the limit are read and dropped: a client that is cut
+#: off while it sends may not see why.
+_PATIENCE = 4
+
 
 class _Rows(msgspec.Struct, forbid_unknown_fields=True):
     rows: list[list[float]]
@@ -64,28 +68,33 @@ class RowReader:
         return rows
 
     async def _body(self, request: Request) -> bytes:
-        limit = self._limits.max_body_bytes
+        limit, patience = self._limits.max_body_bytes, _PATIENCE * self._limits.max_body_bytes
         length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > limit:
-            raise _too_large(f"A body has at most {limit:,} bytes. Send fewer rows at a time.")
+        too_large = _too_large(f"A body has at most {limit:,} bytes. Send fewer rows at a time.")
+        if not length.isdecimal() or int(length) > patience:
+            raise too_large
+        if int(length) > limit and "expect" in request.headers:
+            raise too_large  # the client asks before it sends the body
         chunks, size = [], 0
         try:
             async with asyncio.timeout(self._limits.read_timeout):
                 async for chunk in request.stream():
                     size += len(chunk)
-                    if size > limit:
-                        raise _too_large(
-                            f"A body has at most {limit:,} bytes. Send fewer rows at a time."
-                        )
-                    chunks.append(chunk)
+                    if size <= limit:
+                        chunks.append(chunk)
+                    elif size > patience:
+                        break
         except TimeoutError:
-            raise HTTPException(
-                408,
-                f"The body did not arrive within {self._limits.read_timeout:g} seconds.",
-                {"Connection": "close"},
-            ) from None
+            if size <= limit:
+                raise HTTPException(
+                    408,
+                    f"The body did not arrive within {self._limits.read_timeout:g} seconds.",
+                    {"Connection": "close"},
+                ) from None
         except ClientDisconnect:
             raise HTTPException(400, "The client left before the body was complete.") from None
+        if size > limit:
+            raise too_large
         return b"".join(chunks)
 
     def _from_json(self, body: bytes) -> np.ndarray:
@@ -155,5 +164,5 @@ class RowReader:
 
 
 def _too_large(detail: str) -> HTTPException:
-    # What is still on its way is not read: the connection ends.
+    # What may still be on its way is not read: the connection ends.
     return HTTPException(413, detail, {"Connection": "close"})

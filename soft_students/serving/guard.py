@@ -86,10 +86,9 @@ class Guard:
                 frame.filename,
                 frame.lineno,
             )
-            if status:
-                raise  # the answer has begun: all that is left is to end the connection
-            failure = JSONResponse({"detail": "The service failed. Its log says where."}, 500)
-            await failure(scope, receive, observed)
+            if not status:  # else the answer has begun, and the server ends the connection
+                failure = JSONResponse({"detail": "The service failed. Its log says where."}, 500)
+                await failure(scope, receive, observed)
         finally:
             self._metrics.observe(scope["path"], status or 500, time.perf_counter() - started)
 

@@ -24,7 +24,8 @@ class Limits:
     max_connections : int, default=256
         Open at the same time; further ones are answered by 503 and closed.
     read_timeout : float, default=10.0
-        Seconds in which a client has to send the head of a request, and then its body (408).
+        Seconds in which a client has to send the head of a request, and then its body (408); and
+        after which it is left if it does not read its answer.
     answer_timeout : float, default=5.0
         Seconds that a request may wait for its answer (503).
 

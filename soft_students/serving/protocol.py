@@ -12,6 +12,10 @@ from soft_students.serving.limits import Limits
 _MAX_HEAD_BYTES = 32_768
 
 
+class PipelinedError(Exception):
+    """Stops the parser at a request that comes before its turn."""
+
+
 class LimitedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which by itself bounds neither the time nor the size of a head.
 
@@ -34,9 +38,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
-        self._in_head = True
-        self._head_bytes = 0
+        self._in_head, self._head_begun, self._head_bytes = True, False, 0
+        self._last_request = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
@@ -48,54 +53,99 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
-        self._stop_timer()
+        self._stop_head_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came, unless it is a head without end."""
-        if self.transport.is_closing():
+        if self._last_request or self.transport.is_closing():
             return
+        self._head_begun = False
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
             return
-        self._head_bytes += len(data)
+        if not self._head_begun:  # else these data are in part of the request before
+            self._head_bytes += len(data)
         if self._head_bytes > _MAX_HEAD_BYTES:
             self._refuse(b"431 Request Header Fields Too Large")
         elif self._head_timer is None:
             self._await_head()
 
     def on_message_begin(self) -> None:
-        """Begin a head."""
+        """Begin a head, unless the request before is still to be answered.
+
+        A client may send several requests at once, but must be ready to send again those that get
+        no answer (RFC 9112, 9.3.2). uvicorn would keep any number of them in memory.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            self._last_request = True
+            raise PipelinedError
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_begun, self._head_bytes = True, True, 0
 
     def on_headers_complete(self) -> None:
         """End a head."""
         self._in_head = False
-        self._stop_timer()
+        self._stop_head_timer()
         super().on_headers_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        if not self._last_request:
+            super().send_400_response(msg)
+            self._abort_later()
+
+    def pause_writing(self) -> None:
+        """Wait for a client that reads slowly, but not for ever."""
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(
+                self._limits.read_timeout, self.transport.abort
+            )
+
+    def resume_writing(self) -> None:
+        """Go on once the client has read."""
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        """End a request."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._abort_later()
+
     def timeout_keep_alive_handler(self) -> None:
-        """End an idle connection, in the end also one whose client reads no answer."""
+        """End an idle connection."""
         super().timeout_keep_alive_handler()
-        self.loop.call_later(self._limits.read_timeout, self.transport.abort)
+        self._abort_later()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(
             self._limits.read_timeout, self._refuse, b"408 Request Timeout"
         )
 
-    def _stop_timer(self) -> None:
+    def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
     def _refuse(self, status: bytes, headers: bytes = b"") -> None:
-        self._stop_timer()
+        self._stop_head_timer()
         if not self.transport.is_closing():
             self.transport.write(
                 b"HTTP/1.1 %b\r\n%bContent-Length: 0\r\nConnection: close\r\n\r\n"
                 % (status, headers)
             )
             self.transport.close()
-            self.loop.call_later(self._limits.read_timeout, self.transport.abort)
+            self._abort_later()
+
+    def _abort_later(self) -> None:
+        # Closing waits until the client has read what it was sent, which it may never do.
+        self.loop.call_later(self._limits.read_timeout, self.transport.abort)

@@ -153,6 +153,16 @@ def test_a_body_that_comes_by_drops_is_not_waited_for(port):
     assert b"did not arrive within 1 seconds" in received
 
 
+def test_of_requests_at_once_the_first_is_answered(port):
+    with connect(port) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10_000)
+        received = everything(client)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in received
+    assert_alive(port)
+
+
 @pytest.mark.parametrize(
     "length", [b"Content-Length: 1000000000000", b"Transfer-Encoding: chunked"]
 )

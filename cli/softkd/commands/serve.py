@@ -116,15 +116,15 @@ def serve(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     student = load(file, trust=trust)
+    shown = f"[{host}]" if ":" in host else host
     app = create_app(
         student,
         limits=limits,
         token=token,
-        hosts=LOOPBACK_HOSTS if token is None else None,
+        hosts=(*LOOPBACK_HOSTS, shown) if token is None else None,
         threads=threads,
     )
     listener = listen(host, port, guarded=token is not None)
-    shown = f"[{host}]" if ":" in host else host
     click.echo(
         f"Serving {type(student).__name__} on http://{shown}:{listener.getsockname()[1]}", err=True
     )
