@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from soft_students.distributed.boosting import fit_xgboost
+    from soft_students.distributed.parts import LabelledPart, LabelledParts
 
 # Imported at first use: Dask is an extra, and its import takes a second.
-_HOMES = {"fit_xgboost": "soft_students.distributed.boosting"}
+_HOMES = {
+    "LabelledPart": "soft_students.distributed.parts",
+    "LabelledParts": "soft_students.distributed.parts",
+    "fit_xgboost": "soft_students.distributed.boosting",
+}
 
-__all__ = ["fit_xgboost"]
+__all__ = ["LabelledPart", "LabelledParts", "fit_xgboost"]
 
 
 def __getattr__(name: str) -> Any:
