@@ -37,9 +37,9 @@ def create_app(
 ) -> FastAPI:
     """Make an ASGI application that answers what one student predicts.
 
-    It has ``POST /predict``, ``POST /explain`` (of a soft tree), ``GET /health``, ``GET /metrics``
-    and ``GET /openapi.json``. Any ASGI server runs it; :func:`run` does so with limits on
-    connections, which are the server's business.
+    It has ``POST /predict``, ``POST /explain`` (if the student explains itself), ``GET /health``,
+    ``GET /metrics`` and ``GET /openapi.json``. Any ASGI server runs it; :func:`run` does so with
+    limits on connections, which are the server's business.
 
     Parameters
     ----------

@@ -98,8 +98,8 @@ def serve(
 ) -> None:
     """Answer over HTTP what the student FILE predicts, until SIGTERM or Ctrl-C.
 
-    POST /predict takes {"rows": [[...], ...]}; /explain takes one row and needs a soft tree;
-    /health, /metrics (Prometheus) and /openapi.json are read by GET. docs/serve.md has examples.
+    POST /predict takes {"rows": [[...], ...]}; /explain takes one row, of a student that explains
+    itself; GET reads /health, /metrics (Prometheus) and /openapi.json. docs/serve.md has examples.
     """
     from soft_students.serving import LOOPBACK_HOSTS, Limits, create_app, listen, run
 
