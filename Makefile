@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # Tests run one process a core, each with one thread: torch on tiny arrays gains nothing from more.
-.PHONY: demo test lint mnist bench clean
+.PHONY: demo test lint docs mnist bench clean
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,10 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# a warning is a failure; nothing is fetched
+docs: $(VENV)/test.stamp
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
 mnist: $(VENV)/demo.stamp
 	$(INSTALL) --editable '.[plots]'
 	$(BIN)/softkd reproduce mnist --out softkd-mnist
@@ -39,4 +43,4 @@ bench: $(VENV)/test.stamp
 	$(BIN)/python benchmarks/soft_tree_prediction.py --out benchmarks/results/soft_tree_prediction.json
 
 clean:
-	rm -rf $(VENV) .demo softkd-mnist build *.egg-info
+	rm -rf $(VENV) .demo softkd-mnist build docs/_build docs/reference *.egg-info

@@ -1,0 +1,23 @@
+"""One page of the command line: what each command says of itself."""
+
+from __future__ import annotations
+
+import click
+from rst import code, heading
+
+from softkd.__main__ import main
+
+
+def command_page() -> str:
+    """Return the page, in the order of ``softkd --help``."""
+    context = click.Context(main, info_name="softkd", terminal_width=96, max_content_width=96)
+    parts = [
+        heading("Command line"),
+        "What ``softkd COMMAND --help`` prints. Exit codes: 0, 1 of a failure, 2 of bad usage.\n",
+        code(main.get_help(context), "text"),
+    ]
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        within = click.Context(command, context, name, terminal_width=96, max_content_width=96)
+        parts += [heading(f"softkd {name}", "-"), code(command.get_help(within), "text")]
+    return "\n".join(parts)
