@@ -31,8 +31,3 @@ html_static_path = ["static"]
 html_css_files = ["style.css"]
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = {
-    "source_repository": "https://github.com/soft-students/soft-students/",
-    "source_branch": "main",
-    "source_directory": "docs/",
-}

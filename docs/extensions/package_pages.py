@@ -48,7 +48,7 @@ def room_pages(names: dict[str, PublicName]) -> dict[str, str]:
     ]
     pages["api/index.rst"] = "\n".join(
         [
-            heading("Python"),
+            heading("Python API"),
             "Every public name, by the room of the package that offers it. Students and methods of "
             "neural students have pages of their own: :doc:`/reference/students/index`, "
             ":doc:`/reference/methods/index`.\n",

@@ -119,8 +119,8 @@ def available() -> dict[str, StudentEntry]:
     """Return every student by name: those here, and those of other packages.
 
     A package adds its own by an entry point of the group ``soft_students.students`` that loads a
-    `StudentEntry`, see ``docs/students.md``. One that cannot be loaded, or has a name that is
-    taken, is left out with a warning.
+    `StudentEntry`, see ``docs/tutorials/own_student.md``. One that cannot be loaded, or has a name
+    that is taken, is left out with a warning.
 
     Examples
     --------

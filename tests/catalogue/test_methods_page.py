@@ -26,16 +26,16 @@ def test_table_is_the_catalogue():
 def test_code_runs(capsys):
     text = (DOCS / "methods.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 3
     names = {"__name__": "methods_page"}
     for block in blocks:
         exec(compile(block, "methods.md", "exec"), names)
     assert "'at'" in capsys.readouterr().out
     terms = names["student"].history_[-1]
-    assert {"labels", "embedding", "kd"} <= set(terms)
+    assert "labels" in terms
 
 
 def test_adding_a_method_takes_thirty_lines():
-    text = (DOCS / "methods.md").read_text(encoding="utf-8")
+    text = (DOCS / "tutorials" / "own_method.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n([^`]*?class EmbeddingRegression.*?)```", text, re.DOTALL)
     assert len([line for line in block.splitlines() if line.strip()]) <= 30

@@ -19,7 +19,7 @@ from soft_students.students import StudentEntry, available, get_student
 from soft_students.students.plugins import loaded_entries
 from softkd.__main__ import main
 
-DOCS = Path(__file__).parents[3] / "docs" / "students.md"
+DOCS = Path(__file__).parents[3] / "docs" / "tutorials" / "own_student.md"
 
 
 @pytest.fixture
