@@ -12,6 +12,7 @@ import click
 
 _COMMANDS = (
     "teach",
+    "label",
     "distill",
     "evaluate",
     "compare",

@@ -3,13 +3,13 @@
 ``softkd label --teacher t.pt --data 'big/*.parquet' --out targets/`` and `label_parts` write:
 
 ``targets/manifest.json``
-    Made first. ``format``, ``format_version``; ``settings``: ``teacher`` (``name``, ``sha256`` of
-    its file), ``task``, ``kind`` ("logits", "probabilities" or, of a regressor, "values"),
-    ``temperature`` (of probabilities, else null), ``classes`` (label of each target column, or
-    null), ``n_features``, ``columns`` (names of the features in their order; null for arrays),
-    ``target`` (the column of true labels, or null); ``sources``: ``path`` of each file, relative
-    to the folder, its ``name`` in the folder, and ``cuts``, the rows 0, ..., n at which its parts
-    begin and end (null if the file could not be read).
+    Made first. ``format``, ``format_version``; ``teacher``, its name; ``settings``:
+    ``teacher_sha256`` (of its file), ``task``, ``kind`` ("logits", "probabilities" or, of a
+    regressor, "values"), ``temperature`` (of probabilities, else null), ``classes`` (label of each
+    target column, or null), ``n_features``, ``columns`` (names of the features in their order;
+    null for arrays), ``target`` (the column of true labels, or null), ``part_rows``; ``sources``:
+    ``path`` of each file, relative to the folder, its ``name`` in the folder, and ``cuts``, the
+    rows 0, ..., n at which its parts begin and end (null if the file could not be read).
 ``targets/NAME.START.npy``
     One a part: float32, (n_rows, n_outputs), for the rows from START on of the file NAME.
 ``targets/NAME.START.json``
@@ -31,6 +31,7 @@ The features stay where they are. `LabelledParts` reads both together:
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -40,13 +41,9 @@ from typing import Any, overload
 
 import numpy as np
 
+from soft_students.distributed.manifest import read_manifest
 from soft_students.distributed.sources import Source, identity, open_source
-from soft_students.persistence import BundleError
 from soft_students.targets import soften
-
-FORMAT = "soft-students labelled parts"
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -162,12 +159,16 @@ class LabelledPart:
         ValueError
             If they differ, or the part is not finished.
         """
-        record = self.record()
-        if record is None or file_sha256(self.path) != record.get("sha256"):
+        if not self.is_intact():
             raise ValueError(
                 f"'{self.path}' is not what was written: its checksum differs. Run 'softkd label' "
                 "again, which labels such parts anew."
             )
+
+    def is_intact(self) -> bool:
+        """Tell whether the part is finished, and its targets have the checksum of its record."""
+        record = self.record()
+        return record is not None and file_sha256(self.path) == record.get("sha256")
 
     def _features(self, rows: int) -> Iterator[np.ndarray]:
         yield from self._opened().batches(self.start, self.stop, rows, self.columns)
@@ -216,7 +217,8 @@ class LabelledParts(Sequence[LabelledPart]):
         Names of the features, of tables.
     target : str or None
         Name of the column of true labels.
-    teacher_name : str
+    teacher : str
+        Its name.
 
     Raises
     ------
@@ -274,7 +276,7 @@ class LabelledParts(Sequence[LabelledPart]):
         self.classes = None if labels is None else np.asarray(labels)
         self.columns = None if settings["columns"] is None else tuple(settings["columns"])
         self.target: str | None = settings["target"]
-        self.teacher_name: str = settings["teacher"]["name"]
+        self.teacher: str = manifest["teacher"]
 
     @overload
     def __getitem__(self, index: int) -> LabelledPart: ...
@@ -304,31 +306,6 @@ class LabelledParts(Sequence[LabelledPart]):
             part.verify()
 
 
-def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read and check the manifest of a folder of labelled parts."""
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"'{folder}' holds no labelled parts: there is no '{path}'. Make them with 'softkd "
-            "label'."
-        )
-    try:
-        manifest = json.loads(path.read_bytes())
-        known = manifest["format"] == FORMAT and isinstance(manifest["format_version"], int)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"'{path}' is damaged, or no manifest of labelled parts.") from error
-    if not known:
-        raise BundleError(f"'{path}' is no manifest of labelled parts.")
-    if manifest["format_version"] > FORMAT_VERSION:
-        raise BundleError(
-            f"'{path}' was written by a later version of soft-students (format "
-            f"{manifest['format_version']}; this one reads up to {FORMAT_VERSION}). Upgrade."
-        )
-    if not _is_complete(manifest):
-        raise BundleError(f"'{path}' is damaged: it lacks settings or sources.")
-    return manifest
-
-
 def parts_of(folder: str | os.PathLike[str], manifest: dict[str, Any]) -> list[LabelledPart]:
     """Return the parts that a manifest lists, finished or not."""
     folder = os.path.abspath(folder)
@@ -336,8 +313,7 @@ def parts_of(folder: str | os.PathLike[str], manifest: dict[str, Any]) -> list[L
     columns = None if settings["columns"] is None else tuple(settings["columns"])
     parts = []
     for source in manifest["sources"]:
-        cuts = source["cuts"] or ()
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+        for start, stop in itertools.pairwise(source["cuts"] or ()):
             name = f"{source['name']}.{start}"
             parts.append(
                 LabelledPart(
@@ -385,39 +361,3 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     """Return the checksum of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def settings_sha256(settings: dict[str, Any]) -> str:
-    """Return the checksum of the settings of a manifest."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def _is_complete(manifest: dict[str, Any]) -> bool:
-    settings, sources = manifest.get("settings"), manifest.get("sources")
-    names = ("teacher", "task", "kind", "temperature", "classes", "n_features", "columns", "target")
-    return (
-        isinstance(settings, dict)
-        and all(name in settings for name in names)
-        and isinstance(settings["teacher"], dict)
-        and isinstance(sources, list)
-        and all(
-            isinstance(source, dict)
-            and isinstance(source.get("path"), str)
-            and _is_inside(source.get("name"))
-            and _are_cuts(source.get("cuts"))
-            for source in sources
-        )
-    )
-
-
-def _is_inside(name: Any) -> bool:
-    """Tell whether a name stays in its folder: parts are replaced, and removed, by their names."""
-    return isinstance(name, str) and not os.path.isabs(name) and ".." not in Path(name).parts
-
-
-def _are_cuts(cuts: Any) -> bool:
-    return cuts is None or (
-        isinstance(cuts, list)
-        and all(isinstance(cut, int) for cut in cuts)
-        and all(first < second for first, second in zip(cuts, cuts[1:], strict=False))
-    )

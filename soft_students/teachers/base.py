@@ -15,6 +15,8 @@ from soft_students.targets import check_probabilities, check_temperature, soften
 from soft_students.teachers.inputs import InputRangeWarning, check_n_features, range_complaint
 
 if TYPE_CHECKING:
+    from dask.array import Array
+
     from soft_students.teachers.checkpoint import TrainingRecord
 
 # A single logit of each of that many rows lies in [0, 1] by chance once in a million teachers.
@@ -147,6 +149,49 @@ class Teacher(ABC):
             return self._values(X)
         columns = self.logits(X).argmax(axis=1)
         return columns if self.classes_ is None else self.classes_[columns]
+
+    def label(self, X: Array, temperature: float | None = None) -> Array:
+        """Return the answers to a Dask array, each block computed when it is needed.
+
+        Parameters
+        ----------
+        X : dask array of shape (n_samples, n_features)
+            Lengths of blocks may be unknown, as those of a data frame are.
+        temperature : float, default=None
+            Of a classifier's probabilities. None stands for 1.
+
+        Returns
+        -------
+        dask array of shape (n_samples, n_classes), float32
+            Probabilities, in the blocks of rows of `X`; of a regressor (n_samples, n_outputs)
+            values.
+
+        Raises
+        ------
+        ImportError
+            Without Dask.
+        TypeError
+            If `X` is no Dask array.
+        ValueError
+            If `X` has another number of features.
+
+        Examples
+        --------
+        >>> import dask.array as da
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from soft_students import as_teacher
+        >>> X, y = load_iris(return_X_y=True)
+        >>> teacher = as_teacher(LogisticRegression(max_iter=500).fit(X, y))
+        >>> labels = teacher.label(da.from_array(X, chunks=(50, 4)), temperature=5.0)
+        >>> labels.shape, labels.chunks[0]
+        ((150, 3), (50, 50, 50))
+        >>> labels[:1].compute().round(2)
+        array([[0.68, 0.31, 0.02]], dtype=float32)
+        """
+        from soft_students.distributed.arrays import label_array
+
+        return label_array(self, X, temperature)
 
     def __sklearn_clone__(self) -> Self:
         # A teacher is fitted, and shared by all students that learn from it.
