@@ -123,7 +123,7 @@ class _BoostedStudent(ClassicalStudent):
 
 
 class XGBoostStudentClassifier(_BoostedStudent, ClassicalStudentClassifier):
-    r"""Gradient-boosted trees, taught by a network or by labels.
+    """Gradient-boosted trees, taught by a network or by labels.
 
     XGBoost trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
     distribution q at temperature T, so that the margins z are logits at temperature one: the fitted

@@ -144,7 +144,7 @@ def _check_tree(nodes: np.ndarray, n_features: int) -> None:
 
 
 class HistGradientBoostingStudentClassifier(_HistStudent, LogitStudentClassifier):
-    r"""Gradient-boosted trees of scikit-learn, taught by a network or by labels.
+    """Gradient-boosted trees of scikit-learn, taught by a network or by labels.
 
     One ``HistGradientBoostingRegressor`` learns each logit: the logarithm of the teacher's
     probability (none taken as less than 0.001) less the mean of the row. A scale and biases, fitted

@@ -152,11 +152,11 @@ class _LightGBMStudent(ClassicalStudent):
 
 
 class LightGBMStudentClassifier(_LightGBMStudent, ClassicalStudentClassifier):
-    r"""Gradient-boosted trees of LightGBM, taught by a network or by labels.
+    """Gradient-boosted trees of LightGBM, taught by a network or by labels.
 
     LightGBM trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
     distribution q at temperature T, so that the scores z are logits at temperature one, with its
-    own second derivative :math:`\frac{C}{C - 1} p (1 - p)` of C classes. Two classes take one tree
+    own second derivative :math:`C / (C - 1) p (1 - p)` of C classes. Two classes take one tree
     a round, as LightGBM's own. The fitted student *is* the plain model in `booster_`:
     ``lightgbm.Booster(model_str=student.booster_.model_to_string())`` predicts the same
     probabilities. Needs ``pip install 'soft-students[lightgbm]'``.
