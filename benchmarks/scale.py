@@ -1,0 +1,186 @@
+"""What work on more rows than memory costs, and that it loses nothing.
+
+    python benchmarks/scale.py label --folder SCRATCH --out benchmarks/results/scale_label.json
+
+`label`: Parquet files of float32 (50 features, files of 250,000 rows, one row group each) are made
+in the folder given, and labelled by an MLP of 50-256-256-10 in one worker process and in two, for
+each of the sizes. Resident memory is that of each process of the command, sampled every 50 ms.
+Seconds are the command's own, its start apart: from the moment when the first part was begun on the
+workers to the last; the whole command, imports and start of the workers included, is told besides.
+Then two workers label once more, and one of them gets SIGKILL when half of the parts are there: the
+folder must end with the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+N_FEATURES, N_CLASSES, FILE_ROWS = 50, 10, 250_000
+LIMIT_GB, SLOWER = 1.5, 1.25
+
+TEACHER = """
+from torch import nn
+def mlp():
+    return nn.Sequential(
+        nn.Linear(50, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
+    )
+"""
+
+
+def make_teacher(folder: Path) -> tuple[str, ...]:
+    """Write an MLP with random weights, whose speed is that of a trained one."""
+    import torch
+
+    (folder / "scale_teacher.py").write_text(TEACHER)
+    sys.path.insert(0, str(folder))
+    import scale_teacher
+
+    torch.manual_seed(0)
+    torch.save(scale_teacher.mlp().state_dict(), folder / "t.pt")
+    return ("--teacher", "t.pt", "--arch", "scale_teacher:mlp", "--input-shape", str(N_FEATURES))
+
+
+def make_rows(folder: Path, rows: int) -> None:
+    """Write the files."""
+    folder.mkdir()
+    for i, start in enumerate(range(0, rows, FILE_ROWS)):
+        X = np.random.default_rng(i).standard_normal(
+            (min(FILE_ROWS, rows - start), N_FEATURES), dtype=np.float32
+        )
+        table = pa.table({f"f{j}": X[:, j] for j in range(N_FEATURES)})
+        pq.write_table(table, folder / f"{i:03}.parquet", row_group_size=FILE_ROWS)
+
+
+def checksum(folder: Path) -> str:
+    """Return one checksum of all files of a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if not path.name.startswith("."):
+            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def label_once(
+    folder: Path, teacher: tuple[str, ...], data: str, out: str, workers: int, kill: bool = False
+) -> dict[str, Any]:
+    """Run the command; watch the memory of its processes, and kill a worker halfway if asked."""
+    target, files = folder / out, len(list((folder / data).iterdir()))
+    command = [sys.executable, "-m", "softkd", "label", *teacher, "--data", f"{data}/*.parquet"]
+    began, first = time.perf_counter(), None
+    process = subprocess.Popen(
+        [*command, "--out", out, "--workers", str(workers), "--json"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    root, peaks, killed = psutil.Process(process.pid), {}, False
+    while process.poll() is None:
+        for each in _processes(root):
+            try:
+                peaks[each.pid] = max(peaks.get(each.pid, 0), each.memory_info().rss)
+            except psutil.Error:
+                continue
+        if first is None and target.exists() and any(target.glob(".*.tmp")):
+            first = time.perf_counter()
+        if kill and not killed and len(list(target.glob("*.npy"))) >= files // 2:
+            workers_now = [p for p in _processes(root) if "spawn_main" in " ".join(p.cmdline())]
+            workers_now[0].kill()
+            killed = True
+        time.sleep(0.05)
+    total = time.perf_counter() - began
+    told = json.loads(process.stdout.read())
+    ended = max(path.stat().st_mtime for path in target.glob("*.npy"))
+    seconds = ended - (time.time() - (time.perf_counter() - (first or began)))
+    return {
+        "workers": workers,
+        "seconds_command": round(total, 2),
+        "seconds_labelling": round(seconds, 2),
+        "rows_per_s": round(told["rows_labelled"] / seconds),
+        "peak_rss_mb": sorted((round(rss / 2**20) for rss in peaks.values()), reverse=True),
+        "killed": killed,
+        "checksum": checksum(target),
+        "bytes_read": sum(path.stat().st_size for path in (folder / data).iterdir()),
+        "bytes_written": sum(
+            path.stat().st_size for path in target.iterdir() if not path.name.startswith(".")
+        ),
+    }
+
+
+def _processes(root: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """Measure."""
+
+
+@main.command()
+@click.option("--folder", type=click.Path(path_type=Path), required=True, help="Scratch space.")
+@click.option("--sizes", default="500000,1500000,5000000", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+def label(folder: Path, sizes: str, out: Path) -> None:
+    """Measure `softkd label`."""
+    scratch = folder / "scale_label"
+    scratch.mkdir(parents=True)
+    try:
+        teacher = make_teacher(scratch)
+        results = []
+        for rows in map(int, sizes.split(",")):
+            make_rows(scratch / "rows", rows)
+            runs = []
+            for name, workers, kill in (("one", 1, False), ("two", 2, False), ("killed", 2, True)):
+                runs.append(label_once(scratch, teacher, "rows", name, workers, kill))
+                shutil.rmtree(scratch / name)
+                click.echo(f"{rows} rows, {name}: {runs[-1]}")
+            results.append(
+                {
+                    "rows": rows,
+                    "one": runs[0],
+                    "two": runs[1],
+                    "killed": runs[2],
+                    "twice_one_over_two": round(
+                        2 * runs[0]["rows_per_s"] / runs[1]["rows_per_s"], 3
+                    ),
+                    "same_bytes": len({run["checksum"] for run in runs}) == 1,
+                }
+            )
+            shutil.rmtree(scratch / "rows")
+    finally:
+        shutil.rmtree(scratch)
+    content = {
+        "aims": {"peak_rss_mb": LIMIT_GB * 1000, "twice_one_over_two": SLOWER, "same_bytes": True},
+        "features": N_FEATURES,
+        "classes": N_CLASSES,
+        "teacher": "MLP 50-256-256-10, one thread",
+        "file_rows": FILE_ROWS,
+        "results": results,
+        "machine": {
+            "cores": os.cpu_count(),
+            "load_at_end": os.getloadavg(),
+            "platform": platform.platform(),
+        },
+    }
+    out.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
