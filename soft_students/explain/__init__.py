@@ -4,17 +4,25 @@ Pictures need matplotlib: ``pip install 'soft-students[plots]'``. They are made 
 work without a display, and leave its state alone.
 """
 
+from soft_students.explain.contributions import ContributionExplanation
 from soft_students.explain.entropy_picture import plot_entropies
+from soft_students.explain.explanation import Explanation
 from soft_students.explain.explorer import explorer_page, save_explorer
 from soft_students.explain.files import PICTURE_SUFFIXES, save_picture
 from soft_students.explain.learning_curves import plot_learning_curves
 from soft_students.explain.path import PathExplanation, explain_path
 from soft_students.explain.path_picture import plot_path
+from soft_students.explain.prediction import explain
+from soft_students.explain.rules import RuleExplanation
 from soft_students.explain.tree_picture import plot_tree
 
 __all__ = [
     "PICTURE_SUFFIXES",
+    "ContributionExplanation",
+    "Explanation",
     "PathExplanation",
+    "RuleExplanation",
+    "explain",
     "explain_path",
     "explorer_page",
     "plot_entropies",

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from soft_students.explain.tree_view import TreeView, readable, view_tree
+from soft_students.explain.explanation import Explanation, plain
+from soft_students.explain.gate_effects import gate_effects
+from soft_students.explain.one_row import one_row
+from soft_students.explain.tree_view import TreeView, check_int, readable, view_tree
 from soft_students.students.soft_tree import routing
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
 from soft_students.targets import sharpen
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _WAYS = {
     "greedy": "along the likelier branches",
@@ -20,7 +27,7 @@ _WAYS = {
 
 
 @dataclass(frozen=True, eq=False)
-class PathExplanation:
+class PathExplanation(Explanation):
     r"""What happens to one row on its way from the root to a leaf.
 
     The activation of gate i is :math:`a_i = \sum_j c_{ij} + b_i`, and the row goes right with
@@ -54,6 +61,15 @@ class PathExplanation:
     classes : ndarray of shape (n_outputs,) or None
         None for regression.
     feature_names : list of str
+    output_contributions : ndarray of shape (n_outputs, n_features)
+        What each feature adds to the mean of the leaves as they were trained (for classes: at the
+        temperature of training), over all gates: see
+        :func:`soft_students.explain.gate_effects.gate_effects`.
+    base_output : ndarray of shape (n_outputs,)
+        What they are added to: that mean for the mean training row, or for a row of zeros where the
+        student does not standardise.
+    view : TreeView
+        The tree itself, for the picture.
     """
 
     row: np.ndarray
@@ -71,11 +87,26 @@ class PathExplanation:
     way: str
     classes: np.ndarray | None
     feature_names: list[str]
+    output_contributions: np.ndarray
+    base_output: np.ndarray
+    view: TreeView = field(repr=False)
 
     @property
     def leaf(self) -> int:
         """The node number of the leaf."""
         return int(self.nodes[-1])
+
+    def importances(self) -> np.ndarray:
+        """Return how much each feature matters to this prediction.
+
+        Returns
+        -------
+        ndarray of shape (n_features,)
+            Sizes of `output_contributions` to the predicted class; of values, their mean over the
+            outputs. They count all gates, each by the probability that the row reaches it and by
+            how the leaves on its two sides differ: those of the path count most.
+        """
+        return self._sizes(self.output_contributions)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain lists and numbers, fit for JSON.
@@ -83,7 +114,8 @@ class PathExplanation:
         Returns
         -------
         dict
-            The fields, but for what belongs to one gate, which is in the list ``"steps"``: of each
+            The fields, and "importances", but for what belongs to one gate, which is in the list
+            ``"steps"``: of each
             gate ``node``, ``activation``, ``branch`` ("left" or "right"), ``probability`` of that
             branch, ``path_probability`` behind it, ``bias``, and for each feature ``weights`` and
             ``contributions``.
@@ -109,6 +141,7 @@ class PathExplanation:
             "mean_output": self.mean_output.tolist(),
             "classes": None if self.classes is None else self.classes.tolist(),
             "steps": steps,
+            "importances": self.importances().tolist(),
             "feature_names": self.feature_names,
             "row": self.row.tolist(),
         }
@@ -142,13 +175,28 @@ class PathExplanation:
         ]
         return "\n".join(lines)
 
-    __str__ = to_text
+    def plot(self, ax: Axes | None = None, *, top: int = 6) -> Figure:
+        """Draw the path, as :func:`~soft_students.explain.plot_path` does.
 
-    def _summary(self, output: np.ndarray, top: int) -> str:
-        if self.classes is None:
-            return ", ".join(f"{value:.4g}" for value in output)
-        order = np.argsort(-output, kind="stable")[:top]
-        return ", ".join(f"{readable(self.classes[k])}: {output[k]:.3f}" for k in order)
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw. None makes a figure of a size at which everything is readable.
+        top : int, default=6
+            Bars drawn at each gate, if it is not drawn as an image.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
+        """
+        from soft_students.explain.path_picture import draw_path
+
+        return draw_path(self, check_int("plot", "top", top, 1, None), ax)
 
 
 def explain_path(
@@ -205,7 +253,7 @@ def explain_path(
 
 def follow(student: Any, x: Any, view: TreeView) -> PathExplanation:
     """Follow one row through a student that has been viewed."""
-    X = student._checked(_one_row(x, student.n_features_in_)).astype(np.float64)
+    X = student._checked(one_row(x, student.n_features_in_)).astype(np.float64)
     all_activations = student._activations(X)
     paths = routing.path_probabilities(all_activations)
     greedy = student.prediction == "greedy"
@@ -215,7 +263,11 @@ def follow(student: Any, x: Any, view: TreeView) -> PathExplanation:
     activations = all_activations[0, gates]
     went_right = nodes[1:] == 2 * gates + 2
     towards = np.where(went_right, activations, -activations)
-    mean = paths[:, view.n_gates :] @ student._leaf_values().astype(np.float64)
+    leaf_values = student._leaf_values().astype(np.float64)
+    pushes = view.weights * (X[0] - (0 if view.offset is None else view.offset))
+    biases = (student.gate_betas_ * student.gate_biases_).astype(np.float64)
+    output_contributions, base_output = gate_effects(paths[0], pushes, biases, leaf_values)
+    mean = paths[:, view.n_gates :] @ leaf_values
     if view.labels is not None:
         mean = sharpen(mean, student.temperature_)
     leaf_output = view.leaf_outputs[leaf[0] - view.n_gates]
@@ -232,25 +284,15 @@ def follow(student: Any, x: Any, view: TreeView) -> PathExplanation:
         probabilities=1 / (1 + np.exp(-np.clip(towards, -708, 708))),
         path_probabilities=paths[0, nodes],
         weights=view.weights[gates],
-        contributions=view.weights[gates] * (X[0] - (0 if view.offset is None else view.offset)),
-        biases=(student.gate_betas_[gates] * student.gate_biases_[gates]).astype(np.float64),
+        contributions=pushes[gates],
+        biases=biases[gates],
         leaf_output=leaf_output,
         mean_output=mean[0],
-        prediction=prediction.tolist() if hasattr(prediction, "tolist") else prediction,
+        prediction=plain(prediction),
         way="greedy" if greedy else "greatest_path",
         classes=None if view.labels is None else student.classes_,
         feature_names=view.feature_names,
+        output_contributions=output_contributions,
+        base_output=base_output,
+        view=view,
     )
-
-
-def _one_row(x: Any, n_features: int) -> Any:
-    """Return `x` as a table of one row."""
-    if hasattr(x, "to_frame") and np.ndim(x) == 1:
-        x = x.to_frame().T  # a Series: one row of a DataFrame
-    if not hasattr(x, "columns"):
-        x = np.asarray(x)
-    if np.shape(x) not in ((n_features,), (1, n_features)):
-        raise ValueError(
-            f"x must be one row of {n_features} features. Got an array of shape {np.shape(x)}."
-        )
-    return x if np.ndim(x) == 2 else x[None]

@@ -93,11 +93,16 @@ def plot_path(
     >>> figure = plot_path(student, X[0], image_shape=(8, 8))
     >>> figure.savefig("path.png")  # doctest: +SKIP
     """
-    from soft_students.explain.canvas import Canvas
-
     view = view_tree(student, image_shape=image_shape, feature_names=feature_names)
     top = check_int("plot_path", "top", top, 1, None)
-    picture = _PathPicture(view, follow(student, x, view), min(top, len(view.feature_names)))
+    return draw_path(follow(student, x, view), top, ax)
+
+
+def draw_path(path: PathExplanation, top: int, ax: Axes | None) -> Figure:
+    """Draw a path that has been followed; `top` and `ax` as in `plot_path`."""
+    from soft_students.explain.canvas import Canvas
+
+    picture = _PathPicture(path.view, path, min(top, len(path.feature_names)))
     canvas = Canvas(picture.width, picture.height, ax)
     picture.draw(canvas)
     return canvas.figure

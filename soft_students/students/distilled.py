@@ -41,6 +41,8 @@ from sklearn.utils.validation import (
     indexable,
 )
 
+from soft_students.students.explained import Explained
+
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
 
@@ -53,7 +55,7 @@ def _student_has(method: str) -> Any:
     return check
 
 
-class _Distilled(MetaEstimatorMixin, BaseEstimator):
+class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
     """What the classifier and the regressor share; subclasses say what a teacher answers."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from soft_students import SoftDecisionTreeClassifier, save
+from soft_students import (
+    DecisionTreeStudentClassifier,
+    KNeighborsStudentClassifier,
+    LogisticStudentClassifier,
+    RandomForestStudentClassifier,
+    SoftDecisionTreeClassifier,
+    XGBoostStudentClassifier,
+    save,
+)
 from soft_students.datasets import load_dataset
 from soft_students.explain import explain_path
 from softkd.__main__ import main
@@ -113,6 +121,10 @@ def test_an_existing_file_is_kept_without_force(file, tmp_path):
         (("--data", "digits", "--sample", "-1"), "--sample"),
         (("--data", "digits", "--sample", "1", "--root", "1"), "leave out --sample"),
         (("--out", "tree.gif"), ".png, .svg, .pdf"),
+        (("--format", "text", "--out", "tree.png"), "--sample"),
+        (("--row", "1", "--format", "png", "--out", "p.svg"), "writes a .png"),
+        (("--row", "1", "--format", "png", "--json"), "exclude each other"),
+        (("--row", "1", "--format", "gif"), "'text', 'json', 'png'"),
         (("--out", "tree.png", "--root", "3"), "[0, 2]"),
         (("--out", "tree.png", "--max-depth", "9"), "[1, 8]"),
         (("--out", "tree.png", "--data", "digit"), "Did you mean 'digits'"),
@@ -146,3 +158,44 @@ def test_columns_keep_their_names(tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "girth" in done.stdout
     assert "Predicted: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        DecisionTreeStudentClassifier(max_depth=4),
+        RandomForestStudentClassifier(n_estimators=4, random_state=0),
+        XGBoostStudentClassifier(n_estimators=4, n_jobs=1),
+        LogisticStudentClassifier(max_iter=20),
+    ],
+    ids=lambda student: type(student).__name__,
+)
+def test_other_students_in_every_form(other, digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other.fit(digits.X_train, digits.y_train)
+    save(other, "a.student")
+    found = other.explain(digits.X_test[7], image_shape=(8, 8))
+    arguments = ("a.student", "--data", "digits", "--row", "7")
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split("\n", 1)[1].strip() == str(found)
+    assert "pixel" in done.stdout
+    done = run(*arguments, "--format", "json")
+    assert json.loads(done.stdout)["importances"] == pytest.approx(found.importances().tolist())
+    assert json.loads(done.stdout) == json.loads(run(*arguments, "--json").stdout)
+    done = run(*arguments, "--format", "png")
+    assert done.stdout == "Written: a.png\n"
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    both = run(*arguments, "--format", "text", "--out", "b.svg")
+    assert str(found) in both.stdout
+    assert (tmp_path / "b.svg").exists()
+    assert run(*arguments, "--format", "png").exit_code == 1  # it is there
+
+
+def test_a_student_that_does_not_explain_itself(digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(KNeighborsStudentClassifier().fit(digits.X_train, digits.y_train), "a.student")
+    done = run("a.student", "--data", "digits", "--row", "7")
+    assert done.exit_code == 1
+    assert "KNeighborsStudentClassifier does not explain its predictions" in done.stderr
+    assert "logistic" in done.stderr

@@ -1,4 +1,4 @@
-"""`softkd explain`: a soft tree, or one row's path through it, as a picture or text."""
+"""`softkd explain`: how one prediction comes about, or a whole soft tree as a picture."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from soft_students.explain import (
-    PICTURE_SUFFIXES,
-    explain_path,
-    plot_path,
-    plot_tree,
-    save_picture,
-)
+from soft_students.explain import PICTURE_SUFFIXES, plot_tree, save_picture
+from soft_students.explain import explain as explain_row
 from soft_students.persistence import load, trained_on
 from softkd.options import (
     check_output,
@@ -30,14 +25,23 @@ from softkd.options import (
 @data_options
 @click.option(
     "--sample",
+    "--row",
+    "sample",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Row of the test set whose path is shown, from 0 [default: the whole tree is drawn].",
+    help="Row of the test set that is explained, from 0 [default: a whole soft tree is drawn].",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "png"]),
+    help="Of a row [default: text, or a picture with --out]. png without --out goes to FILE's name "
+    "with that ending.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The picture: .png, .svg or .pdf [default: the path as text].",
+    help="The picture: .png, .svg or .pdf.",
 )
 @click.option(
     "--root",
@@ -57,32 +61,41 @@ def explain(
     data_dir: str | None,
     target: str | None,
     sample: int | None,
+    form: str | None,
     out: Path | None,
     root: int | None,
     max_depth: int | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Show the soft tree of a student FILE, or with --sample the path of one row through it.
+    """Explain the prediction of the student FILE for one row: --sample.
 
-    A tree is drawn to --out; --data gives branches a width by the share of test rows. --sample
-    counts in the test rows of the data that the student was trained on, or of --data. A path is
-    printed as text, drawn to --out, or printed by --json: prediction, leaf, leaf_output,
-    mean_output, classes, feature_names, row, and steps, which hold node, activation, branch,
-    probability, path_probability, bias, weights and contributions.
+    Soft and hard trees show the row's path, the other students what each feature adds. --sample
+    counts in the test rows of the data that the student was trained on, or of --data. The
+    explanation is printed as text, drawn to --out, or printed by --json, which always holds
+    prediction, classes, importances, feature_names and row.
+
+    Without --sample the whole tree of a soft tree is drawn to --out; --data gives branches a width
+    by the share of test rows.
     """
+    if as_json and form in ("text", "png"):
+        raise click.UsageError(f"--json and --format {form} exclude each other.")
+    as_json = as_json or form == "json"
+    if form == "png" and out is None:
+        out = Path(file).with_suffix(".png")
     if out is not None:
         if out.suffix.lower() not in PICTURE_SUFFIXES:
             raise click.BadParameter(
                 f"A picture ends in {', '.join(PICTURE_SUFFIXES)}. Got '{out}'.",
                 param_hint="--out",
             )
+        if form == "png" and out.suffix.lower() != ".png":
+            raise click.UsageError(f"--format png writes a .png. Got --out '{out}'.")
         check_output(out, force)
     if sample is None:
-        if out is None or as_json:
+        if out is None or as_json or form == "text":
             raise click.UsageError(
-                "The tree is drawn to a file: --out. Text and --json show the path of one row: "
-                "--sample."
+                "A soft tree is drawn to a file: --out. Text and --json explain one row: --sample."
             )
         student = load(file)
         rows = shape = None
@@ -110,15 +123,15 @@ def explain(
         )
     rows, shape = read_test_rows(student, dataset), dataset.image_shape
     x = rows[sample] if isinstance(rows, np.ndarray) else rows.iloc[sample]
+    found = explain_row(student, x, image_shape=shape)
     if out is not None:
-        save_picture(plot_path(student, x, image_shape=shape), out, overwrite=force)
-    path = explain_path(student, x, image_shape=shape)
+        save_picture(found.plot(), out, overwrite=force)
     label = dataset.y_test[sample : sample + 1].tolist()[0]
     if as_json:
         known = {"data": dataset.name, "sample": sample, "label": label}
-        print_json({**known, **path.to_dict(), "out": None if out is None else str(out)})
-    elif out is None:
+        print_json({**known, **found.to_dict(), "out": None if out is None else str(out)})
+    elif out is None or form == "text":
         click.echo(f"Row {sample} of the test set of {dataset.name}, labelled {label!r}")
-        click.echo(str(path))
+        click.echo(found.to_text())
     else:
         click.echo(f"Written: {out}")

@@ -23,6 +23,7 @@ from soft_students.students.classical.base import (
 )
 from soft_students.students.classical.constraints import interaction_groups, monotone_signs
 from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
+from soft_students.students.explained import Explained
 from soft_students.transfer import Transfer
 
 _OWN = ("temperature", "hard_weight", "transfer", "transfer_copies", "early_stopping_rounds")
@@ -55,7 +56,7 @@ _SHARED: dict[str, list[Any]] = {
 }
 
 
-class _BoostedStudent(ClassicalStudent):
+class _BoostedStudent(Explained, ClassicalStudent):
     """What both boosted students share: XGBoost's parameters, and the model as bytes."""
 
     _takes_missing = True

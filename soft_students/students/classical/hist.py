@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from soft_students.students.classical.base import ClassicalStudent, ClassicalStudentRegressor
 from soft_students.students.classical.logits import LogitStudentClassifier
+from soft_students.students.explained import Explained
 from soft_students.transfer import Transfer
 
 _SHARED: dict[str, list[Any]] = {
@@ -44,7 +45,7 @@ _FIELDS: dict[str, str] = {
 }
 
 
-class _HistStudent(ClassicalStudent):
+class _HistStudent(Explained, ClassicalStudent):
     """What both share: the trees as arrays of nodes."""
 
     _takes_missing = True

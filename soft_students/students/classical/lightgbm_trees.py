@@ -25,6 +25,7 @@ from soft_students.students.classical.lightgbm_text import (
     trees_only,
     with_objective,
 )
+from soft_students.students.explained import Explained
 from soft_students.transfer import Transfer
 
 #: Parameters that LightGBM knows by the same name.
@@ -62,7 +63,7 @@ def _lightgbm() -> ModuleType:
     return lightgbm
 
 
-class _LightGBMStudent(ClassicalStudent):
+class _LightGBMStudent(Explained, ClassicalStudent):
     """What both share: LightGBM's parameters, and the models as text."""
 
     _takes_missing = True

@@ -18,10 +18,11 @@ from soft_students.students.classical.base import (
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,
 )
+from soft_students.students.explained import Explained
 from soft_students.transfer import Transfer
 
 
-class LogisticStudentClassifier(ClassicalStudentClassifier):
+class LogisticStudentClassifier(Explained, ClassicalStudentClassifier):
     r"""Softmax regression on soft targets.
 
     It minimises :math:`\rho\|W\|_1 + \frac{1-\rho}2\|W\|^2 +
@@ -57,6 +58,8 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
     classes_ : ndarray of shape (n_classes,)
     coef_ : ndarray of shape (n_classes, n_features)
     intercept_ : ndarray of shape (n_classes,)
+    feature_mean_ : ndarray of shape (n_features,) or None
+        Of the training rows, for `explain`; None in students from files that lack it.
     n_iter_ : int
     temperature_, hard_weight_ : float
     n_features_in_ : int
@@ -77,6 +80,8 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
     >>> bool((student.predict(X) == teacher.predict(X)).mean() > 0.95)
     True
     """
+
+    feature_mean_: np.ndarray | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
@@ -119,9 +124,9 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
         T, total = self.temperature_, weights.sum()
         # The search runs in features of deviation one, where it takes far fewer steps. The penalty
         # stays on the coefficients as they are.
-        mean = (
-            np.average(X, axis=0, weights=weights) if self.fit_intercept else np.zeros(n_features)
-        )
+        average = np.average(X, axis=0, weights=weights)
+        mean = average if self.fit_intercept else np.zeros(n_features)
+        self.feature_mean_ = average
         scale = np.sqrt(np.average(np.square(X - mean), axis=0, weights=weights))
         scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1
         Z = (X - mean) / scale
@@ -185,11 +190,12 @@ class LogisticStudentClassifier(ClassicalStudentClassifier):
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         metadata = {**self._names_state(), **self._output_state(), "n_iter": self.n_iter_}
-        return metadata, {"coef": self.coef_, "intercept": self.intercept_}
+        return metadata, _linear_arrays(self)
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         n_features, n_classes = self._restore_names(metadata), self._restore_outputs(metadata)
         self.coef_, self.intercept_ = _take_linear(arrays, n_classes, n_features)
+        self.feature_mean_ = _take_mean(arrays, n_features)
         self.n_iter_ = int(metadata["n_iter"])
 
 
@@ -220,7 +226,7 @@ def _minimum(
     return found.x[:n] - found.x[n:], int(found.nit)
 
 
-class RidgeStudentRegressor(ClassicalStudentRegressor):
+class RidgeStudentRegressor(Explained, ClassicalStudentRegressor):
     """Ridge regression, taught by a regressor or by values.
 
     Parameters
@@ -237,8 +243,12 @@ class RidgeStudentRegressor(ClassicalStudentRegressor):
     ----------
     coef_ : ndarray of shape (n_outputs, n_features)
     intercept_ : ndarray of shape (n_outputs,)
+    feature_mean_ : ndarray of shape (n_features,) or None
+        Of the training rows, for `explain`; None in students from files that lack it.
     n_outputs_, n_features_in_ : int
     """
+
+    feature_mean_: np.ndarray | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentRegressor._parameter_constraints,
@@ -264,6 +274,7 @@ class RidgeStudentRegressor(ClassicalStudentRegressor):
         self.random_state = random_state
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        self.feature_mean_ = np.average(X, axis=0, weights=weights).astype(np.float64)
         ridge = Ridge(alpha=self.alpha, fit_intercept=self.fit_intercept)
         ridge.fit(X, targets, sample_weight=weights)
         self.coef_ = np.atleast_2d(ridge.coef_)
@@ -274,11 +285,28 @@ class RidgeStudentRegressor(ClassicalStudentRegressor):
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         metadata = {**self._names_state(), **self._output_state()}
-        return metadata, {"coef": self.coef_, "intercept": self.intercept_}
+        return metadata, _linear_arrays(self)
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
         self.coef_, self.intercept_ = _take_linear(arrays, n_outputs, n_features)
+        self.feature_mean_ = _take_mean(arrays, n_features)
+
+
+def _linear_arrays(
+    student: LogisticStudentClassifier | RidgeStudentRegressor,
+) -> dict[str, np.ndarray]:
+    arrays = {"coef": student.coef_, "intercept": student.intercept_}
+    if student.feature_mean_ is not None:
+        arrays["feature_mean"] = student.feature_mean_
+    return arrays
+
+
+def _take_mean(arrays: dict[str, np.ndarray], n_features: int) -> np.ndarray | None:
+    mean = arrays.get("feature_mean")  # files of earlier versions lack it
+    if mean is not None and (mean.dtype.kind != "f" or mean.shape != (n_features,)):
+        raise ValueError(f"feature_mean must be floating, of shape {(n_features,)}")
+    return mean
 
 
 def _take_linear(

@@ -29,6 +29,7 @@ from soft_students.students.classical.base import (
 from soft_students.students.classical.pruning import best_alpha
 from soft_students.students.classical.tree_arrays import restore_tree, tree_arrays
 from soft_students.students.classical.tree_text import tree_rules, tree_text
+from soft_students.students.explained import Explained
 from soft_students.targets import sharpen
 from soft_students.transfer import Transfer
 
@@ -53,7 +54,7 @@ _PRUNED: dict[str, list[Any]] = {
 _CLASSES_SHOWN = 3  # at a leaf, in text
 
 
-class TreeStudent(ClassicalStudent):
+class TreeStudent(Explained, ClassicalStudent):
     """What one tree and forests share: `estimator_`, learnt and kept."""
 
     #: The scikit-learn regressor that learns; it takes all parameters but a student's own.

@@ -24,6 +24,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from soft_students.students.copies import taught_copies
+from soft_students.students.explained import Explained
 from soft_students.students.soft_tree import routing
 from soft_students.students.supervision import Ask
 from soft_students.students.tuning import read_hard_weight
@@ -53,7 +54,7 @@ _SHAPING = (
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-class BaseSoftDecisionTree(BaseEstimator):
+class BaseSoftDecisionTree(Explained, BaseEstimator):
     """A complete binary tree of linear gates, trained by gradient descent.
 
     Subclasses say what leaves hold, what the targets are and how outputs are read. Methods that

@@ -1,0 +1,258 @@
+"""What each feature adds to the output for one row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from soft_students.explain.explanation import Explanation, plain
+from soft_students.explain.one_row import shown_row
+from soft_students.explain.tree_view import check_int, readable
+from soft_students.students.classical.base import ClassicalStudentClassifier
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class ContributionExplanation(Explanation):
+    r"""One prediction as a sum over features: :math:`z_k = base_k + \sum_j c_{kj}`.
+
+    Parameters
+    ----------
+    row : ndarray of shape (n_features,)
+        Of objects if some features are categories.
+    contributions : ndarray of shape (n_outputs, n_features)
+        What each feature adds to each output.
+    base : ndarray of shape (n_outputs,)
+        What the output is without knowing the row: see `baseline`.
+    outputs : ndarray of shape (n_outputs,)
+        What the student itself computes of the row; the sum, up to rounding.
+    scale : {"log-odds", "logit", "probability", "value"}
+        What the outputs are. Log-odds are one output, of the second of two classes against the
+        first; of the others each class has its own.
+    baseline : str
+        What `base` is the output of.
+    prediction : label, float or list of float
+    probabilities : ndarray of shape (n_classes,) or None
+        Of the classes, at temperature one; None for regression.
+    classes : ndarray of shape (n_classes,) or None
+        None for regression.
+    feature_names : list of str
+    temperature : float, default=1.0
+        At which the outputs are probabilities.
+    """
+
+    row: np.ndarray
+    contributions: np.ndarray
+    base: np.ndarray
+    outputs: np.ndarray
+    scale: Literal["log-odds", "logit", "probability", "value"]
+    baseline: str
+    prediction: Any
+    probabilities: np.ndarray | None
+    classes: np.ndarray | None
+    feature_names: list[str]
+    temperature: float = 1.0
+
+    def importances(self) -> np.ndarray:
+        """Return how much each feature matters to this prediction.
+
+        Returns
+        -------
+        ndarray of shape (n_features,)
+            Sizes of the contributions to the predicted class; of values, their mean over the
+            outputs.
+        """
+        if self.scale == "log-odds":
+            return np.abs(self.contributions[0])
+        return self._sizes(self.contributions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain lists and numbers, fit for JSON.
+
+        Returns
+        -------
+        dict
+            The fields, and "importances". A missing value of the row is None.
+        """
+        return {
+            "prediction": self.prediction,
+            "probabilities": None if self.probabilities is None else self.probabilities.tolist(),
+            "classes": None if self.classes is None else self.classes.tolist(),
+            "scale": self.scale,
+            "temperature": self.temperature,
+            "baseline": self.baseline,
+            "base": self.base.tolist(),
+            "outputs": self.outputs.tolist(),
+            "contributions": self.contributions.tolist(),
+            "importances": self.importances().tolist(),
+            "feature_names": self.feature_names,
+            "row": [None if _is_missing(value) else value for value in self.row.tolist()],
+        }
+
+    def to_text(self, top: int = 10) -> str:
+        """Return it as lines of text.
+
+        Parameters
+        ----------
+        top : int, default=10
+            Features named, those that add or take most; the others are summed.
+
+        Returns
+        -------
+        str
+        """
+        lines = [f"Predicted: {self._headline()}"]
+        for k in self._shown_outputs():
+            name, base, output, values = self._towards(k)
+            labels, parts = self._strongest(values, top)
+            lines.append(f"The {name} is {output:+.4f}:")
+            lines.append(f"  {base:+10.4f}  {self.baseline}")
+            lines += [
+                f"  {part:+10.4f}  {label}" for label, part in zip(labels, parts, strict=True)
+            ]
+        return "\n".join(lines)
+
+    def plot(self, ax: Axes | None = None, *, top: int = 10) -> Figure:
+        """Draw the features that add or take most, as bars.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw. None makes a figure of a size at which everything is readable.
+        top : int, default=10
+            Features drawn; the others are one bar.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
+        """
+        from soft_students.explain.bar_picture import BarGroup, draw_bars
+
+        top = check_int("plot", "top", top, 1, None)
+        groups = []
+        for k in self._shown_outputs():
+            name, base, output, values = self._towards(k)
+            title = f"{name}: {output:+.3f} = {base:+.3f} ({self.baseline}) and"
+            groups.append(BarGroup(title, *self._strongest(values, top)))
+        return draw_bars(f"Predicted: {self._headline()}", groups, ax)
+
+    def _headline(self) -> str:
+        if self.probabilities is None:
+            values = np.atleast_1d(self.prediction)
+            return ", ".join(f"{value:.4g}" for value in values)
+        return f"{readable(self.prediction)} ({self.probabilities[self._predicted_class()]:.3f})"
+
+    def _shown_outputs(self) -> range:
+        """Return the outputs that the prediction is about: that of its class, or all values."""
+        if self.classes is None:
+            return range(len(self.outputs))
+        k = 0 if self.scale == "log-odds" else self._predicted_class()
+        return range(k, k + 1)
+
+    def _towards(self, k: int) -> tuple[str, float, float, np.ndarray]:
+        """Return the name of an output, its base, itself and its parts, for what is predicted."""
+        sign = 1.0
+        if self.classes is None:
+            name = "value" if len(self.outputs) == 1 else f"output {k}"
+        elif self.scale == "log-odds":
+            predicted = self._predicted_class()
+            sign = 1.0 if predicted == 1 else -1.0
+            name = (
+                f"log-odds of {readable(self.classes[predicted])} against "
+                f"{readable(self.classes[1 - predicted])}"
+            )
+        else:
+            name = f"{self.scale} of {readable(self.classes[k])}"
+            if self.temperature != 1:
+                name += f" at temperature {self.temperature:g}"
+        base, output = float(self.base[k]), float(self.outputs[k])
+        return name, sign * base, sign * output, sign * self.contributions[k]
+
+    def _strongest(self, values: np.ndarray, top: int) -> tuple[list[str], np.ndarray]:
+        """Return labels and contributions of the `top` features, and of the others together."""
+        order = np.argsort(-np.abs(values), kind="stable")
+        order = order[values[order] != 0]
+        labels = [f"{self.feature_names[j]} = {_written(self.row[j])}" for j in order[:top]]
+        parts, others = values[order[:top]], order[top:]
+        if len(others):
+            labels.append("1 other" if len(others) == 1 else f"{len(others)} others")
+            parts = np.append(parts, values[others].sum())
+        return labels, parts
+
+
+def contributions_of(
+    student: Any,
+    rows: np.ndarray,
+    names: list[str],
+    *,
+    contributions: np.ndarray,
+    base: np.ndarray,
+    outputs: np.ndarray,
+    baseline: str,
+    of_probabilities: bool = False,
+) -> ContributionExplanation:
+    """Return the explanation of a classical student's prediction.
+
+    Parameters
+    ----------
+    student : ClassicalStudent
+    rows : ndarray of shape (1, n_features)
+        Codes in the place of categories.
+    names : list of str
+    contributions, base, outputs, baseline
+        As in `ContributionExplanation`.
+    of_probabilities : bool, default=False
+        Whether a classifier's outputs are probabilities at its temperature; otherwise logits.
+
+    Returns
+    -------
+    ContributionExplanation
+    """
+    told: dict[str, Any] = {
+        "row": shown_row(student, rows),
+        "contributions": contributions,
+        "base": base,
+        "outputs": outputs,
+        "baseline": baseline,
+        "feature_names": names,
+    }
+    if not isinstance(student, ClassicalStudentClassifier):
+        prediction = plain(outputs[0] if student._flat else outputs)
+        return ContributionExplanation(
+            **told, scale="value", prediction=prediction, probabilities=None, classes=None
+        )
+    if of_probabilities:
+        probabilities = student._at_temperature_one(outputs)[0]
+    elif len(outputs) == 1:
+        probabilities = expit(np.array([-outputs[0], outputs[0]]))
+    else:
+        probabilities = softmax(outputs)
+    return ContributionExplanation(
+        **told,
+        scale="probability" if of_probabilities else "log-odds" if len(outputs) == 1 else "logit",
+        prediction=plain(student.classes_[probabilities.argmax()]),
+        probabilities=probabilities,
+        classes=student.classes_,
+        temperature=student.temperature_ if of_probabilities else 1.0,
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return isinstance(value, float) and np.isnan(value)
+
+
+def _written(value: Any) -> str:
+    if _is_missing(value):
+        return "missing"
+    return f"{value:.6g}" if isinstance(value, float) else readable(value)

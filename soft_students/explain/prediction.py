@@ -1,0 +1,164 @@
+"""One door to the explanation of one prediction, whatever the student."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import singledispatch
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from soft_students.explain.boosted import explain_lightgbm, explain_xgboost
+from soft_students.explain.explanation import Explanation
+from soft_students.explain.linear import explain_linear
+from soft_students.explain.one_row import one_row
+from soft_students.explain.path import explain_path
+from soft_students.explain.path_differences import explain_forest, explain_hist
+from soft_students.explain.rules import explain_rules
+from soft_students.students.classical import (
+    DecisionTreeStudentClassifier,
+    DecisionTreeStudentRegressor,
+    ExtraTreesStudentClassifier,
+    ExtraTreesStudentRegressor,
+    HistGradientBoostingStudentClassifier,
+    HistGradientBoostingStudentRegressor,
+    LightGBMStudentClassifier,
+    LightGBMStudentRegressor,
+    LogisticStudentClassifier,
+    RandomForestStudentClassifier,
+    RandomForestStudentRegressor,
+    RidgeStudentRegressor,
+    XGBoostStudentClassifier,
+    XGBoostStudentRegressor,
+)
+from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
+from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
+
+#: The students of the catalogue that are explained.
+EXPLAINED = (
+    "soft_tree", "xgboost", "lightgbm", "hist", "tree", "forest", "extra_trees", "logistic",
+)  # fmt: skip
+
+
+@singledispatch
+def explain(
+    student: Any,
+    x: Any,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
+) -> Explanation:
+    """Say how a student comes to its prediction of one row.
+
+    =============================  =====================================================
+    soft tree                      the path, and each gate on it: `PathExplanation`
+    hard tree                      the rules on the path: `RuleExplanation`
+    xgboost, lightgbm              SHAP values by the library: `ContributionExplanation`
+    hist, forest, extra_trees      differences along the paths: `ContributionExplanation`
+    logistic, ridge                coefficients times distances from the mean row:
+                                   `ContributionExplanation`
+    DistilledClassifier, Pipeline  that of the student inside, on the features that it sees
+    =============================  =====================================================
+
+    The explanation of another student is registered by its class:
+    ``explain.register(MyStudent, explain_mine)``.
+
+    Parameters
+    ----------
+    student : estimator
+        Fitted.
+    x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of the image in `x`: it names the features, and
+        soft trees draw their gates as images. None takes that of the student's
+        :class:`~soft_students.transfer.ImageDistortion`, if it has one and `feature_names` is None.
+    feature_names : iterable of str, default=None
+        None takes those of the fit, or positions.
+
+    Returns
+    -------
+    Explanation
+        With `to_text`, `to_dict`, `plot`, `importances` and `prediction`.
+
+    Raises
+    ------
+    TypeError
+        If `student` is none of these.
+    sklearn.exceptions.NotFittedError
+    ValueError
+        If `x` is not one row of the student's features, or another parameter does not fit them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from soft_students import LogisticStudentClassifier
+    >>> from soft_students.explain import explain
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> student = LogisticStudentClassifier().fit(X, y)
+    >>> found = explain(student, X.iloc[0])  # or student.explain(X.iloc[0])
+    >>> print(found.to_text(top=1))
+    Predicted: 0 (0.982)
+    The logit of 0 is +7.3355:
+         -0.4216  mean of the training rows
+         +5.9354  petal length (cm) = 1.4
+         +1.8216  3 others
+    >>> bool(abs(found.base + found.contributions.sum(axis=1) - found.outputs).max() < 1e-9)
+    True
+    """
+    raise TypeError(
+        f"{type(student).__name__} does not explain its predictions. These students do: "
+        f"{', '.join(EXPLAINED)}, their regressors, and DistilledClassifier, DistilledRegressor "
+        "and Pipeline around them. To read what another model does, teach one of them by it: "
+        "student.fit(X, model)."
+    )
+
+
+explain.register(SoftDecisionTreeClassifier | SoftDecisionTreeRegressor, explain_path)
+explain.register(DecisionTreeStudentClassifier | DecisionTreeStudentRegressor, explain_rules)
+explain.register(XGBoostStudentClassifier | XGBoostStudentRegressor, explain_xgboost)
+explain.register(LightGBMStudentClassifier | LightGBMStudentRegressor, explain_lightgbm)
+explain.register(
+    HistGradientBoostingStudentClassifier | HistGradientBoostingStudentRegressor, explain_hist
+)
+explain.register(RandomForestStudentClassifier | RandomForestStudentRegressor, explain_forest)
+explain.register(ExtraTreesStudentClassifier | ExtraTreesStudentRegressor, explain_forest)
+explain.register(LogisticStudentClassifier | RidgeStudentRegressor, explain_linear)
+
+
+@explain.register(DistilledClassifier)
+@explain.register(DistilledRegressor)
+def _(
+    student: DistilledClassifier | DistilledRegressor,
+    x: Any,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
+) -> Explanation:
+    check_is_fitted(student)
+    return explain(student.student_, x, image_shape=image_shape, feature_names=feature_names)
+
+
+@explain.register(Pipeline)
+def _(
+    student: Pipeline,
+    x: Any,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
+) -> Explanation:
+    check_is_fitted(student)
+    if len(student) > 1:
+        head = student[:-1]
+        x = head.transform(one_row(x, student.n_features_in_))
+        x = x.toarray() if hasattr(x, "toarray") else x
+        if feature_names is None and image_shape is None:
+            feature_names = _names_out(head)
+    return explain(student[-1], x, image_shape=image_shape, feature_names=feature_names)
+
+
+def _names_out(head: Pipeline) -> Iterable[str] | None:
+    try:
+        return head.get_feature_names_out()
+    except (AttributeError, ValueError):  # a step that does not tell
+        return None

@@ -1,0 +1,247 @@
+"""The path of one row through a hard tree, as rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from soft_students.explain.explanation import Explanation, plain
+from soft_students.explain.one_row import read_row
+from soft_students.explain.path_differences import path_differences
+from soft_students.explain.tree_view import check_int, readable
+from soft_students.students.classical.trees import (
+    DecisionTreeStudentClassifier,
+    DecisionTreeStudentRegressor,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class RuleExplanation(Explanation):
+    """What a hard tree asks of one row, from the root to its leaf.
+
+    Parameters
+    ----------
+    row : ndarray of shape (n_features,)
+    nodes : ndarray of int, shape (n_steps + 1,)
+        From the root to the leaf, as scikit-learn numbers them.
+    features : ndarray of int, shape (n_steps,)
+        Asked at each inner node.
+    thresholds : ndarray of shape (n_steps,)
+    went_right : ndarray of bool, shape (n_steps,)
+        Whether the feature is above the threshold.
+    node_outputs : ndarray of shape (n_steps + 1, n_outputs)
+        What the student would predict at each node: class probabilities at temperature one, or
+        values.
+    node_samples : ndarray of int, shape (n_steps + 1,)
+        Training rows in each node, transferred ones included.
+    prediction : label, float or list of float
+    classes : ndarray of shape (n_outputs,) or None
+        None for regression.
+    feature_names : list of str
+    """
+
+    row: np.ndarray
+    nodes: np.ndarray
+    features: np.ndarray
+    thresholds: np.ndarray
+    went_right: np.ndarray
+    node_outputs: np.ndarray
+    node_samples: np.ndarray
+    prediction: Any
+    classes: np.ndarray | None
+    feature_names: list[str]
+
+    @property
+    def leaf(self) -> int:
+        """The node number of the leaf."""
+        return int(self.nodes[-1])
+
+    @property
+    def leaf_output(self) -> np.ndarray:
+        """Class probabilities of the leaf, at temperature one, or its values."""
+        return self.node_outputs[-1]
+
+    @property
+    def contributions(self) -> np.ndarray:
+        """By how much the output moves at the splits on each feature: (n_outputs, n_features).
+
+        From the root's output they sum to the leaf's.
+        """
+        return path_differences(self.features, self.node_outputs, len(self.row))
+
+    def importances(self) -> np.ndarray:
+        """Return how much each feature matters to this prediction.
+
+        Returns
+        -------
+        ndarray of shape (n_features,)
+            Sizes of the contributions to the predicted class; of values, their mean over the
+            outputs.
+        """
+        return self._sizes(self.contributions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain lists and numbers, fit for JSON.
+
+        Returns
+        -------
+        dict
+            The fields, "importances" and the leaf, but for what belongs to one split, which is in
+            the list ``"steps"``: of each ``node``, ``feature``, ``feature_name``, ``value``,
+            ``threshold``, ``branch`` ("left" is at most the threshold) and, behind it, ``output``
+            and ``samples``.
+        """
+        steps = [
+            {
+                "node": int(self.nodes[i]),
+                "feature": int(feature),
+                "feature_name": self.feature_names[feature],
+                "value": float(self.row[feature]),
+                "threshold": float(self.thresholds[i]),
+                "branch": "right" if self.went_right[i] else "left",
+                "output": self.node_outputs[i + 1].tolist(),
+                "samples": int(self.node_samples[i + 1]),
+            }
+            for i, feature in enumerate(self.features)
+        ]
+        return {
+            "prediction": self.prediction,
+            "leaf": self.leaf,
+            "leaf_output": self.leaf_output.tolist(),
+            "leaf_samples": int(self.node_samples[-1]),
+            "root_output": self.node_outputs[0].tolist(),
+            "root_samples": int(self.node_samples[0]),
+            "classes": None if self.classes is None else self.classes.tolist(),
+            "steps": steps,
+            "importances": self.importances().tolist(),
+            "feature_names": self.feature_names,
+            "row": self.row.tolist(),
+        }
+
+    def to_text(self, top: int = 3) -> str:
+        """Return it as lines of text, one a split.
+
+        Parameters
+        ----------
+        top : int, default=3
+            Classes named at each node.
+
+        Returns
+        -------
+        str
+        """
+        prediction = np.atleast_1d(self.prediction)
+        lines = [
+            f"Predicted: {readable(self.prediction)}"
+            if self.classes is not None
+            else f"Predicted: {self._summary(prediction, top)}",
+            f"  all rows  ->  {self._summary(self.node_outputs[0], top)} "
+            f"({self.node_samples[0]:,} training rows)",
+        ]
+        for i, condition in enumerate(self._conditions()):
+            lines.append(
+                f"  {condition}  ->  {self._summary(self.node_outputs[i + 1], top)} "
+                f"({self.node_samples[i + 1]:,})"
+            )
+        return "\n".join([*lines, f"  leaf {self.leaf}"])
+
+    def plot(self, ax: Axes | None = None, *, top: int = 12) -> Figure:
+        """Draw how far each split moves the output.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw. None makes a figure of a size at which everything is readable.
+        top : int, default=12
+            Splits drawn, the last ones; those before are one bar.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
+        """
+        from soft_students.explain.bar_picture import BarGroup, draw_bars
+
+        top = check_int("plot", "top", top, 1, None)
+        shown = range(len(self.leaf_output))
+        if self.classes is not None:
+            shown = range(self._predicted_class(), self._predicted_class() + 1)
+        groups = []
+        for k in shown:
+            labels, moves = self._conditions(), np.diff(self.node_outputs[:, k])
+            if len(moves) > top:
+                first = len(moves) - top
+                labels = [f"the first {first} splits", *labels[first:]]
+                moves = np.append(moves[:first].sum(), moves[first:])
+            name = "value" if len(self.leaf_output) == 1 else f"output {k}"
+            if self.classes is not None:
+                name = f"probability of {readable(self.classes[k])}"
+            start, end = self.node_outputs[[0, -1], k]
+            groups.append(
+                BarGroup(f"{name}: {end:.3g} = {start:.3g} (all rows) and", labels, moves)
+            )
+        title = self._summary(self.leaf_output, 1)
+        return draw_bars(f"Predicted: {title}", groups, ax)
+
+    def _conditions(self) -> list[str]:
+        return [
+            f"{self.feature_names[feature]} = {self.row[feature]:.5g} "
+            f"{'>' if right else '<='} {threshold:.5g}"
+            for feature, threshold, right in zip(
+                self.features, self.thresholds, self.went_right, strict=True
+            )
+        ]
+
+
+def explain_rules(
+    student: DecisionTreeStudentClassifier | DecisionTreeStudentRegressor,
+    x: Any,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
+) -> RuleExplanation:
+    """Follow one row through a hard tree.
+
+    Parameters
+    ----------
+    student : DecisionTreeStudentClassifier or DecisionTreeStudentRegressor
+    x, image_shape, feature_names
+        As of :func:`soft_students.explain.explain`.
+
+    Returns
+    -------
+    RuleExplanation
+    """
+    rows, names = read_row(student, x, image_shape, feature_names)
+    tree = student.estimator_.tree_
+    # Children come after their parents; scikit-learn compares in float32.
+    nodes = np.sort(tree.decision_path(rows.astype(np.float32)).indices)
+    outputs, classes = tree.value[nodes, :, 0], None
+    if isinstance(student, DecisionTreeStudentClassifier):
+        classes, outputs = student.classes_, student._at_temperature_one(outputs)
+        prediction = classes[outputs[-1].argmax()]
+    else:
+        prediction = outputs[-1, 0] if student._flat else outputs[-1]
+    return RuleExplanation(
+        row=rows[0].astype(np.float64),
+        nodes=nodes,
+        features=tree.feature[nodes[:-1]],
+        thresholds=tree.threshold[nodes[:-1]],
+        went_right=nodes[1:] == tree.children_right[nodes[:-1]],
+        node_outputs=outputs,
+        node_samples=tree.n_node_samples[nodes],
+        prediction=plain(prediction),
+        classes=classes,
+        feature_names=names,
+    )
