@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from soft_students.explain import explain_path
+from soft_students.explain import explain
 from soft_students.students.classical.base import ClassicalStudentClassifier
+from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
 
@@ -35,6 +37,8 @@ class Answers:
         Of the rows it is asked about: float32 for soft trees that hold float32, otherwise float64.
     takes_missing : bool
         Whether NaN is a value.
+    explains : bool
+        Whether :func:`soft_students.explain.explain` knows the student.
 
     Raises
     ------
@@ -70,7 +74,7 @@ class Answers:
         self.dtype = np.dtype(np.float64)
         if isinstance(student, BaseSoftDecisionTree):
             self.dtype = student.gate_weights_.dtype
-        self.explains = isinstance(student, BaseSoftDecisionTree)
+        self.explains = _is_explained(student)
         if self.feature_names is not None:
             self._frame(np.zeros((1, self.n_features)))  # now, if pandas is missing
 
@@ -90,7 +94,7 @@ class Answers:
         """Return of each row why the student predicts what it predicts."""
         X = self._frame(rows)
         return [
-            explain_path(self.student, X[i] if X is rows else X.iloc[i]).to_dict()
+            explain(self.student, X[i] if X is rows else X.iloc[i]).to_dict()
             for i in range(len(rows))
         ]
 
@@ -106,3 +110,9 @@ class Answers:
                 "pip install 'soft-students[tables]'"
             ) from error
         return pd.DataFrame(rows, columns=self.feature_names)
+
+
+def _is_explained(student: Any) -> bool:
+    while isinstance(student, Pipeline | DistilledClassifier | DistilledRegressor):
+        student = student[-1] if isinstance(student, Pipeline) else student.student_
+    return explain.dispatch(type(student)) is not explain.dispatch(object)

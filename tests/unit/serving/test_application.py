@@ -12,15 +12,19 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from soft_students import (
     DecisionTreeStudentClassifier,
+    LogisticStudentClassifier,
     SoftDecisionTreeClassifier,
     SoftDecisionTreeRegressor,
     XGBoostStudentClassifier,
 )
-from soft_students.explain import explain_path
+from soft_students.explain import explain
 from soft_students.serving import LOOPBACK_HOSTS, Limits, create_app
+from soft_students.students import get_student
 
 FLOATS = "application/octet-stream"
 TOKEN = "a-token-of-more-than-16-characters"
@@ -117,10 +121,27 @@ def test_any_fitted_estimator_can_be_served(iris):
 def test_explanations_are_those_of_python(client, tree, iris):
     row = iris[0][7]
     told = client.post("/explain", json={"rows": [row.tolist()]})
-    assert told.json() == explain_path(tree, row).to_dict()
+    assert told.json() == explain(tree, row).to_dict()
     two = client.post("/explain", json={"rows": iris[0][:2].tolist()})
     assert two.status_code == 422
     assert two.json()["detail"] == "Explanations are of one row. This request has 2."
+
+
+@pytest.mark.parametrize("kind", ["hist", "tree", "logistic", "pipeline", "named"])
+def test_other_students_explain_themselves_too(iris, kind):
+    X, y = iris
+    if kind == "pipeline":
+        student = make_pipeline(StandardScaler(), LogisticStudentClassifier()).fit(X, y)
+    elif kind == "named":
+        X = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+        student = DecisionTreeStudentClassifier(random_state=0).fit(X, y)
+    else:
+        student = get_student(kind).classifier(random_state=0).fit(X, y)
+    row = X.iloc[[60]] if kind == "named" else X[[60]].astype(np.float64)
+    told = ask(student, {"rows": np.asarray(row).tolist()}, "/explain")
+    expected = explain(student, row).to_dict()
+    assert told == json.loads(json.dumps(expected))
+    assert told["prediction"] == student.predict(row)[0]
 
 
 @pytest.mark.parametrize(
