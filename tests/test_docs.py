@@ -46,6 +46,7 @@ def without_numbers(text):
         ("pipelines.md", nothing),
         ("evaluation.md", nothing),
         ("deployment.md", a_tree),
+        ("explain.md", nothing),
         *((page, nothing) for page in TUTORIALS),
     ],
 )
