@@ -47,8 +47,8 @@ class Setting(click.ParamType):
         for read in (json.loads, ast.literal_eval):
             try:
                 return name, read(text)
-            except (ValueError, SyntaxError):
-                continue
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue  # the last two are Python's words for too deeply nested
         return name, text
 
 

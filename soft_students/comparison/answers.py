@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-import zipfile
-import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 from soft_students.datasets import Dataset
 from soft_students.evaluation import Evaluation
 from soft_students.persistence import atomic_write
+from soft_students.persistence.arrays import open_npz
 
 _FILE = "answers.npz"
 _EXAMPLES = 12  # rows that are kept
@@ -133,12 +132,10 @@ def read_answers(folder: str | os.PathLike[str], student: str) -> ChosenAnswers:
     if not path.is_file():
         raise FileNotFoundError(f"There are no answers '{path}'. {again}")
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with open_npz(path) as held:
             names = [each.name for each in fields(ChosenAnswers)]
             answers = ChosenAnswers(**{name: held[name] for name in names})
-    except (
-        ValueError, TypeError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+    except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"The file '{path}' is damaged: {error}. {again}") from error
     if str(answers.student) != student:
         raise ValueError(

@@ -243,7 +243,7 @@ def _earlier(folder: Path, name: str, fingerprint: str) -> Training | None:
         if training.fingerprint != fingerprint or training.file != f"{name}.student":
             return None
         return training if _sha256(folder / training.file) == training.sha256 else None
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

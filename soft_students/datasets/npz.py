@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import contextlib
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 
 from soft_students.datasets.dataset import Dataset, Task
 from soft_students.datasets.tabular import as_float32, build_dataset, listed
+from soft_students.persistence.arrays import NpzArrays, open_npz
 
 
 def load_npz(
@@ -27,16 +26,14 @@ def load_npz(
     replaces ``y`` in all these names.
     """
     name = "y" if target is None else target
-    # numpy.load takes a plain array or a pickle under this name, too.
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"'{path}' is not an NPZ file. Write one with numpy.savez.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            train_names, test_names = _array_names(path, archive.files, name)
-            train = _pair(path, archive, *train_names)
-            test = None if test_names is None else _pair(path, archive, *test_names)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, MemoryError) as error:
-        raise ValueError(f"'{path}' cannot be read as an NPZ file: {error}") from error
+    with contextlib.ExitStack() as stack:
+        try:
+            archive = stack.enter_context(open_npz(path))
+        except ValueError as error:
+            raise ValueError(f"'{path}' is not an NPZ file to be read: {error}.") from error
+        train_names, test_names = _array_names(path, archive.names, name)
+        train = _pair(path, archive, *train_names)
+        test = None if test_names is None else _pair(path, archive, *test_names)
     return build_dataset(
         path,
         train,
@@ -70,7 +67,9 @@ def _array_names(path: Path, present: list[str], target: str) -> tuple[_Names, _
     )
 
 
-def _pair(path: Path, archive: NpzFile, X_name: str, y_name: str) -> tuple[np.ndarray, np.ndarray]:
+def _pair(
+    path: Path, archive: NpzArrays, X_name: str, y_name: str
+) -> tuple[np.ndarray, np.ndarray]:
     X, y = _array(path, archive, X_name), _array(path, archive, y_name)
     if X.dtype.kind not in "biuf" or X.ndim != 2 or 0 in X.shape:
         raise ValueError(
@@ -86,11 +85,11 @@ def _pair(path: Path, archive: NpzFile, X_name: str, y_name: str) -> tuple[np.nd
     return np.ascontiguousarray(as_float32(X, f"The array {X_name!r} of '{path}'")), y
 
 
-def _array(path: Path, archive: NpzFile, name: str) -> np.ndarray:
+def _array(path: Path, archive: NpzArrays, name: str) -> np.ndarray:
     try:
         return archive[name]
     except ValueError as error:
         raise ValueError(
-            f"The array {name!r} of '{path}' cannot be read: {error} Arrays of Python objects are "
+            f"The array {name!r} of '{path}' cannot be read: {error}. Arrays of Python objects are "
             "refused, because reading them can run code: save numbers, or text as y.astype(str)."
         ) from error

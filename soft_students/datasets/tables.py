@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import importlib
 import io
 import os
 import warnings
 import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 
 from soft_students.datasets.dataset import Dataset, Task
 from soft_students.datasets.tabular import as_float32, build_dataset, listed
+from soft_students.persistence.arrays import open_npz, read_npy
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_MAX_COLUMNS = 2**15  # pandas takes a fraction of a millisecond for each
+_MAX_HEADER_BYTES = 2**24
+_MAX_LABEL_CHARACTERS = 2**26  # count times longest: what numpy's fixed-width strings would take
+
+#: A file may hold so many values for each of its bytes, and so many in any case.
+_VALUES_PER_BYTE, _VALUES_FREE = 4, 2**22
+#: Of Parquet, where equal values take next to no room.
+_PACKED_VALUES_PER_BYTE = 25
 
 
 def load_table(
@@ -82,13 +93,16 @@ def load_rows(
     if suffix not in (".npy", ".npz"):
         raise ValueError(f"'{path}' must be a file .csv, .parquet, .npz or .npy.")
     try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            # by what the file is, whichever way it is called
-            rows = loaded["X"] if isinstance(loaded, NpzFile) else loaded
+        # by what the file is, whichever way it is called
+        if zipfile.is_zipfile(path):
+            with open_npz(path) as arrays:
+                rows = arrays["X"]
+        else:
+            with path.open("rb") as file:
+                rows = read_npy(file, path.stat().st_size)
     except KeyError:
         raise ValueError(f"'{path}' holds no array 'X'.") from None
-    except (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OSError) as error:
         raise ValueError(f"'{path}' cannot be read as an array: {error}") from error
     if rows.ndim != 2:
         raise ValueError(f"'{path}' must hold an array of 2 dimensions; it has {rows.ndim}.")
@@ -129,6 +143,8 @@ def _read_csv(path: Path, content: bytes | None = None) -> pd.DataFrame:
     # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
     options: dict[str, Any] = {"encoding": "utf-8-sig", "low_memory": False}
     try:
+        with path.open("rb") if content is None else io.BytesIO(content) as file:
+            _check_size(path, file)
         # The names by themselves first: reading the table renames those that occur twice.
         header = pd.read_csv(source(), header=None, nrows=1, dtype=str, na_filter=False, **options)
         _check_names(path, header.iloc[0].tolist())
@@ -149,20 +165,87 @@ def _read_csv(path: Path, content: bytes | None = None) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    arrow = _needs("pyarrow", "Parquet files")
-    pd = _needs("pandas", "Parquet files")
+    types = _needs("pyarrow", "Parquet files").types
+    _needs("pandas", "Parquet files")
     parquet = importlib.import_module("pyarrow.parquet")
     try:
-        _check_names(path, parquet.read_schema(path).names)
-        return pd.read_parquet(path, engine="pyarrow")
-    except (arrow.ArrowException, OSError) as error:
-        raise ValueError(f"'{path}' cannot be read as a Parquet file: {error}") from error
+        with parquet.ParquetFile(path) as file:
+            schema, about = file.schema_arrow, file.metadata
+    except Exception as error:  # of a damaged file, more than pyarrow's own errors
+        raise _no_parquet(path, error) from error
+    texts = _check_packed(path, schema, about, types)
+    try:
+        # Text stays numbers and a dictionary, since a short file can hold a long text many times.
+        table = parquet.read_table(path, read_dictionary=texts, use_threads=False)
+        return table.to_pandas(use_threads=False)
+    except Exception as error:  # as above: the file also holds notes for pandas
+        raise _no_parquet(path, error) from error
+
+
+def _no_parquet(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"'{path}' cannot be read as a Parquet file: {error}")
+
+
+def _check_packed(path: Path, schema: Any, about: Any, types: Any) -> list[str]:
+    """Refuse a Parquet file that would unpack to far more than its size; return columns of text."""
+    _check_columns(path, len(schema.names))
+    _check_names(path, schema.names)
+    nested = [field.name for field in schema if types.is_nested(field.type)]
+    if nested:
+        raise ValueError(
+            f"The columns of '{path}' must hold one value a row. Not so: {listed(nested)}. Flatten "
+            "or remove them."
+        )
+    size = path.stat().st_size
+    n_values = about.num_rows * about.num_columns
+    if n_values > _PACKED_VALUES_PER_BYTE * size + _VALUES_FREE:
+        raise ValueError(
+            f"'{path}' claims {about.num_rows} rows of {about.num_columns} columns, far more than "
+            f"{size} bytes hold."
+        )
+    return [
+        field.name
+        for field in schema
+        if types.is_string(field.type) or types.is_large_string(field.type)
+    ]
 
 
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": _read_csv,
     ".parquet": _read_parquet,
 }
+
+
+def _check_size(path: Path, file: BinaryIO) -> None:
+    """Refuse a CSV file that would become a table of far more values than it has room for."""
+    # A name may hold the end of a line, in quotes: what ends the first row, the csv module knows.
+    start = io.TextIOWrapper(
+        io.BytesIO(file.read(_MAX_HEADER_BYTES)), encoding="utf-8", errors="replace", newline=""
+    )
+    try:
+        n_columns = len(next((row for row in csv.reader(start) if row), []))
+    except csv.Error as error:
+        raise ValueError(f"'{path}' is not a regular CSV file: {error}.") from error
+    _check_columns(path, n_columns)
+    file.seek(0)
+    n_rows = n_bytes = 0
+    while block := file.read(2**20):
+        n_bytes += len(block)
+        n_rows += block.count(b"\n") + block.count(b"\r")
+    # Short rows are filled up with missing values, at eight bytes each.
+    if n_rows * n_columns > _VALUES_PER_BYTE * n_bytes + _VALUES_FREE:
+        raise ValueError(
+            f"'{path}' is not a regular CSV file: {n_bytes} bytes are too few for {n_rows} rows of "
+            f"{n_columns} columns. Every row needs as many values as there are column names."
+        )
+
+
+def _check_columns(path: Path, n_columns: int) -> None:
+    if n_columns > _MAX_COLUMNS:
+        raise ValueError(
+            f"'{path}' has {n_columns} columns; a table may have {_MAX_COLUMNS}. Save its numbers "
+            "as an array, with numpy.savez."
+        )
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
@@ -172,7 +255,7 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
             f"Every column of '{path}' must have a name; number {', '.join(unnamed)} has none. "
             "Name it, or remove it if it only counts the rows (pandas: to_csv(..., index=False))."
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(
             f"The column names of '{path}' must differ; {listed(twice)} occurs more than once. "
@@ -231,6 +314,7 @@ def _target(path: Path, column: pd.Series) -> np.ndarray:
             f"{missing[0] + 1}. Remove or complete such rows."
         )
     if column.dtype.name == "category":
+        _check_labels(column.cat.categories, len(column), what)
         column = column.astype(column.cat.categories.dtype)
     if column.dtype.kind == "b":
         return column.to_numpy(dtype=np.bool_)
@@ -240,4 +324,11 @@ def _target(path: Path, column: pd.Series) -> np.ndarray:
     other = next((value for value in values if not isinstance(value, (str, bool, int))), None)
     if other is not None:
         raise ValueError(f"{what} must hold numbers or text. Got {type(other).__name__}.")
+    _check_labels(values, len(values), what)
     return values.astype(str)
+
+
+def _check_labels(labels: Iterable[object], n_rows: int, what: str) -> None:
+    longest = max((len(str(label)) for label in labels), default=0)
+    if longest * n_rows > _MAX_LABEL_CHARACTERS:
+        raise ValueError(f"{what} has a label of {longest} characters. Shorten it.")

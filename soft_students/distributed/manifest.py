@@ -110,14 +110,34 @@ def _is_complete(manifest: dict[str, Any]) -> bool:
         and isinstance(settings, dict)
         and set(settings) == _SETTINGS
         and _is_names(settings["columns"])
-        and isinstance(settings["n_features"], int)
+        and _is_plain(settings)
+        and type(settings["n_features"]) is int
         and isinstance(sources, list)
         and all(
             isinstance(source, dict)
             and isinstance(source.get("path"), str)
             and _is_inside(source.get("name"))
-            and _is_cuts(source.get("cuts"))
+            and "cuts" in source
+            and _is_cuts(source["cuts"])
             for source in sources
+        )
+    )
+
+
+def _is_plain(settings: dict[str, Any]) -> bool:
+    """Tell whether the settings are of the types they are written with."""
+    classes, temperature = settings["classes"], settings["temperature"]
+    return (
+        isinstance(settings["task"], str)
+        and isinstance(settings["kind"], str)
+        and isinstance(settings["target"], str | None)
+        and (temperature is None or type(temperature) in (int, float))
+        and (
+            classes is None
+            or (
+                isinstance(classes, list)
+                and all(isinstance(label, bool | int | float | str) for label in classes)
+            )
         )
     )
 

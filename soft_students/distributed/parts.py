@@ -147,7 +147,7 @@ class LabelledPart:
         """Return what is known of the part; None if it is not finished."""
         try:
             record = json.loads(Path(f"{self.path[:-4]}.json").read_bytes())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
         return record if isinstance(record, dict) and os.path.exists(self.path) else None
 

@@ -23,6 +23,10 @@ FORMAT = 1
 _BATCH = 1024  # rows at a time: bounds memory
 _PREDICTIONS = ("expectation", "greatest_path", "greedy")
 _STORED = ("float64", "float32", "float16", "int8")
+_EXPANSION, _EXPANSION_FREE = (
+    20,
+    2**25,
+)  # a file unpacks to so many times its size, or so many bytes
 
 
 class SoftTree:
@@ -93,9 +97,15 @@ class SoftTree:
             If it cannot be read.
         """
         try:
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > _EXPANSION * os.path.getsize(path) + _EXPANSION_FREE:
+                raise ValueError("it unpacks to far more than its size")
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
-        except (ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
+        except OSError:
+            raise
+        except Exception:  # of a damaged file, numpy and zipfile raise nearly anything
             raise ValueError(f"'{os.fspath(path)}' is damaged, or no exported tree.") from None
         try:
             return cls(arrays, prediction)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,8 @@ import numpy as np
 import torch
 
 from soft_students.persistence.atomic import atomic_write
+from soft_students.persistence.errors import BundleError
+from soft_students.persistence.tensors import load_tensors
 
 FORMAT = "soft-students training"
 FORMAT_VERSION = 1
@@ -92,22 +93,30 @@ class Checkpoint:
         where = f"The checkpoint '{self._path}'"
         remedy = "Pass resume=False (--force to a command) to begin anew."
         try:
-            content = torch.load(self._path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-            raise ValueError(f"{where} is damaged or no checkpoint. {remedy}") from error
+            content = load_tensors(self._path)
+        except BundleError as error:
+            raise ValueError(f"{where} is damaged or no checkpoint: {error}. {remedy}") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"{where} is a file of another kind. {remedy}")
         if content.get("format_version") != FORMAT_VERSION:
             raise ValueError(
-                f"{where} is of format {content.get('format_version')!r}; this version reads "
+                f"{where} is of format {content.get('format_version')!r:.80}; this version reads "
                 f"{FORMAT_VERSION}. {remedy}"
             )
         if content.get("fingerprint") != self._fingerprint:
             raise ValueError(
                 f"{where} is of a training with other parameters or other data. {remedy}"
             )
-        self._stages = content["stages"]
-        self.seconds = content["seconds"]
+        stages, seconds = content.get("stages"), content.get("seconds")
+        if (
+            not isinstance(stages, list)
+            or not all(isinstance(stage, dict) for stage in stages)
+            or not isinstance(seconds, float)
+        ):
+            raise ValueError(
+                f"{where} is damaged or no checkpoint: its stages are missing. {remedy}"
+            )
+        self._stages, self.seconds = stages, seconds
 
 
 def write_torch(content: Any, file: BinaryIO) -> None:

@@ -138,6 +138,8 @@ def decode(value: Any, _depth: int = 0) -> Any:
 
 def build(cls: type[BaseEstimator], params: dict[str, Any]) -> BaseEstimator:
     """Return an instance of `cls`; parameters that `params` lacks keep their defaults."""
+    if type(params) is not dict:
+        raise BundleError(f"the parameters of its {cls.__name__} are no object")
     unknown = sorted(set(params) - set(cls().get_params(deep=False)))
     if unknown:
         raise BundleError(

@@ -263,13 +263,17 @@ def _to_bundle(student: BaseEstimator) -> Bundle:
 
 
 def _from_bundle(bundle: Bundle) -> BaseEstimator:
-    student = build(_class_of(bundle), decode(bundle.params))
+    cls = _class_of(bundle)
     try:
+        student = build(cls, decode(bundle.params))
         student._validate_params()
         student._restore_bundle(decode(bundle.fitted), bundle.arrays)
     except BundleError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
+        ValueError,
+    ) as error:  # fmt: skip
         # Promised is ValueError; a forged file may trip over what nobody thought of.
         raise BundleError(
             f"its values do not make a {bundle.class_name} ({error}). Save the student again"

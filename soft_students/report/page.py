@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 from sklearn.metrics import confusion_matrix
 
@@ -65,7 +65,21 @@ def report_page(folder: str | os.PathLike[str]) -> str:
         If its files are damaged or do not belong together.
     """
     results = _read_results(Path(folder))
-    answers = read_answers(folder, results["ranking"]["winner"])
+    try:
+        answers = read_answers(folder, results["ranking"]["winner"])
+        return _page(folder, results, answers)
+    except (
+        ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, TemplateError,
+    ) as error:  # fmt: skip
+        raise ValueError(
+            f"The files of '{folder}' are damaged: no report can be made of them "
+            f"({type(error).__name__}: {error}). Compare again."
+        ) from error
+
+
+def _page(
+    folder: str | os.PathLike[str], results: Mapping[str, Any], answers: ChosenAnswers
+) -> str:
     data, students = results["data"], results["students"]
     if len(answers.truth) != data["test"]:
         raise ValueError(
@@ -148,7 +162,7 @@ def _read_results(folder: Path) -> dict[str, Any]:
         )
     try:
         results = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"The file '{path}' is damaged: {error}. Compare again.") from error
     schema = results.get("schema") if isinstance(results, dict) else None
     if schema != _SCHEMA:

@@ -50,7 +50,7 @@ def read_part(path: Path, part: Part) -> dict[str, Any] | None:
     try:
         kept = json.loads(path.read_text())
         result, about = kept["result"], kept["part"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"'{path}' is damaged. Delete it, and it is made again.") from error
     if about != json.loads(json.dumps(dict(part))):
         raise ValueError(

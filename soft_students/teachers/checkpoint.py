@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -46,6 +47,8 @@ FORMAT_VERSION = 1
 
 #: Values of one input. A file that claims more is damaged or means harm.
 _LARGEST_INPUT = 2**24
+
+_LARGEST_NUMBER = int(sys.float_info.max)
 
 _LABEL_TYPES = {bool, int, float, str}
 
@@ -154,12 +157,12 @@ def teacher_from_checkpoint(payload: Mapping[str, Any], device: str = "cpu") -> 
     if format_version != FORMAT_VERSION or isinstance(format_version, bool):
         newer = isinstance(format_version, int) and format_version > FORMAT_VERSION
         raise ValueError(
-            f"This teacher has format version {format_version!r}; this soft-students reads "
+            f"This teacher has format version {format_version!r:.80}; this soft-students reads "
             f"version {FORMAT_VERSION}." + (" Upgrade soft-students to read it." if newer else "")
         )
     average = _read(payload, "average", str)
     if average not in ("logits", "probabilities"):
-        raise _damaged(f"'average' is {average!r}, not 'logits' or 'probabilities'")
+        raise _damaged(f"'average' is {average!r:.80}, not 'logits' or 'probabilities'")
     entries = _read(payload, "members", list)
     if not entries or not all(isinstance(entry, dict) for entry in entries):
         raise _damaged("'members' is not a list of one dictionary or more")
@@ -280,8 +283,13 @@ def _read(mapping: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -
 
 
 def _read_number(value: object, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _damaged(f"{what} is {value!r}, not a finite number")
+    # A whole number may be too large for a float.
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not abs(value) <= _LARGEST_NUMBER
+    ):
+        raise _damaged(f"{what} is {value!r:.80}, not a finite number")
     return float(value)
 
 
@@ -303,7 +311,7 @@ def _finite(labels: np.ndarray) -> bool:
 def _read_shape(entry: Mapping[str, Any]) -> tuple[int, ...]:
     shape = _read(entry, "input_shape", list)
     if not all(type(side) is int and side > 0 for side in shape) or len(shape) not in (1, 3):
-        raise _damaged(f"'input_shape' is {shape!r}")
+        raise _damaged(f"'input_shape' is {shape!r:.200}")
     if math.prod(shape) > _LARGEST_INPUT:
         raise _damaged(f"'input_shape' {shape!r} is too large")
     return tuple(shape)
@@ -342,7 +350,9 @@ def _read_record(mapping: Mapping[str, Any]) -> TrainingRecord:
     accuracy = _read(record, "accuracy", dict)
     for split, value in accuracy.items():
         if not isinstance(split, str) or not 0 <= _read_number(value, "an accuracy") <= 1:
-            raise _damaged(f"the accuracy on {split!r} is {value!r}, not in the range [0, 1]")
+            raise _damaged(
+                f"the accuracy on {split!r:.80} is {value!r:.80}, not in the range [0, 1]"
+            )
     try:
         data = plain_data(_read(record, "data", dict))
     except TypeError as error:

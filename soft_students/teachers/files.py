@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from soft_students.persistence import BundleError
+from soft_students.persistence.tensors import LEGACY_TORCH, PickledObjectsError, load_tensors
 from soft_students.teachers.base import Teacher, last_line
 from soft_students.teachers.checkpoint import FORMAT, teacher_from_checkpoint
 from soft_students.teachers.conversion import as_teacher
@@ -26,8 +26,6 @@ from soft_students.teachers.torch_module import TorchTeacher, check_device
 _EXPANSION, _EXPANSION_FREE = 20, 2**26
 
 _ZIP = b"PK\x03\x04"
-# How torch.save began a file before it wrote zip archives.
-_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # What joblib may compress a pickle with: zlib, gzip, bzip2, xz, lzma.
 _COMPRESSED = (
     b"\x78\x01",
@@ -65,15 +63,14 @@ def load_teacher(
     Parameters
     ----------
     path : str or path-like
-        A file of `save_teacher`, an ONNX file, a TorchScript archive, a plain state dict (with
-        `arch`), or, with `trust`, a ``torch.export`` archive or a pickled module or estimator.
+        A file of `save_teacher`, an ONNX file, a plain state dict (with `arch`), or, with `trust`,
+        a TorchScript or ``torch.export`` archive or a pickled module or estimator.
     arch : str, default=None
         ``module:factory``, to be imported and called without arguments: makes the module that a
         plain state dict belongs to.
     trust : bool, default=False
         Allow formats whose loading can run code from the file. Besides pickles these are
-        ``torch.export`` archives, and TorchScript archives that do more than compute. Pass True
-        only for files whose maker you trust.
+        TorchScript and ``torch.export`` archives. Pass True only for files whose maker you trust.
     classes, kind, task, input_shape, preprocess, input_range
         As in :func:`~soft_students.teachers.as_teacher`, for files that do not hold them.
     output : str, default=None
@@ -157,13 +154,13 @@ def _is_onnx(path: Path) -> bool:
 def _read(path: Path, *, trust: bool, device: str) -> Any:
     """Return a Teacher, a model for `as_teacher`, or a dictionary of weights."""
     with path.open("rb") as file:
-        start = file.read(len(_LEGACY_TORCH))
+        start = file.read(len(LEGACY_TORCH))
     if not start:
         raise BundleError("the file is empty.")
     if start.startswith(_ZIP):
         names = _archive_members(path)
         if any("/code/" in name for name in names):
-            return load_torchscript(path, names, device=device, trust=trust)
+            return load_torchscript(path, device=device, trust=trust)
         if any(name.endswith(("/archive_format", "exported_program.json")) for name in names):
             return load_exported(path, trust=trust)
         if any(name.endswith("/data.pkl") for name in names):
@@ -171,7 +168,7 @@ def _read(path: Path, *, trust: bool, device: str) -> Any:
         if "metadata.json" in names:
             raise BundleError("it is a student's bundle; soft_students.load reads it.")
         raise BundleError("it is a zip archive, but none that torch wrote.")
-    if start == _LEGACY_TORCH:
+    if start == LEGACY_TORCH:
         return _read_torch_save(path, trust=trust, device=device)
     if start[:1] == b"\x80":
         if not trust:
@@ -208,13 +205,13 @@ def _fits(members: list[zipfile.ZipInfo], path: Path) -> bool:
 
 def _read_torch_save(path: Path, *, trust: bool, device: str) -> Any:
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+        payload = load_tensors(path)
+    except PickledObjectsError as error:
         if not trust:
-            raise BundleError(f"it holds pickled objects, not weights alone. {_TRUST}") from error
+            raise BundleError(f"{error}. {_TRUST}") from error
         payload = _unpickle(lambda: torch.load(path, map_location="cpu", weights_only=False))
-    except Exception as error:  # a damaged file fails anywhere in torch's reader
-        raise BundleError(f"the file is damaged or truncated ({last_line(error)}).") from error
+    except BundleError as error:
+        raise BundleError(f"{error}.") from error
     if isinstance(payload, Mapping) and payload.get("format") == FORMAT:
         try:
             return teacher_from_checkpoint(payload, device)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,44 +12,32 @@ from torch.export import ExportedProgram
 from soft_students.persistence import BundleError
 from soft_students.teachers.base import last_line
 
-# TorchScript is a language of its own, and its interpreter runs no Python. Still a program may do
-# more than compute with its tensors; this is how one would say so, in which members of the archive.
-_REACHES_OUT = (
-    (".py", re.compile(rb"__setstate__"), "code that runs when it is loaded"),
-    (".py", re.compile(rb"\b(save|from_file)\b"), "access to files"),
-    (".py", re.compile(rb"(?<![.\w])ops\b(?!\.(aten|prim)\.)|\brpc_"), "operators of extensions"),
-    (".py", re.compile(rb"torch\.classes"), "native classes"),
-    (".pkl", re.compile(rb"torch\.classes"), "native classes"),
-)
 
+def load_torchscript(path: Path, *, device: str, trust: bool) -> nn.Module:
+    """Read a TorchScript archive, which can do more than compute with its tensors.
 
-def load_torchscript(path: Path, members: list[str], *, device: str, trust: bool) -> nn.Module:
-    """Read a TorchScript archive.
+    It can run code as it is loaded and write any file; and torch's reader of it is made for files
+    that it wrote itself: a changed one can take all memory.
 
     Parameters
     ----------
     path : Path
-    members : list of str
-        Names in the archive.
     device : str
     trust : bool
-        Allow what can reach beyond its own tensors: code that runs on loading, operators for
-        files, custom classes and operators (those of quantised modules are).
 
     Raises
     ------
     BundleError
-        If it is damaged or needs trust.
+        Without trust, or if it is damaged.
     """
-    unsafe = None if trust else _reaches_out(path, members)
-    if unsafe:
+    if not trust:
         raise BundleError(
-            f"it is a TorchScript archive with {unsafe}. If you made it yourself, say so: --trust, "
-            "or trust=True."
+            "it is a TorchScript archive, a program that can write files and take all memory. If "
+            "you made it yourself, say so: --trust, or trust=True. ONNX files need no trust."
         )
     try:
         return torch.jit.load(str(path), map_location=device)
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # torch's reader fails anywhere
         raise BundleError(f"the TorchScript archive is damaged ({last_line(error)}).") from error
 
 
@@ -126,15 +112,3 @@ def _is_training(node: fx.Node) -> bool:
     names = [argument.name for argument in schema.arguments]
     values: dict[str, Any] = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
     return any(values.get(name) is True for name in ("train", "training"))
-
-
-def _reaches_out(path: Path, members: list[str]) -> str | None:
-    """Return what a TorchScript archive does beyond computing with its own tensors, or None."""
-    if len({name.lower() for name in members}) < len(members):
-        return "several members of the same name"  # which of them torch reads is not certain
-    with zipfile.ZipFile(path) as archive:
-        for name in members:
-            for suffix, pattern, what in _REACHES_OUT:
-                if name.lower().endswith(suffix) and pattern.search(archive.read(name)):
-                    return what
-    return None

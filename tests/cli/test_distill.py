@@ -207,8 +207,8 @@ def test_labels_that_the_teacher_does_not_name_are_those_of_the_data(done, folde
     torch.jit.script(nn.Linear(4, 3)).save("script.pt")
     said = json.loads(
         done(
-            "distill", "--teacher", "script.pt", "--data", "iris.csv", "--target", "species",
-            *fast, "--no-baseline", "--out", "s", "--json",
+            "distill", "--teacher", "script.pt", "--trust", "--data", "iris.csv", "--target",
+            "species", *fast, "--no-baseline", "--out", "s", "--json",
         ).stdout
     )  # fmt: skip
     assert load("s").classes_.tolist() == ["setosa", "versicolor", "virginica"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from soft_students.students.classical.base import (
 )
 from soft_students.students.classical.constraints import interaction_groups, monotone_signs
 from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
+from soft_students.students.classical.xgboost_model import check_model
 from soft_students.students.explained import Explained
 from soft_students.transfer import Transfer
 
@@ -62,6 +64,10 @@ class _BoostedStudent(Explained, ClassicalStudent):
     _takes_missing = True
     _takes_categories = True
     _library: ClassVar[type]
+
+    @abstractmethod
+    def _objective(self, n_outputs: int) -> str:
+        """Return what XGBoost calls the loss."""
 
     def _make(self, **more: Any) -> Any:
         known = self._library().get_params()
@@ -106,6 +112,13 @@ class _BoostedStudent(Explained, ClassicalStudent):
         model = arrays.get("model")
         if model is None or model.dtype != np.uint8 or model.ndim != 1:
             raise ValueError("the model must be an array of bytes")
+        check_model(
+            model.tobytes(),
+            self._objective(n_outputs),
+            1 if self._objective(n_outputs) == "binary:logistic" else n_outputs,
+            n_features,
+            None if self._columns is None else self._columns.categories,
+        )
         estimator = self._library()
         try:
             estimator.load_model(bytearray(model.tobytes()))
@@ -316,7 +329,7 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
                 f"{type(self).__name__} needs at least two classes, got 1 class: "
                 f"{self.classes_[0]!r}."
             )
-        model = self._make(objective="multi:softprob" if n_classes != 2 else "binary:logistic")
+        model = self._make(objective=self._objective(n_classes))
         params = model.get_xgb_params() | {
             "base_score": self._start(share),
             "disable_default_eval_metric": True,  # it needs labels
@@ -324,6 +337,9 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         if n_classes != 2:
             params["num_class"] = n_classes
         return model, params
+
+    def _objective(self, n_outputs: int) -> str:
+        return "binary:logistic" if n_outputs == 2 else "multi:softprob"
 
     def _start(self, share: np.ndarray) -> Any:
         """Return the base score: as XGBoost reads it, in probability or one margin a class."""
@@ -468,6 +484,9 @@ transfer, transfer_copies, random_state
             )
             model._Booster = model.get_booster()[: model.best_iteration + 1]
         self.estimator_ = model
+
+    def _objective(self, n_outputs: int) -> str:
+        return "reg:squarederror"
 
     def _values(self, X: np.ndarray) -> np.ndarray:
         return self.estimator_.predict(X).astype(np.float64)

@@ -1,0 +1,126 @@
+"""NPY and NPZ files, read without believing what they claim and without unpickling anything."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import zipfile
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+#: An archive may unpack to so many times its size, and to so many bytes in any case.
+_EXPANSION, _EXPANSION_FREE = 20, 2**25
+
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+class NpzArrays:
+    """The arrays of an NPZ archive, each read when it is asked for.
+
+    Parameters
+    ----------
+    archive : ZipFile
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        members = [info.filename for info in archive.infolist()]
+        #: Names of the arrays.
+        self.names = [name[:-4] for name in members if name.endswith(".npy")]
+        if len(set(members)) < len(members):
+            raise ValueError("several of its members have the same name")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        member = self._archive.getinfo(f"{name}.npy")
+        try:
+            with self._archive.open(member) as file:
+                content = file.read()
+        except Exception as error:  # each way of packing fails with errors of its own
+            raise ValueError(f"it is damaged ({error})") from error
+        return read_npy(io.BytesIO(content), len(content))
+
+
+@contextlib.contextmanager
+def open_npz(path: str | os.PathLike[str]) -> Iterator[NpzArrays]:
+    """Open an NPZ archive.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Yields
+    ------
+    NpzArrays
+
+    Raises
+    ------
+    ValueError
+        If it is no such archive, damaged, or unpacks to far more than its size. The text begins
+        with a small letter, for the caller to say whose fault it is.
+    OSError
+        If it is missing or cannot be read.
+    """
+    size = os.stat(path).st_size
+    with contextlib.ExitStack() as stack:
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            arrays = NpzArrays(archive)
+        except OSError:
+            raise
+        except Exception as error:  # of a damaged archive, zipfile raises more than BadZipFile
+            raise ValueError(f"it is no NPZ archive, or damaged ({error})") from error
+        unpacked = sum(info.file_size for info in archive.infolist())
+        if unpacked > _EXPANSION * size + _EXPANSION_FREE:
+            raise ValueError(
+                f"it unpacks from {size} bytes to {unpacked}, more than {_EXPANSION} times as "
+                "many; if that is right, write it with numpy.savez, which packs nothing"
+            )
+        yield arrays
+
+
+def read_npy(file: BinaryIO, size: int) -> np.ndarray:
+    """Read an array from an open NPY file.
+
+    Parameters
+    ----------
+    file : binary file object
+        At its beginning.
+    size : int
+        Bytes in the file: an array that claims more is refused before memory is taken.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        If it is no NPY file, damaged, or holds Python objects, which only a pickle can. The text
+        begins with a small letter.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = _HEADERS.get(version, _HEADERS[2, 0])
+        shape, _, dtype = read_header(file)
+    except Exception as error:  # numpy reads the header as Python text, which fails in many ways
+        raise ValueError(f"it is no NPY file, or its header is damaged ({error})") from error
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects (allow_pickle is off)")
+    # Python's integers do not overflow. A value without bytes still counts as one.
+    claimed = math.prod(map(int, shape)) * max(dtype.itemsize, 1)
+    if min(shape, default=0) < 0 or claimed > size:
+        raise ValueError(
+            f"its header claims the shape {shape!r:.80} of {dtype}, more than it holds"
+        )
+    file.seek(0)
+    try:
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:
+        raise ValueError(f"it is damaged ({error})") from error
