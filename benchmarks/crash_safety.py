@@ -33,6 +33,7 @@ from rich.progress import track
 from rich.table import Table
 
 from soft_students.comparison.training import versions
+from soft_students.datasets import load_dataset
 from soft_students.students.soft_tree import base
 from soft_students.teachers import training
 from softkd.__main__ import main as softkd
@@ -61,6 +62,10 @@ COMMANDS: dict[str, Callable[[Path], tuple[str, ...]]] = {
     "distill xgboost": lambda shared: (
         *(*DISTILL, "--teacher", str(shared / "t.pt"), "--student", "xgboost"),
         *("--set", "n_estimators=20", "--set", "n_jobs=1", "--out", "s.student"),
+    ),
+    "label": lambda shared: (
+        *("label", "--teacher", str(shared / "t.pt"), "--data", str(shared / "*.npy")),
+        *("--workers", "0", "--part-rows", "4096", "--out", "targets"),
     ),
 }
 
@@ -119,7 +124,7 @@ def trial(
         _, status = os.waitpid(child, 0)
         left = contents(folder)
         half = [path for path, data in left.items() if path in whole and data != whole[path]]
-        hidden = sum(path.name.startswith(".") for path in folder.rglob("*"))
+        hidden = sum(path.suffix == ".tmp" for path in folder.rglob(".*"))
         again = arguments if arguments[0] == "label" else (*arguments, "--resume")
         ended = set(whole) <= set(left)
         problem = None
@@ -156,13 +161,17 @@ def main(trials: int, commands: tuple[str, ...], seed: int, out: Path) -> None:
         shared = root / "shared"
         shared.mkdir()
         run(COMMANDS["teach"](shared), shared, root / "log")
+        rows = load_dataset("digits").X_train
+        for k in range(4):
+            np.save(shared / f"rows-{k}.npy", np.tile(rows, (30, 1)))
         for command in commands or COMMANDS:
             arguments = COMMANDS[command](shared)
-            folder = root / command.replace(" ", "-")
-            folder.mkdir()
+            # As deep as the folders of trials: labels hold the way to their data.
+            folder = root / command.replace(" ", "-") / "out"
+            folder.mkdir(parents=True)
             run(arguments, folder, root / "log")
             whole = contents(folder)
-            again = root / f"{folder.name}-again"  # timed once all that is imported late is there
+            again = folder.parent / "again"  # timed once all that is imported late is there
             again.mkdir()
             seconds = run(arguments, again, root / "log")
             done = [
