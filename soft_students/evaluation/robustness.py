@@ -100,7 +100,7 @@ def robustness(
     >>> from soft_students.evaluation import robustness
     >>> X, y = load_iris(return_X_y=True)
     >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
-    >>> student = DecisionTreeStudentClassifier(max_depth=3).fit(X, teacher)
+    >>> student = DecisionTreeStudentClassifier(max_depth=3, random_state=0).fit(X, teacher)
     >>> curve = robustness(student, X, y, teacher, strengths=[0, 2], random_state=0)
     >>> curve.mean("agreement").round(1)
     array([1. , 0.6])
