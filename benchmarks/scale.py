@@ -9,6 +9,13 @@ Seconds are the command's own, its start apart: from the moment when the first p
 workers to the last; the whole command, imports and start of the workers included, is told besides.
 Then two workers label once more, and one of them gets SIGKILL when half of the parts are there: the
 folder must end with the same bytes.
+
+    python benchmarks/scale.py xgboost --out benchmarks/results/scale_xgboost.json
+
+`xgboost`: the XGBoost student on soft targets, by `fit_xgboost` on two worker processes and by its
+own `fit`, on the same rows: the largest difference of their probabilities, and of each to the
+teacher's, with features of at most 100 distinct values, which both bin alike, and with continuous
+ones.
 """
 
 from __future__ import annotations
@@ -180,6 +187,59 @@ def label(folder: Path, sizes: str, out: Path) -> None:
         },
     }
     out.write_text(json.dumps(content, indent=1) + "\n")
+
+
+@main.command()
+@click.option("--rows", default=50_000, show_default=True)
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+def xgboost(rows: int, seeds: int, out: Path) -> None:
+    import dask.array as da
+    from distributed import Client, LocalCluster
+    from scipy.special import softmax
+
+    from soft_students import XGBoostStudentClassifier
+    from soft_students.distributed import fit_xgboost
+
+    student = XGBoostStudentClassifier(n_estimators=50, temperature=2.0, n_jobs=1, random_state=0)
+    results = []
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with cluster, Client(cluster) as client:
+        for kind in ("at most 100 values", "continuous"):
+            for seed in range(seeds):
+                rng = np.random.default_rng(seed)
+                X = rng.normal(size=(rows, 20)).astype(np.float32)
+                if kind != "continuous":
+                    X = np.rint(X * 10).clip(-49, 50)
+                told = softmax(
+                    X @ rng.normal(size=(20, 3)) + np.sin(X @ rng.normal(size=(20, 3))), 1
+                )
+                start = time.perf_counter()
+                local = student.fit(X, told).predict_proba(X)
+                local_seconds = time.perf_counter() - start
+                blocks = rows // 8
+                start = time.perf_counter()
+                fitted = fit_xgboost(
+                    student,
+                    da.from_array(X, chunks=(blocks, 20)),
+                    da.from_array(told, chunks=(blocks, 3)),
+                    client=client,
+                )
+                results.append(
+                    {
+                        "features": kind,
+                        "seed": seed,
+                        "rows": rows,
+                        "local_seconds": local_seconds,
+                        "dask_seconds": time.perf_counter() - start,
+                        "largest_difference": float(np.abs(fitted.predict_proba(X) - local).max()),
+                        "mean_difference": float(np.abs(fitted.predict_proba(X) - local).mean()),
+                        "local_to_teacher": float(np.abs(local - told).mean()),
+                        "dask_to_teacher": float(np.abs(fitted.predict_proba(X) - told).mean()),
+                    }
+                )
+                click.echo(json.dumps(results[-1]))
+    out.write_text(json.dumps({"rows": results, "machine": platform.machine()}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
