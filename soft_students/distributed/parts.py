@@ -43,6 +43,7 @@ import numpy as np
 
 from soft_students.distributed.manifest import read_manifest
 from soft_students.distributed.sources import Source, identity, open_source
+from soft_students.persistence.arrays import check_npy
 from soft_students.targets import soften
 
 
@@ -186,6 +187,8 @@ class LabelledPart:
 
     def _mapped(self) -> np.ndarray:
         try:
+            with open(self.path, "rb") as file:
+                check_npy(file, os.path.getsize(self.path))
             targets = np.lib.format.open_memmap(self.path, mode="r")
         except (ValueError, EOFError) as error:
             raise ValueError(f"'{self.path}' cannot be read as an NPY file: {error}") from error

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from soft_students.datasets.tabular import as_float32, listed
+from soft_students.persistence.arrays import check_npy
 
 #: Read from a column of a Parquet file at a time: whole row groups may not fit into memory.
 _PARQUET_BUFFER = 2**18
@@ -202,6 +203,8 @@ class NpySource(ArraySource):
         return [*range(rows, self.n_rows, rows), self.n_rows]
 
     def _open(self) -> np.memmap:
+        with self.path.open("rb") as file:
+            check_npy(file, self.path.stat().st_size)
         return np.lib.format.open_memmap(self.path, mode="r")
 
     def _reading(self) -> _Reading:

@@ -109,7 +109,7 @@ class SoftTree:
             raise ValueError(f"'{os.fspath(path)}' is damaged, or no exported tree.") from None
         try:
             return cls(arrays, prediction)
-        except ValueError as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"Cannot load '{os.fspath(path)}': {error}") from None
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -105,6 +105,16 @@ def read_npy(file: BinaryIO, size: int) -> np.ndarray:
         If it is no NPY file, damaged, or holds Python objects, which only a pickle can. The text
         begins with a small letter.
     """
+    check_npy(file, size)
+    file.seek(0)
+    try:
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:
+        raise ValueError(f"it is damaged ({error})") from error
+
+
+def check_npy(file: BinaryIO, size: int) -> None:
+    """Refuse an NPY file whose header cannot be believed; parameters and errors of `read_npy`."""
     try:
         version = np.lib.format.read_magic(file)
         read_header = _HEADERS.get(version, _HEADERS[2, 0])
@@ -119,8 +129,3 @@ def read_npy(file: BinaryIO, size: int) -> np.ndarray:
         raise ValueError(
             f"its header claims the shape {shape!r:.80} of {dtype}, more than it holds"
         )
-    file.seek(0)
-    try:
-        return np.lib.format.read_array(file, allow_pickle=False)
-    except Exception as error:
-        raise ValueError(f"it is damaged ({error})") from error

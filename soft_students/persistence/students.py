@@ -25,6 +25,9 @@ from soft_students.persistence.errors import BundleError, reason, with_sentence
 #: Parameters that say where a training keeps its state, and nothing of the student.
 _OF_THE_TRAINING = {"checkpoint", "resume", "snapshots"}
 
+#: Threads that a student out of a file may ask for.
+_MAX_JOBS = 256
+
 
 class Bundled(Protocol):
     """What a student implements to be kept in bundles, besides being in the registry."""
@@ -267,6 +270,9 @@ def _from_bundle(bundle: Bundle) -> BaseEstimator:
     try:
         student = build(cls, decode(bundle.params))
         student._validate_params()
+        n_jobs = getattr(student, "n_jobs", None)
+        if n_jobs is not None and (type(n_jobs) is not int or n_jobs > _MAX_JOBS):
+            raise BundleError(f"n_jobs is {n_jobs!r:.80}, not a number up to {_MAX_JOBS}")
         student._restore_bundle(decode(bundle.fitted), bundle.arrays)
     except BundleError:
         raise

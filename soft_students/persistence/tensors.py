@@ -95,9 +95,9 @@ def load_tensors(path: str | os.PathLike[str]) -> Any:
     with path.open("rb") as file:
         start = file.read(len(LEGACY_TORCH))
         if start == LEGACY_TORCH:
-            file.seek(0)
+            program = io.BytesIO(start + file.read(_MAX_PICKLE_BYTES))
             for _ in range(_LEGACY_PICKLES):
-                _check_program(file, dict.fromkeys([None], path.stat().st_size))
+                _check_program(program, {None: path.stat().st_size})
         elif start.startswith(_ZIP):
             _check_archive(path)
         else:

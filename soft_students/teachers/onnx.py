@@ -129,7 +129,9 @@ def _open(path: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised; the log would repeat them
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session.get_inputs(), session.get_outputs()  # names that are no text fail when asked for
+        return session
     except Exception as error:  # as above
         raise BundleError(
             f"'{path}' cannot be read as an ONNX model ({last_line(error)}). If it is one, it is "

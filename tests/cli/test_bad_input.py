@@ -166,6 +166,25 @@ def test_a_setting_is_checked_by_the_student(softkd, untouched, teacher, tmp_pat
     assert said in result.stderr
 
 
+@pytest.mark.parametrize("value", ["[" * 100_000, "-" * 100_000, "9" * 5000, '{"a":' * 100_000])
+def test_a_setting_that_python_cannot_read_is_text(softkd, untouched, teacher, tmp_path, value):
+    arguments = ("--teacher", teacher, "--out", tmp_path / "never", "--set", f"depth={value}")
+    result = softkd("distill", *arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("value", ["1e400/3", "1/0", "1e999999999", "1/2/3", "x", "1e-999999999/1"])
+def test_judgements_that_are_no_numbers_are_refused(softkd, teacher, tmp_path, value):
+    judged = f"accuracy:latency={value}"
+    result = softkd(
+        "compare", "--teacher", teacher, "--out", tmp_path / "never", "--rank", "ahp",
+        "--judgements", judged,
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+
+
 def test_debug_shows_the_traceback(softkd, tmp_path):
     (tmp_path / "t.pt").write_bytes(b"hello")
     result = softkd("--debug", "distill", "--teacher", tmp_path / "t.pt", "--data", "digits")

@@ -215,6 +215,9 @@ def _manifest(data: bytes) -> None:
     from soft_students.distributed.manifest import MANIFEST
     from soft_students.distributed.parts import LabelledParts
 
+    for start in (0, 10):
+        _file(f"p.{start}.npy", b"")
+        _file(f"p.{start}.json", b"{}")
     for part in LabelledParts(_file(MANIFEST, data).parent):
         part.record()
 

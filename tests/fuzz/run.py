@@ -150,7 +150,7 @@ def child(name: str, runs: int, seed: int, folder: Path, shared: Shared) -> None
             return atheris.Mutate(data, max_size)
 
     options = [
-        *(f"-max_len={_MAX_INPUT}", f"-seed={seed}", "-rss_limit_mb=0", "-timeout=0"),
+        *(f"-max_len={_MAX_INPUT}", f"-seed={seed}", "-rss_limit_mb=0", "-timeout=3600"),
         *("-detect_leaks=0", "-verbosity=0", "-print_final_stats=0", f"-artifact_prefix={folder}/"),
         *("-len_control=0", "-reload=0", "-use_value_profile=0"),
     ]

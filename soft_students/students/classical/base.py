@@ -26,6 +26,9 @@ from soft_students.students.supervision import Ask, class_supervision, value_sup
 from soft_students.students.tuning import class_settings, read_hard_weight, value_settings
 from soft_students.transfer import Transfer
 
+#: Of a student out of a file. One that claims more is damaged or means harm.
+_MOST_FEATURES = 2**24
+
 
 class ClassicalStudent(BaseEstimator):
     """A student that learns from all rows and targets at once.
@@ -153,8 +156,8 @@ class ClassicalStudent(BaseEstimator):
     def _restore_names(self, metadata: dict[str, Any]) -> int:
         """Take back what `_names_state` returned, checked; return the number of features."""
         n_features, names = metadata["n_features"], metadata.get("feature_names")
-        if type(n_features) is not int or n_features < 1:
-            raise ValueError("n_features must be a positive integer")
+        if type(n_features) is not int or not 1 <= n_features <= _MOST_FEATURES:
+            raise ValueError(f"n_features must be an integer from 1 to {_MOST_FEATURES}")
         if names is not None:
             if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
                 raise ValueError(f"feature_names must be an array of {n_features} strings")

@@ -114,6 +114,8 @@ def check_text(text: str, n_features: int, n_trees: int, objective: str) -> None
     head, *blocks = re.split(r"(?m)^(?=Tree=)", text)
     if not blocks or not blocks[-1].endswith(_END) or not text.isascii():
         raise ValueError("LightGBM's model text is cut short or damaged")
+    if n_features > len(text):  # before as many names are made to compare with
+        raise ValueError(f"LightGBM's model text is too short for {n_features} features")
     blocks[-1] = blocks[-1].removesuffix(_END)
     lines = head.split("\n")
     keys = tuple(line.partition("=")[0] for line in lines)

@@ -129,7 +129,7 @@ class _LightGBMStudent(Explained, ClassicalStudent):
         )
 
     def _predicted(self, booster: Any, rows: np.ndarray) -> np.ndarray:
-        threads = {} if self.n_jobs is None else {"num_threads": self.n_jobs}
+        threads = {} if self.n_jobs is None else {"num_threads": int(self.n_jobs)}
         return booster.predict(rows, **threads)
 
     def _save_texts(self, boosters: list[Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

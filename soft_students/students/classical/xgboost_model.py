@@ -82,9 +82,9 @@ def check_model(
     _check_keys(booster, {"model", "name"}, "the booster")
     if booster["name"] != "gbtree":
         raise ValueError(f"the booster must be 'gbtree', not {booster['name']!r:.80}")
-    counts = [0] * n_features
+    counts = np.zeros(n_features, dtype=np.int64)
     if categories is not None:
-        counts = [0 if known is None else len(known) for known in categories]
+        counts[:] = [0 if known is None else len(known) for known in categories]
     trees = booster["model"]
     _check_keys(
         trees,
@@ -161,17 +161,18 @@ def _check_categories(cats: Any, categories: list[Any] | None, n_features: int) 
         raise ValueError(f"the model must hold the categories of {n_features} columns")
     for column, known in zip(columns, categories, strict=True):
         labels = [] if known is None else known.tolist()
-        if labels and isinstance(labels[0], int):
+        if isinstance(column, dict) and "type" in column:  # integers
             _check_keys(column, {"type", "values"}, "the categories of a column")
             if column["type"] != 15 or _ints(column["values"], "i8").tolist() != labels:
                 raise ValueError("the model's categories must be those of the student's columns")
             continue
-        encoded = [str(label).encode() for label in labels]
-        ends = np.cumsum([0, *map(len, encoded)]).tolist() if encoded else []
+        # The texts are not compared: of those beyond ASCII, XGBoost keeps the first bytes alone.
         _check_keys(column, {"offsets", "values"}, "the categories of a column")
-        if _ints(column["offsets"], "i4").tolist() != ends or _ints(
-            column["values"], "i1"
-        ).tobytes() != b"".join(encoded):
+        ends, text = _ints(column["offsets"], "i4"), _ints(column["values"], "i1")
+        expected = len(labels) + 1 if labels else 0
+        if len(ends) != expected or (
+            len(ends) and (ends[0] != 0 or ends[-1] != len(text) or (np.diff(ends) < 0).any())
+        ):
             raise ValueError("the model's categories must be those of the student's columns")
     counts = [0 if known is None else len(known) for known in categories]
     if segments.tolist() != np.cumsum([0, *counts]).tolist() or len(order) != sum(counts):
@@ -218,7 +219,7 @@ def _tree_outputs(tree: Any) -> int:
 
 
 def _check_tree(
-    tree: dict[str, Any], number: int, n_outputs: int, n_features: int, n_categories: list[int]
+    tree: dict[str, Any], number: int, n_outputs: int, n_features: int, n_categories: np.ndarray
 ) -> int:
     """Return the bytes that XGBoost takes for the tree's sets of categories."""
     where = f"tree {number} of XGBoost's model"
@@ -274,6 +275,9 @@ def _reach(left: np.ndarray, right: np.ndarray, parents: np.ndarray, where: str)
             raise ValueError(f"the parents of {where}'s nodes do not match their children")
         reached[children] = True
         level = children
+    # XGBoost looks at the parents of nodes that pruning has removed, too.
+    if not ((parents[1:] >= 0) & (parents[1:] < n)).all():
+        raise ValueError(f"the parents of {where}'s nodes are not among them")
     if parents[0] not in (-1, _DELETED):
         raise ValueError(f"the root of {where} must have no parent")
     return reached
@@ -283,7 +287,7 @@ def _check_sets(
     arrays: dict[str, np.ndarray],
     by_category: np.ndarray,
     feature: np.ndarray,
-    n_categories: list[int],
+    n_categories: np.ndarray,
     where: str,
 ) -> int:
     nodes, members = arrays["categories_nodes"], arrays["categories"]
@@ -302,7 +306,7 @@ def _check_sets(
         or ends[-1] != len(members)
     ):
         raise ValueError(f"the splits of {where} by category do not match")
-    limits = np.repeat(np.array(n_categories)[feature[nodes]], sizes)
+    limits = np.repeat(n_categories[feature[nodes]], sizes)
     if not ((members >= 0) & (members < limits)).all():
         raise ValueError(f"{where} splits by categories that its columns do not have")
     return int((np.maximum.reduceat(members, starts).astype(np.int64) // 8 + 8).sum())

@@ -91,6 +91,18 @@ def test_a_folder_without_manifest(tmp_path):
         (lambda m: {**m, "settings": {}}, "settings or sources are not as written"),
         (lambda m: {**m, "sources": [{"path": "x"}]}, "settings or sources are not as written"),
         (
+            lambda m: {**m, "sources": [{"path": "x", "name": "x"}]},
+            "settings or sources are not as written",
+        ),
+        (
+            lambda m: {**m, "settings": {**m["settings"], "temperature": "warm"}},
+            "settings or sources are not as written",
+        ),
+        (
+            lambda m: {**m, "settings": {**m["settings"], "classes": [[1], {}]}},
+            "settings or sources are not as written",
+        ),
+        (
             lambda m: {**m, "sources": [{"path": "x", "name": "../x", "cuts": [0, 1]}]},
             "settings or sources are not as written",
         ),

@@ -178,6 +178,24 @@ def test_files_that_are_no_tree_are_refused_without_running_code(classifier, tmp
             SoftTree.load(file)
 
 
+def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(classifier, tmp_path):
+    file, _ = to_numpy(classifier[0], tmp_path / "tree.npz")
+    with np.load(file) as held:
+        arrays = dict(held)
+    np.savez_compressed(file, **arrays, more=np.zeros(10**7))
+    with pytest.raises(ValueError, match="damaged, or no exported tree"):
+        SoftTree.load(file)
+
+
+def test_a_format_that_is_no_number_is_refused(classifier, tmp_path):
+    file, _ = to_numpy(classifier[0], tmp_path / "tree.npz")
+    with np.load(file) as held:
+        arrays = dict(held)
+    np.savez(file, **(arrays | {"format": np.zeros((), dtype=[("a", "i4")])}))
+    with pytest.raises(ValueError, match="Cannot load"):
+        SoftTree.load(file)
+
+
 def test_smaller_weights_make_a_smaller_file_and_a_measured_loss(classifier, tmp_path):
     student, X = classifier
     sizes, losses = {}, {}

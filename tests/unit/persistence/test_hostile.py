@@ -11,6 +11,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
+from soft_students import KNeighborsStudentClassifier, LightGBMStudentClassifier
 from soft_students.persistence import BundleError, dumps, load, loads
 from tests.references import bundle_v1
 
@@ -369,3 +370,45 @@ def test_a_huge_header_of_arrays_is_refused_by_its_claim(content, length):
 def test_arrays_cut_short_are_refused_even_with_a_matching_checksum(content, arrays):
     with pytest.raises(BundleError):
         loads(bundle_v1.bundle(content, arrays))
+
+
+@pytest.mark.parametrize(
+    "params", [{"__tuple__": []}, {"__array__": {"dtype": "int8", "values": []}}]
+)
+def test_parameters_that_are_no_object_are_refused(content, arrays, params):
+    kept = {"__object__": "NoiseTransfer", "params": params}
+    for forged in (params, {"transfer": kept}):
+        with pytest.raises(BundleError):
+            loads(bundle_v1.bundle(content | {"params": forged}, arrays))
+
+
+def content_of(student):
+    with zipfile.ZipFile(io.BytesIO(dumps(student))) as archive:
+        content = json.loads(archive.read("metadata.json"))["content"]
+    content.pop("arrays_sha256")
+    return content
+
+
+@pytest.mark.parametrize("n_jobs", [10**6, True])
+def test_a_student_asks_for_no_thousands_of_threads(X, n_jobs):
+    student = KNeighborsStudentClassifier(n_jobs=1).fit(X, np.repeat([0, 1, 2], 10))
+    content, arrays = content_of(student), student._bundle_state()[1]
+    loads(bundle_v1.bundle(content, arrays))
+    content["params"]["n_jobs"] = n_jobs
+    with pytest.raises(BundleError, match="n_jobs is"):
+        loads(bundle_v1.bundle(content, arrays))
+
+
+@pytest.mark.parametrize("cls", [LightGBMStudentClassifier, KNeighborsStudentClassifier])
+def test_billions_of_features_are_refused_before_their_names_are_made(X, cls):
+    student = cls().fit(X, np.repeat([0, 1, 2], 10))
+    content, arrays = content_of(student), student._bundle_state()[1]
+    for n_features in (2**31 - 1, 2**24):
+        content["fitted"]["n_features"] = n_features
+        tracemalloc.start()
+        try:
+            with pytest.raises(BundleError):
+                loads(bundle_v1.bundle(content, arrays))
+            assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        finally:
+            tracemalloc.stop()

@@ -556,3 +556,32 @@ def test_files(digits, tmp_path):
     assert path.read_text() == "mine"
     assert write_report(digits[1], path).stat().st_size > 10_000
     assert json.loads((digits[1] / "results.json").read_text("utf-8")) == digits[0].results
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda results: results.pop("seed"),
+        lambda results: results["ranking"].pop("winner"),
+        lambda results: results.update(finished=7),
+        lambda results: results.update(students=[]),
+        lambda results: results["data"].update(test="many"),
+    ],
+)
+def test_results_that_somebody_changed_are_refused(copied, results, change):
+    change(results)
+    (copied / "results.json").write_text(json.dumps(results))
+    with pytest.raises(ValueError, match="Compare again"):
+        report_page(copied)
+
+
+def test_results_nested_too_deeply_are_refused(copied):
+    (copied / "results.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="is damaged"):
+        report_page(copied)
+
+
+def test_answers_that_unpack_to_far_more_than_their_size_are_refused(copied):
+    rewritten(copied, X=np.zeros(10**7))
+    with pytest.raises(ValueError, match="unpacks from"):
+        report_page(copied)
