@@ -155,7 +155,9 @@ class ParquetSource(Source):
         return self._parquet.ParquetFile(self.path, buffer_size=_PARQUET_BUFFER, pre_buffer=False)
 
     def _reading(self) -> _Reading:
-        return _Reading(self.path, "a Parquet file", (self._arrow.ArrowException, OSError))
+        return _Reading(
+            self.path, "a Parquet file", (self._arrow.ArrowException, OSError, UnicodeDecodeError)
+        )
 
     def _listed(self) -> str:
         return listed(self.names or [])

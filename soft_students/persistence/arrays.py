@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -108,9 +109,14 @@ def read_npy(file: BinaryIO, size: int) -> np.ndarray:
     check_npy(file, size)
     file.seek(0)
     try:
-        return np.lib.format.read_array(file, allow_pickle=False)
+        array = np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:
         raise ValueError(f"it is damaged ({error})") from error
+    if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
+        codes = array.reshape(-1).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        if codes.max() > sys.maxunicode:  # Python fails on them, at a later time
+            raise ValueError("its texts hold characters that do not exist")
+    return array
 
 
 def check_npy(file: BinaryIO, size: int) -> None:

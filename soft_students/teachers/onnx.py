@@ -130,7 +130,9 @@ def _open(path: str) -> Any:
     options.log_severity_level = 4  # errors are raised; the log would repeat them
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        session.get_inputs(), session.get_outputs()  # names that are no text fail when asked for
+        # Names that are no text fail when they are asked for.
+        for end in (*session.get_inputs(), *session.get_outputs()):
+            _ = end.name, end.type, end.shape
         return session
     except Exception as error:  # as above
         raise BundleError(

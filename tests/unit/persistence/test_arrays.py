@@ -70,6 +70,16 @@ def test_headers_that_lie_are_refused_in_little_memory(data, match):
         read(data)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_characters_that_do_not_exist_are_refused(order):
+    assert (
+        read(npy(header(f"{order}U1"), "aé".encode("utf-32" + {"<": "le", ">": "be"}[order])))[1]
+        == "é"
+    )
+    with pytest.raises(ValueError, match="do not exist"):
+        read(npy(header(f"{order}U1"), b"\xff" * 8))
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "file.npz"
