@@ -135,6 +135,7 @@ def read_answers(folder: str | os.PathLike[str], student: str) -> ChosenAnswers:
         with open_npz(path) as held:
             names = [each.name for each in fields(ChosenAnswers)]
             answers = ChosenAnswers(**{name: held[name] for name in names})
+            _check_shapes(answers)
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"The file '{path}' is damaged: {error}. {again}") from error
     if str(answers.student) != student:
@@ -143,6 +144,22 @@ def read_answers(folder: str | os.PathLike[str], student: str) -> ChosenAnswers:
             f"of '{student}'. {again}"
         )
     return answers
+
+
+def _check_shapes(answers: ChosenAnswers) -> None:
+    """Refuse arrays that are not of the same rows and classes."""
+    n_test, n_classes = len(np.atleast_1d(answers.truth)), answers.classes.size
+    expected = {
+        "classes": (n_classes,),
+        "taught": answers.truth.shape,
+        "predicted": answers.truth.shape,
+        "taught_proba": (n_test, n_classes),
+        "proba": (n_test, n_classes),
+        "rows": (len(np.atleast_1d(answers.X)),),
+    }
+    for name, shape in expected.items():
+        if getattr(answers, name).shape != shape:
+            raise ValueError(f"{name} has the shape {getattr(answers, name).shape}, not {shape}")
 
 
 def _furthest_values(predicted: np.ndarray, taught: Any) -> np.ndarray:

@@ -517,9 +517,15 @@ def test_a_single_student(results):
         (lambda at: (at / "answers.npz").write_bytes(array()), "answers.npz' is damaged"),
         (lambda at: np.savez(at / "answers.npz", student=1), "answers.npz' is damaged"),
         (lambda at: rewritten(at, student=np.array({})), "answers.npz' is damaged"),
+        (lambda at: rewritten(at, classes=np.empty((2**31, 8, 0), "U1")), "classes has the shape"),
+        (lambda at: rewritten(at, taught=np.zeros(3, int)), "taught has the shape"),
         (lambda at: rewritten(at, student=np.array("stump")), "of the student 'stump'"),
         (
-            lambda at: rewritten(at, truth=np.zeros(7, int)),
+            lambda at: rewritten(
+                at,
+                **dict.fromkeys(("truth", "taught", "predicted"), np.zeros(7, int)),
+                **dict.fromkeys(("taught_proba", "proba"), np.full((7, 10), 0.1)),
+            ),
             "are of 7 test rows, the results of 450",
         ),
     ],
