@@ -145,8 +145,9 @@ def _report(done: Labelling, as_json: bool) -> None:
         )
     else:
         kept = f", {done.n_kept} kept" if done.n_kept else ""
+        parts = "part" if len(done.labelled) == 1 else "parts"
         click.echo(
-            f"{done.folder}: {len(done.labelled)} parts labelled{kept}, {done.n_rows_labelled:,} "
+            f"{done.folder}: {len(done.labelled)} {parts} labelled{kept}, {done.n_rows_labelled:,} "
             f"rows in {done.seconds:.0f} s"
         )
     if done.failures:
