@@ -48,7 +48,7 @@ class _NeighborsStudent(ClassicalStudent):
                 f"n_samples={len(rows)}."
             )
         self.index_ = NearestNeighbors(
-            n_neighbors=self.n_neighbors,
+            n_neighbors=int(self.n_neighbors),  # True is an integer to Python, not to scikit-learn
             algorithm=self.algorithm,
             leaf_size=self.leaf_size,
             p=self.p,

@@ -99,7 +99,7 @@ class TreeStudent(Explained, ClassicalStudent):
         if isinstance(estimator, DecisionTreeRegressor):
             (estimator,) = trees
         else:
-            estimator.estimators_ = trees
+            estimator.estimators_, estimator.n_estimators = trees, n_trees
             estimator.estimator_ = DecisionTreeRegressor()
             estimator.n_outputs_, estimator.n_features_in_ = n_outputs, n_features
         self.estimator_ = estimator

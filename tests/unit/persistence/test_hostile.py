@@ -11,7 +11,11 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from soft_students import KNeighborsStudentClassifier, LightGBMStudentClassifier
+from soft_students import (
+    KNeighborsStudentClassifier,
+    LightGBMStudentClassifier,
+    RandomForestStudentClassifier,
+)
 from soft_students.persistence import BundleError, dumps, load, loads
 from tests.references import bundle_v1
 
@@ -412,3 +416,18 @@ def test_billions_of_features_are_refused_before_their_names_are_made(X, cls):
             assert tracemalloc.get_traced_memory()[1] < 10_000_000
         finally:
             tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("student", "parameter", "value"),
+    [
+        (RandomForestStudentClassifier(n_estimators=2), "n_estimators", 10**30),
+        (KNeighborsStudentClassifier(n_neighbors=1), "n_neighbors", True),
+    ],
+)
+def test_a_changed_number_does_not_break_predictions(X, student, parameter, value):
+    student = student.fit(X, np.repeat([0, 1, 2], 10))
+    content, arrays = content_of(student), student._bundle_state()[1]
+    content["params"][parameter] = value
+    forged = loads(bundle_v1.bundle(content, arrays))
+    np.testing.assert_array_equal(forged.predict_proba(X), student.predict_proba(X))
