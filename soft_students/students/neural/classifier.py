@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ from soft_students.students.neural.bundles import network_arrays, restore_networ
 from soft_students.students.neural.modules import MODULES, Factory, takes_images
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.students.neural.training import Training, train
+from soft_students.students.processes import check_processes, is_first_process, launch
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.training import torch_threads
 from soft_students.students.supervision import ClassSupervision, class_supervision
@@ -87,7 +89,10 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         Of torch, or "auto".
     precision : {"32-true", "bf16-mixed", "16-mixed"}, default="32-true"
     n_devices : int, default=1
-        Processes, each with a device of its own and its part of every batch.
+        Processes of this host, each with a device of its own and its part of every batch. They are
+        started here, unless ``torchrun`` has done so.
+    n_nodes : int, default=1
+        Hosts that train together; on each, ``torchrun`` starts the processes.
     checkpoint : str or path-like, default=None
         A file for the state after each epoch. It is removed when training has ended.
     resume : bool, default=False
@@ -152,6 +157,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         "device": [str],
         "precision": [StrOptions({"32-true", "bf16-mixed", "16-mixed"})],
         "n_devices": [Interval(Integral, 1, None, closed="left")],
+        "n_nodes": [Interval(Integral, 1, None, closed="left")],
         "checkpoint": [str, os.PathLike, None],
         "resume": ["boolean"],
         "snapshots": [str, os.PathLike, None],
@@ -183,6 +189,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         device: str = "cpu",
         precision: str = "32-true",
         n_devices: int = 1,
+        n_nodes: int = 1,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
         snapshots: str | os.PathLike[str] | None = None,
@@ -210,6 +217,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
         self.precision = precision
         self.n_devices = n_devices
+        self.n_nodes = n_nodes
         self.checkpoint = checkpoint
         self.resume = resume
         self.snapshots = snapshots
@@ -256,6 +264,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             If a term of the loss stops being finite; the message names it, and a checkpoint keeps
             the last good epoch.
         """
+        check_processes(self.n_devices, self.n_nodes, self.device, self.random_state)
         with unchanged_on_failure(self), torch_threads(self.n_jobs):
             given = {"temperature": self.temperature, "hard_weight": self.hard_weight}
             method = make_method(
@@ -270,10 +279,17 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             self.input_shape_ = training.input_shape
             if self.snapshots is not None:
                 training.snapshots = self._open_snapshots(self.snapshots, training)
-            trained = train(training, self.device, self.precision, self.n_devices)
+            trained = launch(
+                train,
+                training,
+                device=self.device,
+                n_devices=self.n_devices,
+                n_nodes=self.n_nodes,
+                precision=self.precision,
+            )
             self.module_, self.history_ = trained.network, trained.history
-            if training.checkpoint is not None and os.path.exists(training.checkpoint):
-                os.remove(training.checkpoint)
+            if training.checkpoint is not None and is_first_process():
+                Path(training.checkpoint).unlink(missing_ok=True)
         return self
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -128,39 +127,8 @@ class Trained:
     history: list[dict[str, Any]]
 
 
-def train(training: Training, device: str, precision: str, n_devices: int) -> Trained:
-    """Train on one device or several.
-
-    Parameters
-    ----------
-    training : Training
-    device : str
-        Of torch: "cpu", "cuda", "cuda:1", "mps"; or "auto".
-    precision : str
-        As `lightning_fabric.Fabric` takes it.
-    n_devices : int
-        More than one starts as many processes, by spawning; under ``torchrun``, which has started
-        them already, none.
-    """
-    accelerator, _, index = device.partition(":")
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=[int(index)] if index else n_devices,
-        strategy="auto" if n_devices == 1 else "ddp_spawn",
-        precision=precision,  # type: ignore[arg-type]
-    )
-    if n_devices == 1:
-        return _train(fabric, training)
-    # As bytes: fabric would walk through what it sends, and refuses frozen dataclasses in it.
-    trained = fabric.launch(_train_pickled, pickle.dumps(training))  # type: ignore[arg-type]
-    return pickle.loads(trained)
-
-
-def _train_pickled(fabric: Fabric, training: bytes) -> bytes:
-    return pickle.dumps(_train(fabric, pickle.loads(training)))
-
-
-def _train(fabric: Fabric, training: Training) -> Trained:
+def train(fabric: Fabric, training: Training) -> Trained:
+    """Train on the device of this process, together with the others if there are any."""
     method, data, teacher = training.method, training.data, None
     # The caller's own stream of random numbers stays as it is.
     with torch.random.fork_rng(devices=[]):

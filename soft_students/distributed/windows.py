@@ -1,0 +1,190 @@
+"""Rows of labelled parts in random order, no more of them in memory than a window holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import RandomState
+
+from soft_students.distributed.parts import LabelledPart, LabelledParts
+
+WINDOW_BYTES = 2**28  # of features and targets; the next window is read meanwhile
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Some rows, and what is known of them.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, n_features), float32
+    targets : ndarray of shape (n, n_outputs), float32
+        As the parts store them.
+    labels : ndarray of shape (n,) or None
+        True ones, if they were asked for.
+    """
+
+    X: np.ndarray
+    targets: np.ndarray
+    labels: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def take(self, rows: np.ndarray | slice) -> LabelledRows:
+        """Return some of the rows."""
+        labels = None if self.labels is None else self.labels[rows]
+        return LabelledRows(self.X[rows], self.targets[rows], labels)
+
+
+class ShuffledParts:
+    """Batches of the rows of labelled parts, for one epoch after another.
+
+    In each epoch the parts are read in another order, as many at a time as a window holds; the rows
+    of a window are mixed. So rows of parts that are never in one window never share a batch.
+
+    Parameters
+    ----------
+    parts : LabelledParts
+    held_out_fraction : float
+        Share of the rows, at random, that no batch holds; less, if they would not fit into a
+        window.
+    seed : int
+        Of the rows held out.
+    labels : bool
+        Whether to read the true labels as well.
+
+    Attributes
+    ----------
+    n_rows : int
+        In an epoch.
+
+    Raises
+    ------
+    ValueError
+        If labels are asked for, and none were named when the rows were labelled.
+    """
+
+    def __init__(
+        self, parts: LabelledParts, *, held_out_fraction: float, seed: int, labels: bool
+    ) -> None:
+        self._parts = parts
+        self._seed = seed
+        self._labels = labels
+        if labels and parts.target is None:
+            parts[0].labels()  # says what to do
+        self._row_bytes = 4 * (parts.n_features + 16)
+        most = WINDOW_BYTES / self._row_bytes / parts.n_rows
+        self._held_out_fraction = min(held_out_fraction, most)
+        self.n_rows = parts.n_rows
+        if held_out_fraction:
+            self.n_rows -= sum(int(self._is_held_out(place).sum()) for place in range(len(parts)))
+
+    def batches(self, batch_size: int, random_state: RandomState) -> Iterator[LabelledRows]:
+        """Yield one epoch: each row once, all batches full but the last.
+
+        Parameters
+        ----------
+        batch_size : int
+        random_state : RandomState
+            Of the order.
+        """
+        rest: LabelledRows | None = None
+        for window in self.windows(random_state.permutation(len(self._parts))):
+            order = random_state.permutation(len(window))
+            first = 0
+            if rest is not None:
+                first = batch_size - len(rest)
+                rest = _joined([rest, window.take(order[:first])])
+                if len(rest) < batch_size:
+                    continue
+                yield rest
+                rest = None
+            for start in range(first, len(order), batch_size):
+                batch = window.take(order[start : start + batch_size])
+                if len(batch) == batch_size:
+                    yield batch
+                else:
+                    rest = batch
+        if rest is not None:
+            yield rest
+
+    def windows(self, order: np.ndarray | None = None) -> Iterator[LabelledRows]:
+        """Yield the rows window by window, those of a part in their order.
+
+        Parameters
+        ----------
+        order : ndarray of int or None
+            Of the parts; None is their own.
+        """
+        groups = list(self._groups(range(len(self._parts)) if order is None else order.tolist()))
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self._read, groups[0])
+            for following in [*groups[1:], None]:
+                window = coming.result()
+                if following is not None:
+                    coming = reader.submit(self._read, following)
+                yield window
+
+    def held_out(self) -> LabelledRows:
+        """Return the rows that no batch holds."""
+        return _joined(
+            [
+                _read(part, self._labels).take(self._is_held_out(place))
+                for place, part in enumerate(self._parts)
+            ]
+        )
+
+    def fingerprint(self) -> str:
+        """Return what tells these rows, and what is said of them, from others."""
+        digest = hashlib.sha256()
+        for part in self._parts:
+            record = part.record() or {}
+            known = [part.name, record.get("source"), record.get("sha256")]
+            digest.update(json.dumps(known, sort_keys=True).encode())
+        digest.update(repr((self._held_out_fraction, self._seed, self._labels)).encode())
+        return digest.hexdigest()
+
+    def _is_held_out(self, place: int) -> np.ndarray:
+        drawn = np.random.default_rng([self._seed, place]).random(self._parts[place].n_rows)
+        return drawn < self._held_out_fraction
+
+    def _groups(self, order: list[int] | range) -> Iterator[list[int]]:
+        group: list[int] = []
+        held = 0
+        for place in order:
+            size = self._parts[place].n_rows * self._row_bytes
+            if group and held + size > WINDOW_BYTES:
+                yield group
+                group, held = [], 0
+            group.append(place)
+            held += size
+        yield group
+
+    def _read(self, places: list[int]) -> LabelledRows:
+        read = []
+        for place in places:
+            rows = _read(self._parts[place], self._labels)
+            read.append(
+                rows.take(~self._is_held_out(place)) if self._held_out_fraction > 0 else rows
+            )
+        return _joined(read)
+
+
+def _read(part: LabelledPart, labels: bool) -> LabelledRows:
+    return LabelledRows(part.X(), part.targets(), part.labels() if labels else None)
+
+
+def _joined(rows: list[LabelledRows]) -> LabelledRows:
+    if len(rows) == 1:
+        return rows[0]
+    return LabelledRows(
+        np.concatenate([some.X for some in rows]),
+        np.concatenate([some.targets for some in rows]),
+        None if rows[0].labels is None else np.concatenate([some.labels for some in rows]),
+    )
