@@ -1,0 +1,120 @@
+"""What labelled parts teach: the answers that they store, and the true labels beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from soft_students.distributed.parts import LabelledParts
+from soft_students.distributed.windows import LabelledRows
+from soft_students.students.supervision import ClassSupervision, ValueSupervision
+from soft_students.targets import check_logits, check_probabilities
+
+
+@dataclass(frozen=True)
+class PartSupervision:
+    """Reads rows of labelled parts as a student's fit reads its arguments.
+
+    Parameters
+    ----------
+    kind : {"logits", "probabilities", "values"}
+    temperature : float or None
+        Of stored probabilities.
+    classes : ndarray of shape (n_outputs,)
+        Label of each column of the targets.
+    """
+
+    kind: str
+    temperature: float | None
+    classes: np.ndarray
+
+    @classmethod
+    def of(cls, parts: LabelledParts) -> PartSupervision:
+        """Return what reads the rows of some parts."""
+        n_outputs = parts[0].targets().shape[1]
+        classes = np.arange(n_outputs) if parts.classes is None else parts.classes
+        return cls(parts.kind, parts.temperature, classes)
+
+    def of_classes(self, rows: LabelledRows) -> ClassSupervision:
+        """Return what rows teach a classifier.
+
+        Raises
+        ------
+        ValueError
+            If the targets are not fit, or a label is none of the classes.
+        """
+        n_classes = len(self.classes)
+        if self.kind == "logits":
+            logits = check_logits(rows.targets, len(rows), n_classes)
+        else:
+            with np.errstate(divide="ignore"):
+                logits = np.log(check_probabilities(rows.targets, len(rows), n_classes))
+            logits *= self.temperature or 1.0
+        labels = None if rows.labels is None else self._columns(rows.labels)
+        return ClassSupervision(self.classes, logits, labels, None)
+
+    def of_values(self, rows: LabelledRows) -> ValueSupervision:
+        """Return what rows teach a regressor: one output is a flat array."""
+        said = rows.targets.astype(np.float64)
+        if not np.isfinite(said).all():
+            raise ValueError("The targets of the labelled parts are not all finite.")
+        said = said[:, 0] if said.shape[1] == 1 else said
+        true = None if rows.labels is None else np.asarray(rows.labels, dtype=np.float64)
+        return ValueSupervision(said, true, None)
+
+    def _columns(self, labels: np.ndarray) -> np.ndarray:
+        order = np.argsort(self.classes)
+        places = np.searchsorted(self.classes, labels, sorter=order).clip(max=len(order) - 1)
+        columns = order[places]
+        unknown = np.unique(labels[self.classes[columns] != labels])
+        if unknown.size:
+            raise ValueError(
+                f"The labels hold {unknown.tolist()[:5]}, which the teacher does not know. Its "
+                f"classes are {self.classes.tolist()[:20]}."
+            )
+        return columns
+
+
+def check_parts(student: BaseEstimator, parts: LabelledParts, task: str) -> None:
+    """Refuse parts of a teacher of another task.
+
+    Parameters
+    ----------
+    student : estimator
+    parts : LabelledParts
+    task : {"classification", "regression"}
+        Of the student.
+
+    Raises
+    ------
+    ValueError
+    """
+    if parts.task != task:
+        says = "values" if parts.task == "regression" else "classes"
+        raise ValueError(
+            f"{type(student).__name__} cannot learn from these labelled parts: their teacher "
+            f"{parts.teacher!r} predicts {says}. Use the student's other form."
+        )
+
+
+def check_only_parts(student: BaseEstimator, **given: object) -> None:
+    """Refuse what labelled parts take the place of.
+
+    Parameters
+    ----------
+    student : estimator
+    **given : object
+        Arguments of `fit` by name; None is not given.
+
+    Raises
+    ------
+    ValueError
+    """
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise ValueError(
+            f"{type(student).__name__}.fit got {', '.join(wrong)} beside labelled parts, which "
+            "hold what the teacher says and name the column of true labels. Pass the parts alone."
+        )
