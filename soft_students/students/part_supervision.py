@@ -77,6 +77,47 @@ class PartSupervision:
         return columns
 
 
+@dataclass(frozen=True)
+class SoftTargets:
+    """Maps rows of labelled parts to the soft targets of a classifier.
+
+    Parameters
+    ----------
+    supervision : PartSupervision
+    temperature, hard_weight : float
+    """
+
+    supervision: PartSupervision
+    temperature: float
+    hard_weight: float
+
+    def __call__(self, rows: LabelledRows) -> np.ndarray:
+        """Return targets of shape (n, n_classes)."""
+        return self.supervision.of_classes(rows).targets(self.temperature, self.hard_weight)
+
+
+@dataclass(frozen=True)
+class MixedValues:
+    """Maps rows of labelled parts to the values that a regressor learns.
+
+    Parameters
+    ----------
+    supervision : PartSupervision
+    hard_weight : float
+    unit : (ndarray, ndarray) of shape (n_outputs,), default=(0, 1)
+        What is subtracted, and then divided by.
+    """
+
+    supervision: PartSupervision
+    hard_weight: float
+    unit: tuple[np.ndarray | float, np.ndarray | float] = (0.0, 1.0)
+
+    def __call__(self, rows: LabelledRows) -> np.ndarray:
+        """Return values of shape (n, n_outputs)."""
+        values = self.supervision.of_values(rows).targets(self.hard_weight)
+        return (values.reshape(len(values), -1) - self.unit[0]) / self.unit[1]
+
+
 def check_parts(student: BaseEstimator, parts: LabelledParts, task: str) -> None:
     """Refuse parts of a teacher of another task.
 

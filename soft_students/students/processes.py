@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable
-from typing import Any, TypeVar
+from numbers import Integral
+from typing import TYPE_CHECKING, TypeVar
 
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import TorchElasticEnvironment
+from sklearn.base import BaseEstimator
+from torch.distributed import is_torchelastic_launched
 from torch.multiprocessing import ProcessRaisedException
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _Training = TypeVar("_Training")
 _Trained = TypeVar("_Trained")
@@ -50,10 +54,12 @@ def launch(
     object
         What `train` returned in the first process; under ``torchrun``, in this one.
     """
+    from lightning_fabric import Fabric  # takes a second: soft trees in one process need none
+
     together = n_devices * n_nodes > 1
     strategy = "auto"
     if together:
-        strategy = "ddp" if TorchElasticEnvironment.detect() else "ddp_spawn"
+        strategy = "ddp" if is_torchelastic_launched() else "ddp_spawn"
     accelerator, _, index = device.partition(":")
     fabric = Fabric(
         accelerator=accelerator,
@@ -75,15 +81,13 @@ def launch(
         raise
 
 
-def check_processes(n_devices: int, n_nodes: int, device: str, random_state: Any) -> None:
+def check_processes(student: BaseEstimator) -> None:
     """Refuse numbers of processes that cannot train together.
 
     Parameters
     ----------
-    n_devices, n_nodes : int
-        What the student is told.
-    device : str
-    random_state : int, RandomState or None
+    student : estimator
+        With the parameters `n_devices`, `n_nodes`, `device` and `random_state`.
 
     Raises
     ------
@@ -91,8 +95,10 @@ def check_processes(n_devices: int, n_nodes: int, device: str, random_state: Any
         If ``torchrun`` is missing, or has started another number of processes, or these would
         draw other random numbers; or if the device is one, and shall be several.
     """
+    own = student.get_params(deep=False)
+    n_devices, n_nodes, device = own["n_devices"], own["n_nodes"], own["device"]
     wanted = n_devices * n_nodes
-    if not TorchElasticEnvironment.detect():
+    if not is_torchelastic_launched():
         if n_nodes > 1:
             raise ValueError(
                 f"n_nodes={n_nodes} needs the processes to be started on each host: torchrun "
@@ -106,10 +112,10 @@ def check_processes(n_devices: int, n_nodes: int, device: str, random_state: Any
                 f"n_devices={n_devices} and n_nodes={n_nodes} make {wanted} processes, and "
                 f"torchrun has started {started}. Give both the same numbers."
             )
-        if wanted > 1 and not isinstance(random_state, int):
+        if wanted > 1 and not isinstance(own["random_state"], Integral):
             raise ValueError(
                 "The processes that torchrun starts must draw the same random numbers: "
-                f"random_state must be an int. Got {random_state!r}."
+                f"random_state must be an int. Got {own['random_state']!r}."
             )
     if wanted > 1 and ":" in device:
         raise ValueError(
@@ -120,7 +126,7 @@ def check_processes(n_devices: int, n_nodes: int, device: str, random_state: Any
 
 def is_first_process() -> bool:
     """Tell whether this process is to write files: under ``torchrun``, only the first is."""
-    return not TorchElasticEnvironment.detect() or os.environ["RANK"] == "0"
+    return not is_torchelastic_launched() or os.environ["RANK"] == "0"
 
 
 def _run(fabric: Fabric, sent: bytes) -> bytes:

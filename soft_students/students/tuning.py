@@ -144,7 +144,7 @@ def value_settings(
     )
 
 
-def check_chosen(student: BaseEstimator, *parameters: str) -> None:
+def check_chosen(student: BaseEstimator, *parameters: str, where: str = "partial_fit") -> None:
     """Refuse ``"auto"`` where rows come a few at a time.
 
     Parameters
@@ -152,11 +152,13 @@ def check_chosen(student: BaseEstimator, *parameters: str) -> None:
     student : estimator
     *parameters : str
         Names of those to check.
+    where : str, default="partial_fit"
+        The rows come so.
     """
     for name in parameters:
         if student.get_params(deep=False)[name] == "auto":
             raise ValueError(
-                f"{type(student).__name__}.partial_fit cannot choose {name}='auto': it takes all "
+                f"{type(student).__name__}.{where} cannot choose {name}='auto': it takes all "
                 f"rows. Set a number, such as the fitted {name}_ of a fit on some of them."
             )
 

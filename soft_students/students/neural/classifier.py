@@ -264,7 +264,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             If a term of the loss stops being finite; the message names it, and a checkpoint keeps
             the last good epoch.
         """
-        check_processes(self.n_devices, self.n_nodes, self.device, self.random_state)
+        check_processes(self)
         with unchanged_on_failure(self), torch_threads(self.n_jobs):
             given = {"temperature": self.temperature, "hard_weight": self.hard_weight}
             method = make_method(

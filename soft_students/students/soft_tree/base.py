@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
@@ -27,19 +25,19 @@ from soft_students.students.copies import taught_copies
 from soft_students.students.explained import Explained
 from soft_students.students.soft_tree import routing
 from soft_students.students.supervision import Ask
-from soft_students.students.tuning import read_hard_weight
+from soft_students.students.tuning import check_chosen, read_hard_weight
 from soft_students.transfer import Transfer
 
 if TYPE_CHECKING:
     import torch
-
-    from soft_students.persistence.checkpoints import Checkpoint
-    from soft_students.students.soft_tree.kernel import LeafLoss, TreeParameters
-    from soft_students.students.soft_tree.training import Trainer, TrainingHistory, TrainingRows
-
-if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from soft_students.distributed.parts import LabelledParts
+    from soft_students.distributed.windows import LabelledRows, ShuffledParts
+    from soft_students.persistence.checkpoints import Checkpoint
+    from soft_students.students.soft_tree.kernel import LeafLoss, TreeParameters
+    from soft_students.students.soft_tree.training import Rows, TrainingRows, TrainingSettings
 
 _AUTO_STEPS = 1500  # epochs="auto" trains for at least this many steps,
 _AUTO_EPOCHS = 40  # and at least this many epochs
@@ -88,6 +86,8 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "device": [str],
+        "n_devices": [Interval(Integral, 1, None, closed="left")],
+        "n_nodes": [Interval(Integral, 1, None, closed="left")],
         "verbose": ["verbose"],
     }
 
@@ -95,11 +95,6 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
 
     @abstractmethod
     def _leaf_loss(self) -> LeafLoss: ...
-
-    @abstractmethod
-    def _initial_leaves(
-        self, n_leaves: int, targets: np.ndarray, random_state: np.random.RandomState
-    ) -> np.ndarray: ...
 
     @abstractmethod
     def _leaf_values(self) -> np.ndarray:
@@ -130,8 +125,6 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         unlabeled : (X, targets) or None
             Further rows, of weight one, which take no part in the validation split.
         """
-        from soft_students.students.soft_tree.training import torch_threads, train
-
         random_state = check_random_state(self.random_state)
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
@@ -149,29 +142,106 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
             X = np.concatenate([X, unlabeled[0].astype(X.dtype, copy=False)])
             targets = np.concatenate([targets, unlabeled[1]])
             weights = np.append(weights, np.ones(len(unlabeled[0]), dtype=X.dtype))
-        with torch_threads(None if self.n_jobs is None else effective_n_jobs(self.n_jobs)):
-            trainer = self._make_trainer(X, targets, weights, random_state)
-            rows = self._training_rows(X, targets, weights, originals, ask, random_state)
-            epochs = self._n_epochs(len(X))
-            validation_loss = None
-            if validation is not None:
-                validation_loss = self._validation_loss(*validation)
-            checkpoint = self._open_checkpoint(trainer, rows, validation, random_state)
-            with self._progress(epochs) as on_epoch:
-                parameters, history = train(
-                    trainer,
-                    rows,
-                    epochs=epochs,
-                    batch_size=self.batch_size,
-                    random_state=random_state,
-                    validation_loss=validation_loss,
-                    patience=self.n_iter_no_change,
-                    on_epoch=on_epoch,
-                    device=self.device,
-                    checkpoint=checkpoint,
+        resume = self.warm_start and hasattr(self, "gate_weights_")
+        if not resume:
+            self._scale_features(*self._moments(X, weights), X.dtype)
+        parameters = self._start(X.shape[1], targets.shape[1], X.dtype, random_state, resume)
+        rows = self._training_rows(X, targets, weights, originals, ask, random_state)
+        self._train(parameters, rows, validation, random_state)
+
+    def _fit_parts(
+        self,
+        parts: LabelledParts,
+        shuffled: ShuffledParts,
+        targets_of: Callable[[LabelledRows], np.ndarray],
+        random_state: np.random.RandomState,
+    ) -> None:
+        """Train on labelled parts.
+
+        Parameters
+        ----------
+        parts : LabelledParts
+        shuffled : ShuffledParts
+            Of `_open_parts`.
+        targets_of : callable
+            Maps rows to what leaves learn, of shape (n, n_outputs). It can be pickled.
+        random_state : RandomState
+        """
+        from soft_students.students.soft_tree.parts import PartRows
+
+        dtype = np.dtype(np.float32)
+        rows = PartRows(parts, shuffled, targets_of)
+        resume = self.warm_start and hasattr(self, "gate_weights_")
+        if not resume:
+            self._scale_features(*rows.moments(), dtype)
+        parameters = self._start(rows.n_features, rows.n_outputs, dtype, random_state, resume)
+        rows.offset, rows.scale = self._offset, self._feature_scale
+        validation = None
+        if self.early_stopping:
+            held_out = shuffled.held_out()
+            if not len(held_out):
+                raise ValueError(
+                    f"early_stopping=True cannot hold out validation_fraction="
+                    f"{self.validation_fraction} of {parts.n_rows} samples. Give more samples, or "
+                    "set early_stopping=False."
                 )
-        if checkpoint is not None:
-            checkpoint.remove()
+            validation = held_out.X, targets_of(held_out), np.ones(len(held_out), dtype=dtype)
+        self._train(parameters, rows, validation, random_state)
+
+    def _open_parts(
+        self, parts: LabelledParts, task: str, random_state: np.random.RandomState, **given: Any
+    ) -> ShuffledParts:
+        """Check parts, and what was given beside them; return what reads their rows."""
+        from soft_students.distributed.windows import ShuffledParts
+        from soft_students.students.part_supervision import check_only_parts, check_parts
+
+        check_parts(self, parts, task)
+        check_only_parts(self, **given)
+        if self.transfer is not None:
+            raise ValueError(
+                f"transfer={self.transfer!r} asks a teacher about rows that it makes, which "
+                "labelled parts cannot answer. Set transfer=None, or label such rows as well."
+            )
+        chosen = [name for name in ("temperature", "hard_weight") if name in self.get_params()]
+        check_chosen(self, *chosen, where="fit on labelled parts")
+        self.n_features_in_ = parts.n_features
+        self.__dict__.pop("feature_names_in_", None)
+        if parts.columns is not None:
+            self.feature_names_in_ = np.asarray(parts.columns, dtype=object)
+        return ShuffledParts(
+            parts,
+            held_out_fraction=self.validation_fraction if self.early_stopping else 0.0,
+            seed=int(random_state.randint(np.iinfo(np.int32).max)),
+            labels=self.hard_weight > 0,
+        )
+
+    def _train(
+        self,
+        parameters: TreeParameters,
+        rows: Rows,
+        validation: tuple[np.ndarray, ...] | None,
+        random_state: np.random.RandomState,
+    ) -> None:
+        from soft_students.students.processes import is_first_process
+        from soft_students.students.soft_tree.launching import TreeTraining
+
+        training = TreeTraining(
+            title=type(self).__name__,
+            parameters=parameters,
+            leaf_loss=self._leaf_loss(),
+            settings=self._settings(),
+            rows=rows,
+            epochs=self._n_epochs(rows.n),
+            random_state=random_state,
+            validation_loss=None if validation is None else self._validation_loss(*validation),
+            patience=self.n_iter_no_change,
+            checkpoint=self._open_checkpoint(parameters, rows, validation, random_state),
+            n_threads=self._n_threads(),
+            verbose=bool(self.verbose),
+        )
+        parameters, history = training.run(self.n_devices, self.n_nodes)
+        if training.checkpoint is not None and is_first_process():
+            training.checkpoint.remove()
         self._store(parameters)
         self.loss_curve_ = history.loss
         self.validation_curve_ = history.validation_loss
@@ -193,18 +263,20 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         """
         import torch
 
-        from soft_students.students.soft_tree.training import TrainingRows, torch_threads
+        from soft_students.students.soft_tree.training import Trainer, TrainingRows, torch_threads
 
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
             return
         random_state = check_random_state(self.random_state)
-        with torch_threads(None if self.n_jobs is None else effective_n_jobs(self.n_jobs)):
+        with torch_threads(self._n_threads()):
             trainer = self.__dict__.get("_trainer")
             if trainer is None:
-                trainer = self._make_trainer(
-                    X, targets, weights, random_state, resume=hasattr(self, "gate_weights_")
-                )
+                resume = hasattr(self, "gate_weights_")
+                if not resume:
+                    self._scale_features(*self._moments(X, weights), X.dtype)
+                start = self._start(X.shape[1], targets.shape[1], X.dtype, random_state, resume)
+                trainer = Trainer(start.to(self.device), self._leaf_loss(), self._settings())
             rows = TrainingRows(
                 torch.from_numpy(self._shifted(X)),
                 torch.from_numpy(targets.astype(X.dtype, copy=False)),
@@ -216,26 +288,22 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
         self._trainer = trainer
 
-    def _make_trainer(
+    def _start(
         self,
-        X: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
+        n_features: int,
+        n_outputs: int,
+        dtype: np.dtype[Any],
         random_state: np.random.RandomState,
-        resume: bool = False,
-    ) -> Trainer:
+        resume: bool,
+    ) -> TreeParameters:
+        """Return where training starts: at random, or at the fitted tree."""
         import torch
 
         from soft_students.students.soft_tree.kernel import TreeParameters
-        from soft_students.students.soft_tree.training import Trainer, TrainingSettings
 
-        resume = resume or (self.warm_start and hasattr(self, "gate_weights_"))
+        n_inner = 2**self.depth - 1
         if resume:
-            self._check_can_resume(X, targets)
-        else:
-            self._scale_features(X, weights)
-        n_inner, n_features = 2**self.depth - 1, X.shape[1]
-        if resume:
+            self._check_can_resume(n_features, n_outputs, dtype)
             gate_weights, gate_biases = self.gate_weights_ * self._feature_scale, self.gate_biases_
             betas, leaves = self.gate_betas_, self._trained_leaves()
         else:
@@ -243,21 +311,25 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
             gate_weights = random_state.normal(scale=n_features**-0.5, size=(n_inner, n_features))
             gate_biases = np.zeros(n_inner)
             if self._offset is None:
-                gate_biases = -gate_weights @ np.average(X, axis=0, weights=weights)
+                gate_biases = -gate_weights @ self._center
             betas = np.full(n_inner, float(self.beta))
-            leaves = self._initial_leaves(n_inner + 1, targets, random_state)
+            leaves = random_state.normal(scale=0.1, size=(n_inner + 1, n_outputs))
 
         def tensor(values: np.ndarray) -> torch.Tensor:
-            return torch.tensor(np.asarray(values, dtype=X.dtype), device=self.device)
+            return torch.tensor(np.asarray(values, dtype=dtype))
 
         plain = self.beta_schedule == "fixed" and bool((betas == 1).all())
-        parameters = TreeParameters(
+        return TreeParameters(
             gate_weights=tensor(gate_weights),
             gate_biases=tensor(gate_biases),
             log_betas=None if plain else tensor(np.log(betas)),
             leaves=tensor(leaves),
         )
-        settings = TrainingSettings(
+
+    def _settings(self) -> TrainingSettings:
+        from soft_students.students.soft_tree.training import TrainingSettings
+
+        return TrainingSettings(
             depth=self.depth,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -270,19 +342,29 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
             weight_averaging=self.weight_averaging,
             device=self.device,
         )
-        return Trainer(parameters, self._leaf_loss(), settings)
 
-    def _scale_features(self, X: np.ndarray, weights: np.ndarray) -> None:
+    def _n_threads(self) -> int | None:
+        return None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+
+    def _moments(self, X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and deviation of each feature; the latter only where it is needed."""
+        mean = np.average(X, axis=0, weights=weights)
+        if not self.standardize:
+            return mean, np.zeros_like(mean)
+        return mean, np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weights))
+
+    def _scale_features(
+        self, mean: np.ndarray, deviation: np.ndarray, dtype: np.dtype[Any]
+    ) -> None:
         """Choose the unit in which gates are trained; a fitted tree takes rows as they come."""
+        self._center = mean
         self._offset: np.ndarray | None = None
-        self._feature_scale = np.ones(X.shape[1], dtype=X.dtype)
+        self._feature_scale = np.ones(len(mean), dtype=dtype)
         if self.standardize:
-            mean = np.average(X, axis=0, weights=weights)
-            deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weights))
             # A feature that is constant up to rounding keeps its unit: its gates learn nothing.
-            floor = 10 * np.finfo(X.dtype).eps * np.abs(mean)
-            self._offset = mean.astype(X.dtype)
-            self._feature_scale = np.where(deviation > floor, deviation, 1).astype(X.dtype)
+            floor = 10 * np.finfo(dtype).eps * np.abs(mean)
+            self._offset = mean.astype(dtype)
+            self._feature_scale = np.where(deviation > floor, deviation, 1).astype(dtype)
 
     def _shifted(self, X: np.ndarray) -> np.ndarray:
         return X if self._offset is None else (X - self._offset) / self._feature_scale
@@ -362,8 +444,8 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
 
     def _open_checkpoint(
         self,
-        trainer: Trainer,
-        rows: TrainingRows,
+        parameters: TreeParameters,
+        rows: Rows,
         validation: tuple[np.ndarray, ...] | None,
         random_state: np.random.RandomState,
     ) -> Checkpoint | None:
@@ -376,7 +458,7 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         described = (type(self).__name__, own, getattr(self, "focusing", 0.0))
         return Checkpoint(
             self.checkpoint,
-            fingerprint(described, trainer, rows, validation or (), random_state),
+            fingerprint(described, parameters, rows, validation or (), random_state),
             resume=self.resume,
             interval=CHECKPOINT_INTERVAL,
         )
@@ -387,43 +469,31 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         """Return the loss of the tree's mean prediction on held-out rows."""
         import torch
 
-        shifted = self._shifted(X)
-        loss = type(self._leaf_loss())(mixture_weight=1.0)
-        columns = torch.from_numpy(np.ascontiguousarray(targets.T, dtype=X.dtype))
-        shares = torch.from_numpy(weights / weights.sum())
+        from soft_students.students.soft_tree.launching import held_out_loss
 
-        def evaluate(parameters: TreeParameters) -> float:
-            betas = np.ones(1, dtype=X.dtype)
-            if parameters.log_betas is not None:
-                betas = parameters.log_betas.exp().cpu().numpy()
-            activations = routing.gate_activations(
-                shifted,
-                parameters.gate_weights.cpu().numpy(),
-                parameters.gate_biases.cpu().numpy(),
-                betas,
-                None,
-            )
-            paths = routing.path_probabilities(activations)[:, activations.shape[1] :]
-            leaf_paths = torch.from_numpy(np.ascontiguousarray(paths.T))
-            return float(loss(leaf_paths, parameters.leaves.cpu(), columns, shares)[0])
+        return functools.partial(
+            held_out_loss,
+            self._shifted(X),
+            type(self._leaf_loss())(mixture_weight=1.0),
+            torch.from_numpy(np.ascontiguousarray(targets.T, dtype=X.dtype)),
+            torch.from_numpy(weights / weights.sum()),
+        )
 
-        return evaluate
-
-    def _check_can_resume(self, X: np.ndarray, targets: np.ndarray) -> None:
+    def _check_can_resume(self, n_features: int, n_outputs: int, dtype: np.dtype[Any]) -> None:
         if len(self.gate_biases_) != 2**self.depth - 1:
             raise ValueError(
                 f"warm_start cannot continue a tree of {len(self.gate_biases_)} gates with "
                 f"depth={self.depth}. Restore depth, or set warm_start=False."
             )
-        if targets.shape[1] != self._leaf_values().shape[1]:
+        if n_outputs != self._leaf_values().shape[1]:
             raise ValueError(
                 f"warm_start cannot continue a tree of {self._leaf_values().shape[1]} outputs on "
-                f"targets with {targets.shape[1]}. Set warm_start=False."
+                f"targets with {n_outputs}. Set warm_start=False."
             )
         # A bundle or pickle holds gates in the unit of the rows: train on in that unit.
         if not hasattr(self, "_offset"):
             self._offset = self.feature_offset_
-            self._feature_scale = np.ones(X.shape[1], dtype=X.dtype)
+            self._feature_scale = np.ones(n_features, dtype=dtype)
 
     @abstractmethod
     def _trained_leaves(self) -> np.ndarray:
@@ -446,26 +516,6 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         )
         self.feature_offset_ = self._offset
         self._store_leaves(array(parameters.leaves))
-
-    @contextmanager
-    def _progress(self, epochs: int) -> Iterator[Callable[[int, TrainingHistory], None]]:
-        """Show a bar on stderr while training, on a terminal, if verbose."""
-        console = Console(stderr=True)
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("epoch {task.completed}/{task.total}  loss {task.fields[loss]:.4f}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not (self.verbose and console.is_terminal),
-            transient=True,
-        ) as progress:
-            task = progress.add_task(type(self).__name__, total=epochs, loss=math.nan)
-
-            def on_epoch(epoch: int, history: TrainingHistory) -> None:
-                progress.update(task, completed=epoch + 1, loss=history.loss[-1])
-
-            yield on_epoch
 
     # -- prediction -------------------------------------------------------------------------------
 
@@ -683,7 +733,7 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        for name in ("_trainer", "_offset", "_feature_scale"):
+        for name in ("_trainer", "_offset", "_feature_scale", "_center"):
             state.pop(name, None)
         return state
 

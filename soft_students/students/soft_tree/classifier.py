@@ -12,9 +12,11 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from soft_students.distributed.parts import LabelledParts
 from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
@@ -106,6 +108,12 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         Threads of training. None leaves torch's setting alone, -1 is all.
     device : str, default="cpu"
         torch device of training.
+    n_devices : int, default=1
+        Processes of this host, each with a device of its own and its part of every batch: the
+        tree is that of one process, up to the rounding of sums. They are started here, unless
+        ``torchrun`` has done so.
+    n_nodes : int, default=1
+        Hosts that train together; on each, ``torchrun`` starts the processes.
     verbose : int, default=0
         1 shows progress on stderr, on a terminal.
 
@@ -188,6 +196,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         random_state: int | RandomState | None = None,
         n_jobs: int | None = None,
         device: str = "cpu",
+        n_devices: int = 1,
+        n_nodes: int = 1,
         verbose: int = 0,
     ) -> None:
         self.depth = depth
@@ -218,6 +228,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
+        self.n_devices = n_devices
+        self.n_nodes = n_nodes
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -235,7 +247,9 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or LabelledParts
+            :class:`~soft_students.distributed.LabelledParts` are read as training goes on, a window
+            of them at a time; they say the targets, and the labels for `hard_weight`.
         y : teacher, array-like of shape (n_samples, n_classes) or array-like of shape (n_samples,)
             A teacher (anything that :func:`~soft_students.teachers.as_teacher` takes), its
             probabilities for the rows of `X`, or labels.
@@ -260,7 +274,20 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         FloatingPointError
             If the loss stops being finite.
         """
+        from soft_students.students.processes import check_processes  # imports torch
+
+        check_processes(self)
         with unchanged_on_failure(self):
+            if isinstance(X, LabelledParts):
+                self._learn_parts(
+                    X,
+                    y=y,
+                    labels=labels,
+                    teacher=teacher,
+                    sample_weight=sample_weight,
+                    X_unlabeled=X_unlabeled,
+                )
+                return self
             rows = validate_data(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
@@ -342,6 +369,20 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             self.temperature_, self.hard_weight_ = temperature, hard_weight
         return self
 
+    def _learn_parts(self, parts: LabelledParts, **given: Any) -> None:
+        from soft_students.students.part_supervision import PartSupervision, SoftTargets
+
+        random_state = check_random_state(self.random_state)
+        shuffled = self._open_parts(parts, "classification", random_state, **given)
+        supervision = PartSupervision.of(parts)
+        if self.warm_start and hasattr(self, "classes_"):
+            self._check_classes(supervision.classes)
+        self.classes_ = supervision.classes
+        self.temperature_ = float(self.temperature)
+        self.hard_weight_ = float(self.hard_weight)
+        told = SoftTargets(supervision, self.temperature_, self.hard_weight_)
+        self._fit_parts(parts, shuffled, told, random_state)
+
     def _check_classes(self, classes: np.ndarray) -> None:
         if not np.array_equal(classes, self.classes_):
             raise ValueError(
@@ -392,11 +433,6 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         from soft_students.students.soft_tree.kernel import CrossEntropyLeaves
 
         return CrossEntropyLeaves(self.mixture_weight, self.focusing)
-
-    def _initial_leaves(
-        self, n_leaves: int, targets: np.ndarray, random_state: RandomState
-    ) -> np.ndarray:
-        return random_state.normal(scale=0.1, size=(n_leaves, targets.shape[1]))
 
     def _leaf_values(self) -> np.ndarray:
         return softmax(self.leaf_logits_, axis=1)

@@ -13,6 +13,7 @@ operations a step, is not used; the tests compare with it in float64.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,14 @@ from torch.nn import functional as F
 _ALPHA_MIN = 0.02
 
 _LEAST_MISMATCH = 0.02  # keeps a weight on samples that are right, and batches of them finite
+
+#: Sums a tensor over the processes that share a batch; it may do so in place.
+Total = Callable[[Tensor], Tensor]
+
+
+def alone(tensor: Tensor) -> Tensor:
+    """Return the tensor: the `Total` of a process that has the batch for itself."""
+    return tensor
 
 
 @dataclass
@@ -59,6 +68,15 @@ class TreeParameters:
     def state(self) -> dict[str, Tensor | None]:
         """Return the tensors by name, for a checkpoint."""
         return dict(vars(self))
+
+    def to(self, device: str | torch.device) -> TreeParameters:
+        """Return the parameters on a device."""
+        return TreeParameters(
+            self.gate_weights.to(device),
+            self.gate_biases.to(device),
+            None if self.log_betas is None else self.log_betas.to(device),
+            self.leaves.to(device),
+        )
 
     def restore(self, state: dict[str, Tensor | None]) -> None:
         """Take the values of tensors of the same shapes, in place."""
@@ -113,10 +131,17 @@ class LeafLoss(ABC):
     ----------
     mixture_weight : float
         In [0, 1].
+
+    Attributes
+    ----------
+    total : Total
+        Several processes are given parts of one batch, and find parts of the sums in its loss and
+        gradients. What they need of the whole on the way there, this tells them.
     """
 
     def __init__(self, mixture_weight: float) -> None:
         self.mixture_weight = mixture_weight
+        self.total: Total = alone
 
     @abstractmethod
     def __call__(
@@ -209,7 +234,7 @@ class CrossEntropyLeaves(LeafLoss):
     def _focus(self, mixture: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         match = (targets * mixture).sum(0) / targets.square().sum(0)
         focus = (1 - match).clamp_(min=_LEAST_MISMATCH).pow_(self.focusing)
-        return focus / (focus @ weights)
+        return focus / self.total(focus @ weights)
 
 
 class SquaredErrorLeaves(LeafLoss):
@@ -306,13 +331,15 @@ class SplitBalance:
         λ, the strength at the root.
     like : Tensor
         Gives dtype and device.
+    total : Total, default=alone
 
     References
     ----------
     Frosst and Hinton (2017), equations 4 and 5, and the end of section 3.
     """
 
-    def __init__(self, depth: int, strength: float, like: Tensor) -> None:
+    def __init__(self, depth: int, strength: float, like: Tensor, total: Total = alone) -> None:
+        self._total = total
         levels = torch.repeat_interleave(torch.arange(depth), 2 ** torch.arange(depth))
         scale = (0.5 ** levels.to(like.dtype)).to(like.device)
         self._strength = strength * scale
@@ -345,7 +372,7 @@ class SplitBalance:
             Derivative by each node's path probability, for a sample of weight one; with
             :math:`\sum_x P^i(x)` the sum over both children of i, it says all. The root's is zero.
         """
-        reached = paths @ weights
+        reached = self._total(paths @ weights)
         through, right = reached[: len(self._rate)], reached[2::2]
         if self._through is None or self._right is None:
             self._through, self._right = through.clone(), right.clone()
@@ -381,7 +408,7 @@ def loss_and_gradients(
     X : Tensor of shape (n, n_features)
     targets : Tensor of shape (n, n_outputs)
     weights : Tensor of shape (n,)
-        Sample weights that sum to one.
+        Sample weights that sum to one, over all processes that share the batch.
     leaf_loss : LeafLoss
     balance : SplitBalance or None
         None leaves the penalty out.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import validate_data
 
+from soft_students.distributed.parts import LabelledParts
 from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
@@ -39,7 +41,7 @@ class SoftDecisionTreeRegressor(RegressorMixin, BaseSoftDecisionTree):
     mixture_weight, penalty, beta, beta_schedule, beta_final, sharpening, epochs, batch_size, \
 learning_rate, weight_decay, weight_averaging, standardize, prediction, early_stopping, \
 validation_fraction, n_iter_no_change, transfer, transfer_copies, warm_start, checkpoint, resume, \
-random_state, n_jobs, device, verbose
+random_state, n_jobs, device, n_devices, n_nodes, verbose
         As in :class:`SoftDecisionTreeClassifier`.
 
     Attributes
@@ -93,6 +95,8 @@ random_state, n_jobs, device, verbose
         random_state: int | RandomState | None = None,
         n_jobs: int | None = None,
         device: str = "cpu",
+        n_devices: int = 1,
+        n_nodes: int = 1,
         verbose: int = 0,
     ) -> None:
         self.depth = depth
@@ -121,6 +125,8 @@ random_state, n_jobs, device, verbose
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
+        self.n_devices = n_devices
+        self.n_nodes = n_nodes
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -138,7 +144,9 @@ random_state, n_jobs, device, verbose
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or LabelledParts
+            :class:`~soft_students.distributed.LabelledParts` are read as training goes on, a window
+            of them at a time; they say the targets, and the true values for `hard_weight`.
         y : teacher or array-like of shape (n_samples,) or (n_samples, n_outputs)
             A fitted regressor or callable, or values.
         labels : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
@@ -155,7 +163,20 @@ random_state, n_jobs, device, verbose
         -------
         self
         """
+        from soft_students.students.processes import check_processes  # imports torch
+
+        check_processes(self)
         with unchanged_on_failure(self):
+            if isinstance(X, LabelledParts):
+                self._learn_parts(
+                    X,
+                    y=y,
+                    labels=labels,
+                    teacher=teacher,
+                    sample_weight=sample_weight,
+                    X_unlabeled=X_unlabeled,
+                )
+                return self
             rows = validate_data(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
             lesson = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
@@ -222,6 +243,20 @@ random_state, n_jobs, device, verbose
             self._partial_fit(rows, self._scaled(targets), sample_weight)
         return self
 
+    def _learn_parts(self, parts: LabelledParts, **given: Any) -> None:
+        from soft_students.students.part_supervision import MixedValues, PartSupervision
+        from soft_students.students.soft_tree.parts import moments
+
+        random_state = check_random_state(self.random_state)
+        shuffled = self._open_parts(parts, "regression", random_state, **given)
+        self.hard_weight_ = float(self.hard_weight)
+        told = MixedValues(PartSupervision.of(parts), self.hard_weight_)
+        if not (self.warm_start and hasattr(self, "gate_weights_")):
+            mean, deviation = moments(told(window) for window in shuffled.windows())
+            self._set_target_unit(mean, deviation, flat=len(mean) == 1)
+        unit = (self._target_mean, self._target_deviation)
+        self._fit_parts(parts, shuffled, replace(told, unit=unit), random_state)
+
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the value of each row.
 
@@ -244,15 +279,20 @@ random_state, n_jobs, device, verbose
 
     def _scale_targets(self, targets: np.ndarray, sample_weight: ArrayLike | None) -> None:
         """Choose the unit in which leaves are trained; fitted leaves hold the targets' own."""
-        self._flat = targets.ndim == 1
-        columns = targets[:, None] if self._flat else targets
+        flat = targets.ndim == 1
+        columns = targets[:, None] if flat else targets
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if weights is not None and not (weights.shape == (len(columns),) and weights.sum() > 0):
             weights = None  # the training itself refuses them, with a message
-        self._target_mean = np.average(columns, axis=0, weights=weights)
-        variance = np.average((columns - self._target_mean) ** 2, axis=0, weights=weights)
-        self._target_deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
-        self.n_outputs_ = columns.shape[1]
+        mean = np.average(columns, axis=0, weights=weights)
+        variance = np.average((columns - mean) ** 2, axis=0, weights=weights)
+        self._set_target_unit(mean, np.sqrt(variance), flat=flat)
+
+    def _set_target_unit(self, mean: np.ndarray, deviation: np.ndarray, *, flat: bool) -> None:
+        self._flat = flat
+        self._target_mean = mean
+        self._target_deviation = np.where(deviation > 0, deviation, 1.0)
+        self.n_outputs_ = len(mean)
 
     def _scaled(self, targets: np.ndarray) -> np.ndarray:
         columns = targets[:, None] if targets.ndim == 1 else targets
@@ -266,11 +306,6 @@ random_state, n_jobs, device, verbose
         from soft_students.students.soft_tree.kernel import SquaredErrorLeaves
 
         return SquaredErrorLeaves(self.mixture_weight)
-
-    def _initial_leaves(
-        self, n_leaves: int, targets: np.ndarray, random_state: RandomState
-    ) -> np.ndarray:
-        return random_state.normal(scale=0.1, size=(n_leaves, targets.shape[1]))
 
     def _leaf_values(self) -> np.ndarray:
         return self.leaf_values_

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from soft_students.students.soft_tree.kernel import (
     LeafLoss,
     SharpenedPaths,
     SplitBalance,
+    Total,
     TreeParameters,
     Workspace,
+    alone,
     loss_and_gradients,
 )
 
@@ -48,9 +50,33 @@ class TrainingSettings:
     device: str
 
 
+class Rows(Protocol):
+    """What a tree is trained on.
+
+    Attributes
+    ----------
+    share : tuple of int
+        (process, number of processes): each takes its part of each batch.
+    """
+
+    share: tuple[int, int]
+
+    @property
+    def n(self) -> int:
+        """Rows of an epoch."""
+
+    def batches(
+        self, batch_size: int, random_state: np.random.RandomState, device: str
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield one epoch: rows, targets and weights that sum to one over all processes."""
+
+    def fingerprint(self) -> str:
+        """Return what tells these rows from others."""
+
+
 @dataclass
 class TrainingRows:
-    """Training rows, their distorted copies below them, and what the teacher says of each.
+    """Rows in memory, their distorted copies below them, and what the teacher says of each.
 
     Parameters
     ----------
@@ -60,6 +86,8 @@ class TrainingRows:
     weights : Tensor of shape (n,)
         Sample weights with mean one; a copy weighs what its original does.
     low, step : float
+    share : tuple of int, default=(0, 1)
+        As of `Rows`.
     """
 
     X: Tensor
@@ -67,6 +95,7 @@ class TrainingRows:
     weights: Tensor
     low: float = 0.0
     step: float = 1.0
+    share: tuple[int, int] = (0, 1)
 
     @property
     def n(self) -> int:
@@ -82,16 +111,36 @@ class TrainingRows:
         rows = order + self.n * random_state.randint(bank, size=self.n) if bank > 1 else order
         dtype = self.targets.dtype
         for start in range(0, self.n, batch_size):
-            index = torch.from_numpy(rows[start : start + batch_size])
+            batch = slice(start, start + batch_size)
+            mine, n = share_of(len(order[batch]), self.share)
+            index = torch.from_numpy(rows[batch][mine])
             X = self.X.index_select(0, index).to(device, dtype)
             if self.X.dtype == torch.uint8:
                 X.mul_(self.step).add_(self.low)
-            weights = self.weights[torch.from_numpy(order[start : start + batch_size])]
-            yield (
-                X,
-                self.targets.index_select(0, index).to(device),
-                (weights / len(index)).to(device),
-            )
+            weights = self.weights[torch.from_numpy(order[batch][mine])] / n
+            yield X, self.targets.index_select(0, index).to(device), weights.to(device)
+
+    def fingerprint(self) -> str:
+        """Return what tells these rows from others."""
+        digest = hashlib.sha256(repr((self.low, self.step)).encode())
+        for tensor in (self.X, self.targets, self.weights):
+            digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+def share_of(n: int, share: tuple[int, int]) -> tuple[slice, float]:
+    """Return the places in a batch of n rows that a process takes, and what divides their weights.
+
+    A process for which there is no row takes the first, and weighs it zero: sums stay as they are.
+
+    Parameters
+    ----------
+    n : int
+    share : tuple of int
+        (process, number of processes).
+    """
+    process, n_processes = share
+    return (slice(process, n, n_processes), n) if process < n else (slice(0, 1), math.inf)
 
 
 class Trainer:
@@ -103,17 +152,24 @@ class Trainer:
         Where to start; owned by the trainer from here on.
     leaf_loss : LeafLoss
     settings : TrainingSettings
+    total : Total, default=alone
+        Of the processes that train the same tree.
     """
 
     def __init__(
-        self, parameters: TreeParameters, leaf_loss: LeafLoss, settings: TrainingSettings
+        self,
+        parameters: TreeParameters,
+        leaf_loss: LeafLoss,
+        settings: TrainingSettings,
+        total: Total = alone,
     ) -> None:
         self.parameters = parameters
+        self._total = leaf_loss.total = total
         self._leaf_loss = SharpenedPaths(leaf_loss) if settings.sharpening > 1 else leaf_loss
         self._settings = settings
         weights = parameters.gate_weights
         self._balance = (
-            SplitBalance(settings.depth, settings.penalty, weights)
+            SplitBalance(settings.depth, settings.penalty, weights, total)
             if settings.penalty > 0
             else None
         )
@@ -159,6 +215,8 @@ class Trainer:
         loss, penalty, gradient = loss_and_gradients(
             parameters, X, targets, weights, self._leaf_loss, self._balance, self._workspace
         )
+        if self._total is not alone:
+            self._add_up(loss, gradient)
         parameters.gate_weights.grad = gradient.gate_weights
         parameters.gate_biases.grad = gradient.gate_biases
         parameters.leaves.grad = gradient.leaves
@@ -178,6 +236,13 @@ class Trainer:
             if self._average.log_betas is not None and parameters.log_betas is not None:
                 self._average.log_betas.copy_(parameters.log_betas)
         return loss + penalty
+
+    def _add_up(self, loss: Tensor, gradient: TreeParameters) -> None:
+        """Sum loss and gradients over the processes, in place and in one exchange."""
+        parts = [loss, *(part for part in vars(gradient).values() if part is not None)]
+        flat = self._total(torch.cat([part.flatten() for part in parts]))
+        for part, total in zip(parts, flat.split([part.numel() for part in parts]), strict=True):
+            part.copy_(total.view_as(part))
 
     def result(self) -> TreeParameters:
         """Return a copy of the parameters as they now stand, averaged where that is asked for."""
@@ -215,8 +280,8 @@ class TrainingHistory:
 
 def fingerprint(
     description: Any,
-    trainer: Trainer,
-    rows: TrainingRows,
+    parameters: TreeParameters,
+    rows: Rows,
     validation: Iterable[np.ndarray],
     random_state: np.random.RandomState,
 ) -> str:
@@ -226,28 +291,27 @@ def fingerprint(
     ----------
     description : object
         With a `repr` that says how the tree is trained.
-    trainer : Trainer
-        Before its first step.
-    rows : TrainingRows
+    parameters : TreeParameters
+        Before the first step.
+    rows : Rows
     validation : iterable of ndarray
         What the epoch is chosen on.
     random_state : RandomState
     """
     digest = hashlib.sha256(repr(description).encode())
-    start = trainer.parameters.state().values()
-    for tensor in (*start, rows.X, rows.targets, rows.weights):
+    for tensor in vars(parameters).values():
         if tensor is not None:
             digest.update(tensor.cpu().contiguous().numpy().data)
+    digest.update(rows.fingerprint().encode())
     for array in validation:
         digest.update(np.ascontiguousarray(array).data)
-    digest.update(repr((rows.low, rows.step)).encode())
     digest.update(pickle.dumps(random_state.get_state()))
     return digest.hexdigest()
 
 
 def train(
     trainer: Trainer,
-    rows: TrainingRows,
+    rows: Rows,
     *,
     epochs: int,
     batch_size: int,
@@ -257,10 +321,12 @@ def train(
     on_epoch: Callable[[int, TrainingHistory], None],
     device: str,
     checkpoint: Checkpoint | None = None,
+    writes: bool = True,
 ) -> tuple[TreeParameters, TrainingHistory]:
     """Train for `epochs` passes; with a validation loss, return the best epoch's parameters.
 
-    With a checkpoint it goes on from what that holds, to the same result bit for bit on a CPU.
+    With a checkpoint it goes on from what that holds, to the same result bit for bit on a CPU; only
+    one of several processes `writes` it.
 
     Returns
     -------
@@ -297,9 +363,10 @@ def train(
     done = len(history.loss) * steps_per_epoch
     for epoch in range(len(history.loss), epochs):
         total = torch.zeros((), dtype=torch.float64)
-        for X, targets, weights in rows.batches(batch_size, random_state, device):
+        batches = rows.batches(batch_size, random_state, device)
+        for start, batch in zip(range(0, rows.n, batch_size), batches, strict=True):
             trainer.schedule(done / n_steps)
-            total += trainer.step(X, targets, weights).cpu() * len(X)
+            total += trainer.step(*batch).cpu() * min(batch_size, rows.n - start)
             done += 1
         mean = float(total) / rows.n
         if not math.isfinite(mean):
@@ -315,7 +382,7 @@ def train(
         on_epoch(epoch, history)
         if history.best_epoch is not None and epoch - history.best_epoch >= patience:
             break
-        if checkpoint is not None:
+        if checkpoint is not None and writes:
             checkpoint.write_if_due(0, state, before + time.monotonic() - began)
     return best or trainer.result(), history
 

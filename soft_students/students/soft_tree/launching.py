@@ -1,0 +1,188 @@
+"""A training of a soft tree as a whole, in this process or in several."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.students.processes import launch
+from soft_students.students.soft_tree import routing
+from soft_students.students.soft_tree.kernel import LeafLoss, Total, TreeParameters, alone
+from soft_students.students.soft_tree.training import (
+    Rows,
+    Trainer,
+    TrainingHistory,
+    TrainingSettings,
+    torch_threads,
+    train,
+)
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass
+class TreeTraining:
+    """All that training needs; it can be sent to another process.
+
+    Parameters
+    ----------
+    title : str
+        Of the bar that shows progress.
+    parameters : TreeParameters
+        Where to start, on the CPU.
+    leaf_loss : LeafLoss
+    settings : TrainingSettings
+    rows : Rows
+    epochs : int
+    random_state : RandomState
+        Of the order of the rows.
+    validation_loss : callable or None
+        Maps parameters to a loss on held-out rows.
+    patience : int
+        Epochs without a lower one after which to stop.
+    checkpoint : Checkpoint or None
+    n_threads : int or None
+        Of each process; None leaves torch's setting alone.
+    verbose : bool
+    """
+
+    title: str
+    parameters: TreeParameters
+    leaf_loss: LeafLoss
+    settings: TrainingSettings
+    rows: Rows
+    epochs: int
+    random_state: np.random.RandomState
+    validation_loss: Callable[[TreeParameters], float] | None
+    patience: int
+    checkpoint: Checkpoint | None
+    n_threads: int | None
+    verbose: bool
+
+    def run(self, n_devices: int, n_nodes: int) -> tuple[TreeParameters, TrainingHistory]:
+        """Train on one device, or on several in as many processes.
+
+        Returns
+        -------
+        parameters : TreeParameters
+            On the CPU.
+        history : TrainingHistory
+        """
+        if n_devices * n_nodes == 1:
+            return self._train(alone, writes=True)
+        return launch(
+            _train_together,
+            self,
+            device=self.settings.device,
+            n_devices=n_devices,
+            n_nodes=n_nodes,
+        )
+
+    def _train(self, total: Total, writes: bool) -> tuple[TreeParameters, TrainingHistory]:
+        device = self.settings.device
+        trainer = Trainer(self.parameters.to(device), self.leaf_loss, self.settings, total)
+        with (
+            torch_threads(self.n_threads),
+            progress(self.title, self.epochs, shown=self.verbose and writes) as on_epoch,
+        ):
+            parameters, history = train(
+                trainer,
+                self.rows,
+                epochs=self.epochs,
+                batch_size=self.settings.batch_size,
+                random_state=self.random_state,
+                validation_loss=self.validation_loss,
+                patience=self.patience,
+                on_epoch=on_epoch,
+                device=device,
+                checkpoint=self.checkpoint,
+                writes=writes,
+            )
+        return parameters.to("cpu"), history
+
+
+def _train_together(
+    fabric: Fabric, training: TreeTraining
+) -> tuple[TreeParameters, TrainingHistory]:
+    measured = training.validation_loss
+    rows = copy.copy(training.rows)
+    rows.share = (fabric.global_rank, fabric.world_size)
+    together = replace(
+        training,
+        settings=replace(training.settings, device=str(fabric.device)),
+        rows=rows,
+        # Other hosts may not see the file of the first.
+        checkpoint=fabric.broadcast(training.checkpoint),
+        # One process decides for all when to stop: others might round differently.
+        validation_loss=None if measured is None else lambda p: fabric.broadcast(measured(p)),
+    )
+
+    def total(tensor: Tensor) -> Tensor:
+        return fabric.all_reduce(tensor, reduce_op="sum")  # type: ignore[return-value]
+
+    return together._train(total, fabric.is_global_zero)
+
+
+def held_out_loss(
+    X: np.ndarray, loss: LeafLoss, targets: Tensor, weights: Tensor, parameters: TreeParameters
+) -> float:
+    """Return the loss of the tree's mean prediction on rows, as training sees them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features)
+    loss : LeafLoss
+        Of a mixture weight of one.
+    targets : Tensor of shape (n_outputs, n)
+    weights : Tensor of shape (n,)
+        With the sum one.
+    parameters : TreeParameters
+    """
+    betas = np.ones(1, dtype=X.dtype)
+    if parameters.log_betas is not None:
+        betas = parameters.log_betas.exp().cpu().numpy()
+    activations = routing.gate_activations(
+        X,
+        parameters.gate_weights.cpu().numpy(),
+        parameters.gate_biases.cpu().numpy(),
+        betas,
+        None,
+    )
+    paths = routing.path_probabilities(activations)[:, activations.shape[1] :]
+    leaf_paths = torch.from_numpy(np.ascontiguousarray(paths.T))
+    return float(loss(leaf_paths, parameters.leaves.cpu(), targets, weights)[0])
+
+
+@contextmanager
+def progress(
+    title: str, epochs: int, *, shown: bool
+) -> Iterator[Callable[[int, TrainingHistory], None]]:
+    """Show a bar on stderr while training, on a terminal; yield what to call after each epoch."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("epoch {task.completed}/{task.total}  loss {task.fields[loss]:.4f}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not (shown and console.is_terminal),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(title, total=epochs, loss=math.nan)
+
+        def on_epoch(epoch: int, history: TrainingHistory) -> None:
+            bar.update(task, completed=epoch + 1, loss=history.loss[-1])
+
+        yield on_epoch
