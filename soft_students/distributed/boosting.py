@@ -1,8 +1,9 @@
-"""Boosted trees on the rows of a Dask cluster, by XGBoost's own distributed training."""
+"""Boosted trees on the workers of a Dask cluster, by XGBoost's own distributed training."""
 
 from __future__ import annotations
 
 import uuid
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,20 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from xgboost import DMatrix
 
+from soft_students.distributed.parts import LabelledPart, LabelledParts
+from soft_students.distributed.windows import LabelledRows
 from soft_students.students.classical.boosted import (
     XGBoostStudentClassifier,
     XGBoostStudentRegressor,
 )
 from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
+from soft_students.students.part_supervision import (
+    MixedValues,
+    PartSupervision,
+    SoftTargets,
+    check_only_parts,
+    check_parts,
+)
 from soft_students.students.supervision import class_supervision
 from soft_students.targets import one_hot
 from soft_students.teachers import ArrayTeacher
@@ -38,8 +48,8 @@ if TYPE_CHECKING:
 
 def fit_xgboost(
     student: _Student,
-    X: Array,
-    targets: Array,
+    X: Array | LabelledParts,
+    targets: Array | None = None,
     *,
     labels: Array | None = None,
     classes: ArrayLike | None = None,
@@ -55,9 +65,10 @@ def fit_xgboost(
     ----------
     student : XGBoostStudentClassifier or XGBoostStudentRegressor
         It stays as it is.
-    X : dask array of shape (n_samples, n_features)
-        NaN is a missing value.
-    targets : dask array of shape (n_samples, n_classes) or (n_samples,)
+    X : dask array of shape (n_samples, n_features), or LabelledParts
+        NaN is a missing value. A labelled part is read by the worker that trains on it: its rows,
+        what the teacher says and, for `hard_weight`, the labels. Parts come alone.
+    targets : dask array of shape (n_samples, n_classes) or (n_samples,), default=None
         Probabilities of a teacher, at temperature one, or labels; of a regressor, values, of shape
         (n_samples,) or (n_samples, n_outputs).
     labels : dask array of shape (n_samples,), default=None
@@ -79,8 +90,9 @@ def fit_xgboost(
     TypeError
         If `student` is another one, or rows or targets are no Dask arrays.
     ValueError
-        If the arrays do not fit each other, or the student has parameters that need all rows in
-        one place: ``"auto"``, `early_stopping_rounds`, `transfer`, ``tree_method="exact"``.
+        If the arrays or parts do not fit each other or the student, or it has parameters that need
+        all rows in one place: ``"auto"``, `early_stopping_rounds`, `transfer`,
+        ``tree_method="exact"``.
 
     Notes
     -----
@@ -110,26 +122,17 @@ def fit_xgboost(
             "fit_xgboost fits XGBoostStudentClassifier and XGBoostStudentRegressor. Got "
             f"{type(student).__name__} instead."
         )
-    for name, array in {"X": X, "targets": targets, "labels": labels}.items():
-        if array is not None and not isinstance(array, da.Array):
-            raise TypeError(
-                f"The {name} of fit_xgboost must be a Dask array: da.from_array(...), "
-                f"da.from_zarr(...), .... Got {type(array).__name__} instead."
-            )
     client = distributed.get_client() if client is None else client
     fitted = clone(student)
     fitted._validate_params()
     _check_parameters(fitted)
-    # Kept in the cluster: rows and targets are needed twice, and then lie together.
-    kept = client.persist(_aligned(X, targets, labels))
-    X, targets, labels = (*kept, None)[:3]
-    fitted.n_features_in_ = X.shape[1]
     fitted._columns, fitted.is_categorical_ = None, None
     with client.as_current():
-        if isinstance(fitted, XGBoostStudentClassifier):
-            _fit_classifier(fitted, X, targets, labels, classes, client)
+        if isinstance(X, LabelledParts):
+            check_only_parts(student, targets=targets, labels=labels, classes=classes)
+            _fit_parts(fitted, X, client)
         else:
-            _fit_regressor(fitted, X, targets, labels, client)
+            _fit_arrays(fitted, X, targets, labels, classes, client)
     return fitted
 
 
@@ -152,6 +155,83 @@ def _check_parameters(student: _Student) -> None:
             "tree_method='exact' sorts all rows in one place, which a Dask cluster does not have. "
             "Set tree_method='hist' for fit_xgboost."
         )
+
+
+def _fit_arrays(
+    student: _Student,
+    X: Any,
+    targets: Any,
+    labels: Any,
+    classes: ArrayLike | None,
+    client: Client,
+) -> None:
+    for name, array in {"X": X, "targets": targets, "labels": labels}.items():
+        if not isinstance(array, da.Array) and (name != "labels" or array is not None):
+            raise TypeError(
+                f"The {name} of fit_xgboost must be a Dask array: da.from_array(...), "
+                f"da.from_zarr(...), .... Got {type(array).__name__} instead."
+            )
+    # Kept in the cluster: rows and targets are needed twice, and then lie together.
+    kept = client.persist(_aligned(X, targets, labels))
+    X, targets, labels = (*kept, None)[:3]
+    student.n_features_in_ = X.shape[1]
+    if isinstance(student, XGBoostStudentClassifier):
+        blocks = _class_blocks(student, targets, labels, classes, client)
+        _train_classifier(student, X, blocks, client)
+    else:
+        student.hard_weight_ = hard_weight = float(student.hard_weight)
+        if labels is not None:
+            targets = hard_weight * labels + (1 - hard_weight) * targets
+        _train_regressor(student, X, targets, client)
+
+
+def _fit_parts(student: _Student, parts: LabelledParts, client: Client) -> None:
+    of_classes = isinstance(student, XGBoostStudentClassifier)
+    check_parts(student, parts, "classification" if of_classes else "regression")
+    student.hard_weight_ = float(student.hard_weight)
+    if student.hard_weight_ > 0 and parts.target is None:
+        parts[0].labels()  # says what to do
+    student.n_features_in_ = parts.n_features
+    if parts.columns is not None:
+        student.feature_names_in_ = np.asarray(parts.columns, dtype=object)
+    supervision = PartSupervision.of(parts)
+    told: SoftTargets | MixedValues
+    if isinstance(student, XGBoostStudentClassifier):
+        student.classes_ = supervision.classes
+        student.temperature_ = float(student.temperature)
+        told = SoftTargets(supervision, student.temperature_, student.hard_weight_)
+    else:
+        told = MixedValues(supervision, student.hard_weight_)
+    # A part by one task: so what belongs together lies together.
+    read = client.map(_read, list(parts), told=told, labels=student.hard_weight_ > 0, pure=False)
+    features, targets = (client.map(itemgetter(i), read, pure=False) for i in (0, 1))
+    del read  # the pairs
+    client.gather(client.map(len, targets, pure=False))  # what cannot be read says so here
+    X = _joined(features, parts, (parts.n_features,), np.float32)
+    if isinstance(student, XGBoostStudentClassifier):
+        _train_classifier(student, X, targets, client)
+    else:
+        values = _joined(targets, parts, (len(supervision.classes),), np.float64)
+        _train_regressor(student, X, values[:, 0] if values.shape[1] == 1 else values, client)
+
+
+def _read(
+    part: LabelledPart, told: SoftTargets | MixedValues, labels: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return features and what is to be learnt."""
+    rows = LabelledRows(part.X(), part.targets(), part.labels() if labels else None)
+    return rows.X, told(rows)
+
+
+def _joined(
+    blocks: list[Future], parts: LabelledParts, shape: tuple[int, ...], dtype: type
+) -> Array:
+    return da.concatenate(
+        [
+            da.from_delayed(block, (part.n_rows, *shape), dtype)
+            for block, part in zip(blocks, parts, strict=True)
+        ]
+    )
 
 
 def _aligned(X: Array, targets: Array, labels: Array | None) -> list[Array]:
@@ -180,14 +260,14 @@ def _aligned(X: Array, targets: Array, labels: Array | None) -> list[Array]:
     return aligned
 
 
-def _fit_classifier(
+def _class_blocks(
     student: XGBoostStudentClassifier,
-    X: Array,
     targets: Array,
     labels: Array | None,
     classes: ArrayLike | None,
     client: Client,
-) -> None:
+) -> list[Future]:
+    """Return the soft targets of each block, and tell the student its classes."""
     if targets.ndim == 1:
         if labels is not None:
             raise ValueError("Labels were given twice, as targets and as labels. Pass them once.")
@@ -198,12 +278,18 @@ def _fit_classifier(
         student.temperature_ = float(student.temperature)
         student.hard_weight_ = float(student.hard_weight)
     student.classes_ = known
-    # Each block as one object, which the worker that trains on its rows asks for, whole.
     told = targets.to_delayed().ravel()
     borne = [None] * len(told) if labels is None else labels.to_delayed().ravel()
     make = dask.delayed(_block_targets)
-    made = [make(student, block, true) for block, true in zip(told, borne, strict=True)]
-    blocks: list[Future] = client.compute(made)
+    return client.compute(
+        [make(student, block, true) for block, true in zip(told, borne, strict=True)]
+    )
+
+
+def _train_classifier(
+    student: XGBoostStudentClassifier, X: Array, blocks: list[Future], client: Client
+) -> None:
+    """Train on soft targets: each block one object, which the worker of its rows asks for."""
     sums = client.gather(client.map(_length_and_sum, blocks, pure=False))
     n = sum(length for length, _ in sums)
     model, params = student._model_and_params(sum(total for _, total in sums) / n)
@@ -220,20 +306,13 @@ def _fit_classifier(
     student.estimator_ = model
 
 
-def _fit_regressor(
-    student: XGBoostStudentRegressor,
-    X: Array,
-    targets: Array,
-    labels: Array | None,
-    client: Client,
+def _train_regressor(
+    student: XGBoostStudentRegressor, X: Array, values: Array, client: Client
 ) -> None:
-    student.hard_weight_ = hard_weight = float(student.hard_weight)
-    if labels is not None:
-        targets = hard_weight * labels + (1 - hard_weight) * targets
-    student._flat = targets.ndim == 1
-    student.n_outputs_ = 1 if student._flat else targets.shape[1]
+    student._flat = values.ndim == 1
+    student.n_outputs_ = 1 if student._flat else values.shape[1]
     model = student._make()
-    booster = _train(student, X, targets, model.get_xgb_params(), client, None)
+    booster = _train(student, X, values, model.get_xgb_params(), client, None)
     model.load_model(booster.save_raw("ubj"))
     student.estimator_ = model
 

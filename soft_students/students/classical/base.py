@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from soft_students.distributed.parts import LabelledParts
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
 from soft_students.students.refitting import unchanged_on_failure
@@ -63,6 +64,13 @@ class ClassicalStudent(BaseEstimator):
         """
 
     def _rows(self, X: Any, *, reset: bool) -> np.ndarray:
+        if isinstance(X, LabelledParts):
+            raise TypeError(
+                f"{type(self).__name__} keeps all rows in memory, and LabelledParts may be larger. "
+                "Soft trees and neural students take them; XGBoost students by "
+                "soft_students.distributed.fit_xgboost. If they do fit, load them: "
+                "np.concatenate([part.X() for part in parts])."
+            )
         if reset:
             self._learn_columns(X)
         else:
