@@ -136,7 +136,7 @@ def check_odd_batches_are_finite(case: MethodCase) -> None:
     lesson = _lesson(case)
     if lesson.data is None:
         return
-    data = lesson.data
+    data = lesson.training_data()
     assert data.labels is not None
     same = torch.where(data.labels == data.labels[0])[0][:4]
     batches = {

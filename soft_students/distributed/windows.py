@@ -100,7 +100,7 @@ class ShuffledParts:
             first = 0
             if rest is not None:
                 first = batch_size - len(rest)
-                rest = _joined([rest, window.take(order[:first])])
+                rest = joined([rest, window.take(order[:first])])
                 if len(rest) < batch_size:
                     continue
                 yield rest
@@ -133,7 +133,7 @@ class ShuffledParts:
 
     def held_out(self) -> LabelledRows:
         """Return the rows that no batch holds."""
-        return _joined(
+        return joined(
             [
                 _read(part, self._labels).take(self._is_held_out(place))
                 for place, part in enumerate(self._parts)
@@ -173,14 +173,15 @@ class ShuffledParts:
             read.append(
                 rows.take(~self._is_held_out(place)) if self._held_out_fraction > 0 else rows
             )
-        return _joined(read)
+        return joined(read)
 
 
 def _read(part: LabelledPart, labels: bool) -> LabelledRows:
     return LabelledRows(part.X(), part.targets(), part.labels() if labels else None)
 
 
-def _joined(rows: list[LabelledRows]) -> LabelledRows:
+def joined(rows: list[LabelledRows]) -> LabelledRows:
+    """Return some rows and others below them."""
     if len(rows) == 1:
         return rows[0]
     return LabelledRows(

@@ -17,15 +17,15 @@ what the first stage has learnt.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from soft_students.methods.lesson import Batch, Batches, Lesson, Step
+from soft_students.methods.lesson import Batch, Lesson, Passes, Step
 from soft_students.methods.observe import (
     Observation,
     embedding_layer,
@@ -37,13 +37,6 @@ from soft_students.methods.samplers import Sampler
 from soft_students.transfer import Transfer
 
 Terms = Mapping[str, Tensor]
-
-
-class Passes(Sized, Protocol):
-    """Batches, in a fresh order at each pass."""
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of a pass."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +150,11 @@ class Method(BaseEstimator, ABC):
             The task itself: cross-entropy to the labels, and the terms of whatever this method is
             combined with.
         """
+
+    @property
+    def needs_all_rows(self) -> bool:
+        """Whether all rows must be in memory, since it chooses among them or remembers them."""
+        return False
 
     def check(self, lesson: Lesson) -> None:
         """Raise ValueError if the lesson cannot be taught in this way; before any training."""
@@ -324,7 +322,7 @@ class Objective:
             )
         return wanted[0][1] if wanted else None
 
-    def batches(self) -> Batches:
+    def batches(self) -> Passes:
         """Return the training rows in batches, sampled and distorted as the methods ask for."""
         wanted = [d for m in self.methods if (d := m.augment(self._lesson)) is not None]
         lesson = replace(self._lesson, augment=wanted[0]) if wanted else self._lesson

@@ -162,6 +162,11 @@ class CC(LossMethod):
         self.student_layers = student_layers
         self.teacher_layers = teacher_layers
 
+    @property
+    def needs_all_rows(self) -> bool:
+        """Whether all rows must be in memory: batches by class choose among them."""
+        return self.sampler_kind != "shuffled"
+
     def check(self, lesson: Lesson) -> None:
         """Refuse unknown kernels and samplers, and negative orders."""
         if self.kernel not in KERNELS:

@@ -180,6 +180,11 @@ class CRD(LossMethod):
         self.student_layers = student_layers
         self.teacher_layers = teacher_layers
 
+    @property
+    def needs_all_rows(self) -> bool:
+        """Whether all rows must be in memory: it remembers each of them."""
+        return True
+
     def check(self, lesson: Lesson) -> None:
         """Refuse unknown variants, and values out of range."""
         if self.variant not in VARIANTS:

@@ -95,6 +95,11 @@ class CSKD(LossMethod):
         self.weight = weight
         self.temperature = temperature
 
+    @property
+    def needs_all_rows(self) -> bool:
+        """Whether all rows must be in memory: it pairs them."""
+        return True
+
     def sampler(self, lesson: Lesson) -> SameClassPairs:
         """Return batches of pairs of one class."""
         return SameClassPairs(lesson.labels(), lesson.batch_size)

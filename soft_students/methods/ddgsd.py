@@ -160,6 +160,11 @@ class DDGSD(LossMethod):
         self.distortion = distortion
         self.student_layers = student_layers
 
+    @property
+    def needs_all_rows(self) -> bool:
+        """Whether all rows must be in memory: it shows each of them twice."""
+        return True
+
     def check(self, lesson: Lesson) -> None:
         """Refuse a distortion that gives a row another label, and several layers."""
         made_by = self.augment(lesson) or lesson.augment

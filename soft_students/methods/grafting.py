@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Task, Terms
-from soft_students.methods.lesson import Batch, Batches, Lesson
+from soft_students.methods.lesson import Batch, Lesson, Passes
 from soft_students.methods.peers import best_peer, make_peers
 
 
@@ -111,10 +111,10 @@ class OwnOrder:
     Parameters
     ----------
     task : Task
-    batches : Batches
+    batches : Passes
     """
 
-    def __init__(self, task: Task, batches: Batches) -> None:
+    def __init__(self, task: Task, batches: Passes) -> None:
         self._task = task
         self._batches = batches
         self._pass: Iterator[Batch] = iter(())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Callable, Iterator, Sized
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -35,6 +37,10 @@ class Batch:
         Of the stage, from 0.
     index : Tensor of int64, shape (n,), or None
         Which training rows the inputs are, distorted or not; None if they are of no one row.
+    teacher_logits : Tensor of shape (n, n_classes), or None
+        What the teacher says of the inputs, where that comes with them.
+    weight : float
+        Of the mean over these rows in the mean over processes: one where all have as many.
     """
 
     inputs: Tensor
@@ -43,6 +49,15 @@ class Batch:
     progress: float = 0.0
     epoch: int = 0
     index: Tensor | None = None
+    teacher_logits: Tensor | None = None
+    weight: float = 1.0
+
+
+class Passes(Sized, Protocol):
+    """Batches, in a fresh order at each pass."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of a pass."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,38 @@ class TrainingData:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def example(self, n: int) -> Tensor:
+        """Return a few inputs."""
+        return self.inputs[torch.arange(n) % len(self)]
+
+    def fingerprint(self) -> str:
+        """Return what tells these rows from others."""
+        digest = hashlib.sha256(self.inputs.numpy().tobytes())
+        if self.labels is not None:
+            digest.update(self.labels.numpy().tobytes())
+        return digest.hexdigest()
+
+
+class StreamedData(Protocol):
+    """Training rows that are read as training goes on: more of them than memory holds."""
+
+    def __len__(self) -> int:
+        """Return the number of rows in a pass."""
+
+    def n_batches(self, batch_size: int) -> int:
+        """Return the number of batches in a pass."""
+
+    def read(
+        self, batch_size: int, generator: torch.Generator, share: tuple[int, int]
+    ) -> Iterator[Batch]:
+        """Yield one pass: a process's part of each batch, on the CPU."""
+
+    def example(self, n: int) -> Tensor:
+        """Return a few inputs."""
+
+    def fingerprint(self) -> str:
+        """Return what tells these rows from others."""
 
 
 class Batches:
@@ -99,19 +146,47 @@ class Batches:
         return len(self._sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        process, n_processes = self._share
-        for rows in self._sampler.batches(self._generator):
-            rows = rows[..., process::n_processes].flatten()
-            inputs = self._data.inputs[rows]
-            labels = None if self._data.labels is None else self._data.labels[rows].to(self._device)
-            if self._augment is None:
-                yield Batch(inputs.to(self._device), labels, rows, index=rows)
-            else:
-                distorted = distort(self._augment, inputs, self._generator).to(self._device)
-                if self._augment.keeps_labels:
-                    yield Batch(distorted, labels, None, index=rows)
-                else:  # mixtures, say, are of no one row
-                    yield Batch(distorted, None, None)
+        for whole in self._sampler.batches(self._generator):
+            mine, weight = share_of(whole, self._share)
+            rows = mine.flatten()
+            labels = None if self._data.labels is None else self._data.labels[rows]
+            batch = Batch(self._data.inputs[rows], labels, rows, index=rows, weight=weight)
+            yield _ready(batch, self._augment, self._generator, self._device)
+
+
+class StreamedBatches:
+    """A fresh pass over rows that are read meanwhile, each time it is iterated.
+
+    Parameters
+    ----------
+    data : StreamedData
+    batch_size : int
+    generator, device, augment, share
+        As of `Batches`.
+    """
+
+    def __init__(
+        self,
+        data: StreamedData,
+        batch_size: int,
+        generator: torch.Generator,
+        device: torch.device,
+        augment: Transfer | None = None,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        self._data = data
+        self._batch_size = batch_size
+        self._generator = generator
+        self._device = device
+        self._augment = augment
+        self._share = share
+
+    def __len__(self) -> int:
+        return self._data.n_batches(self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._data.read(self._batch_size, self._generator, self._share):
+            yield _ready(batch, self._augment, self._generator, self._device)
 
 
 class NoData:
@@ -134,6 +209,46 @@ class NoData:
             yield Batch(torch.empty(0), None, None)
 
 
+def share_of(rows: Tensor, share: tuple[int, int]) -> tuple[Tensor, float]:
+    """Return a process's part of the rows of a batch, and the weight of the mean over it.
+
+    The mean over all processes, each with its weight, is that over the batch. A process for which
+    there is no row takes the first, of no weight, so that all take as many steps.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n,) or (m, n)
+        As of `Sampler.batches`.
+    share : tuple of int
+        (process, number of processes).
+    """
+    process, n_processes = share
+    n = rows.shape[-1]
+    if process >= n:
+        return rows[..., :1], 0.0
+    mine = rows[..., process::n_processes]
+    return mine, mine.shape[-1] * n_processes / n
+
+
+def _ready(
+    batch: Batch, augment: Transfer | None, generator: torch.Generator, device: torch.device
+) -> Batch:
+    """Return a batch on a device, with distorted inputs if they are to be."""
+    if augment is not None:
+        # whatever the teacher has said, it was not of these inputs
+        inputs = distort(augment, batch.inputs, generator)
+        batch = replace(batch, inputs=inputs, rows=None, teacher_logits=None)
+        if not augment.keeps_labels:  # mixtures, say, are of no one row
+            batch = replace(batch, labels=None, index=None)
+    labels, said = batch.labels, batch.teacher_logits
+    return replace(
+        batch,
+        inputs=batch.inputs.to(device),
+        labels=None if labels is None else labels.to(device),
+        teacher_logits=None if said is None else said.to(device),
+    )
+
+
 def distort(augment: Transfer, inputs: Tensor, generator: torch.Generator) -> Tensor:
     """Return distorted copies of inputs, of their shape and device."""
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
@@ -152,7 +267,7 @@ class Lesson:
         From inputs to logits.
     teacher : TeacherOutputs or None
         Frozen, and in eval mode.
-    data : TrainingData or None
+    data : TrainingData, StreamedData or None
         None for methods that take no data.
     epochs, batch_size, n_classes : int
     input_shape : tuple of int
@@ -174,7 +289,7 @@ class Lesson:
 
     student: nn.Module
     teacher: TeacherOutputs | None
-    data: TrainingData | None
+    data: TrainingData | StreamedData | None
     epochs: int
     batch_size: int
     n_classes: int
@@ -187,30 +302,31 @@ class Lesson:
     input_range: tuple[float, float] = (0.0, 1.0)
     share: tuple[int, int] = (0, 1)
 
-    def batches(self, sampler: Sampler | None = None, *, augment: bool = True) -> Batches:
+    def batches(self, sampler: Sampler | None = None, *, augment: bool = True) -> Passes:
         """Return the training rows in batches.
 
         Parameters
         ----------
         sampler : Sampler, default=None
-            None shuffles.
+            None shuffles. Another one needs the rows in memory.
         augment : bool, default=True
             Whether the lesson's distortions are applied.
         """
+        how = (self.generator, self.device, self.augment if augment else None, self.share)
+        if sampler is None and not isinstance(self.data, TrainingData | None):
+            return StreamedBatches(self.data, self.batch_size, *how)
         data = self.training_data()
-        return Batches(
-            data,
-            sampler or Shuffled(len(data), self.batch_size),
-            self.generator,
-            self.device,
-            self.augment if augment else None,
-            self.share,
-        )
+        return Batches(data, sampler or Shuffled(len(data), self.batch_size), *how)
 
     def training_data(self) -> TrainingData:
-        """Return the rows, or say that there are none."""
+        """Return the rows in memory, or say that there are none."""
         if self.data is None:
             raise ValueError("This method needs training rows, but X is None.")
+        if not isinstance(self.data, TrainingData):
+            raise ValueError(
+                "This method needs all training rows in memory, and these are read as training "
+                "goes on. Use another method, such as 'kd', or pass fewer rows as an array."
+            )
         return self.data
 
     def labels(self) -> Tensor:
@@ -225,8 +341,7 @@ class Lesson:
         """Return a few inputs, to learn shapes from."""
         if self.data is None:
             return torch.zeros(n, *self.input_shape, device=self.device)
-        rows = torch.arange(n) % len(self.data)
-        return self.data.inputs[rows].to(self.device)
+        return self.data.example(n).to(self.device)
 
     def share_of_epochs(self, share: float) -> int:
         """Return a share of the epochs, one at least, for a stage before the main one."""

@@ -257,7 +257,7 @@ def _step(
                 "weight of the term, or check X for extreme values."
             )
     optimizer.zero_grad()
-    fabric.backward(total)
+    fabric.backward(total * batch.weight)
     if fabric.world_size > 1:
         _average_gradients(player, fabric)
     optimizer.step()

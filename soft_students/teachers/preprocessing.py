@@ -31,10 +31,24 @@ class Standardize:
         if len(input_shape) == 3:
             values = X.reshape(len(X), input_shape[0], -1)
             mean, std = values.mean((0, 2), dtype=float), values.std((0, 2), dtype=float)
-            shape: tuple[int, ...] = (-1, 1, 1)
         else:
             mean, std = X.mean(0, dtype=float), X.std(0, dtype=float)
-            shape = input_shape
+        return cls._of(mean, std, input_shape)
+
+    @classmethod
+    def from_moments(
+        cls, mean: np.ndarray, variance: np.ndarray, input_shape: tuple[int, ...]
+    ) -> Standardize:
+        """As `fit`, from the mean and the variance of each feature."""
+        if len(input_shape) == 3:
+            by_pixel = mean.reshape(input_shape[0], -1)
+            mean = by_pixel.mean(1)
+            variance = variance.reshape(input_shape[0], -1).mean(1) + by_pixel.var(1)
+        return cls._of(mean, np.sqrt(variance), input_shape)
+
+    @classmethod
+    def _of(cls, mean: np.ndarray, std: np.ndarray, input_shape: tuple[int, ...]) -> Standardize:
+        shape = (-1, 1, 1) if len(input_shape) == 3 else input_shape
         # A constant feature has no scale; rounding may leave it a tiny one.
         std = np.where(std > 1e-6 * np.maximum(np.abs(mean), 1e-30), std, 1.0)
         return cls(

@@ -21,16 +21,23 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from soft_students.distributed.parts import LabelledParts
 from soft_students.methods import Combination, Method, TrainingData, make_method
 from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.modules import MODULES, Factory, takes_images
+from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.students.neural.training import Training, train
+from soft_students.students.part_supervision import (
+    PartSupervision,
+    check_only_parts,
+    check_parts,
+)
 from soft_students.students.processes import check_processes, is_first_process, launch
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.training import torch_threads
-from soft_students.students.supervision import ClassSupervision, class_supervision
+from soft_students.students.supervision import class_supervision
 from soft_students.teachers import ArrayTeacher, Teacher, TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.transfer import Transfer
@@ -90,7 +97,8 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     precision : {"32-true", "bf16-mixed", "16-mixed"}, default="32-true"
     n_devices : int, default=1
         Processes of this host, each with a device of its own and its part of every batch. They are
-        started here, unless ``torchrun`` has done so.
+        started here, unless ``torchrun`` has done so. The weights are those of one process, but for
+        batch normalisation, which sees the part of its process.
     n_nodes : int, default=1
         Hosts that train together; on each, ``torchrun`` starts the processes.
     checkpoint : str or path-like, default=None
@@ -228,7 +236,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
-        X: ArrayLike | None,
+        X: ArrayLike | LabelledParts | None,
         y: Any = None,
         *,
         labels: ArrayLike | None = None,
@@ -239,12 +247,15 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or None
-            Images as rows of pixels. None for a method that takes no data, such as ``"dafl"``; the
-            teacher then says the shape of an input.
+        X : array-like of shape (n_samples, n_features), LabelledParts or None
+            Images as rows of pixels. `LabelledParts` are read as training goes on, a window of them
+            at a time, once before it and once an epoch, by every process; they say what the teacher
+            says, and the true labels if they have a column of these. None for a method that takes
+            no data, such as ``"dafl"``; the teacher then says the shape of an input.
         y : teacher, array-like of shape (n_samples, n_classes) or array-like of shape (n_samples,)
             A teacher (anything that :func:`~soft_students.teachers.as_teacher` takes), its
-            probabilities for the rows of `X`, or labels.
+            probabilities for the rows of `X`, or labels. Beside parts, the teacher that has
+            labelled them: for methods that look inside it, and for `transfer`.
         labels : array-like of shape (n_samples,), default=None
             True labels beside the teacher.
         teacher : object, default=None
@@ -274,6 +285,9 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             )
             if X is None:
                 training = self._without_data(method, y if teacher is None else teacher)
+            elif isinstance(X, LabelledParts):
+                check_only_parts(self, labels=labels, X_unlabeled=X_unlabeled)
+                training = self._with_parts(method, X, y, teacher)
             else:
                 training = self._with_data(method, X, y, labels, teacher, X_unlabeled)
             self.input_shape_ = training.input_shape
@@ -341,13 +355,8 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         lesson = class_supervision(
             self, X if hasattr(X, "columns") else rows, y, labels, teacher, hard_weight=0.0
         )
-        if len(lesson.classes) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least two classes, got 1 class: "
-                f"{lesson.classes[0]!r}."
-            )
-        self.classes_ = lesson.classes
-        method = self._teachable(method, lesson)
+        self._set_classes(lesson.classes)
+        method = self._teachable(method, lesson.teacher is not None, lesson.labels is not None)
         shape = self._shape(rows.shape[1], lesson.teacher)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         logits = lesson.logits
@@ -380,6 +389,37 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             input_shape=shape,
             input_range=(float(rows.min()), float(rows.max())),
             n_classes=len(lesson.classes),
+            seed=seed,
+            **self._shared(),
+        )
+
+    def _with_parts(
+        self, method: Combination, parts: LabelledParts, y: Any, teacher: Any
+    ) -> Training:
+        check_parts(self, parts, "classification")
+        self._set_classes(PartSupervision.of(parts).classes)
+        known = teacher_of(self, parts, y, teacher)
+        method = self._teachable(method, has_teacher=True, has_labels=parts.target is not None)
+        check_methods(self, method, known)
+        self.n_features_in_ = parts.n_features
+        self.__dict__.pop("feature_names_in_", None)
+        if parts.columns is not None:
+            self.feature_names_in_ = np.asarray(parts.columns, dtype=object)
+        shape = self._shape(parts.n_features, known)
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        rows = PartRows(parts, shape, held_out_fraction=self.validation_fraction, seed=seed)
+        preprocess, input_range = rows.measure()
+        return Training(
+            module=self.module,
+            method=method,
+            teacher=known,
+            logits=None,
+            data=rows,
+            validation=rows.held_out(),
+            preprocess=preprocess if self.standardize else None,
+            input_shape=shape,
+            input_range=input_range,
+            n_classes=len(self.classes_),
             seed=seed,
             **self._shared(),
         )
@@ -451,12 +491,19 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             "snapshots": None,
         }
 
-    def _teachable(self, method: Combination, lesson: ClassSupervision) -> Combination:
+    def _set_classes(self, classes: np.ndarray) -> None:
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least two classes, got 1 class: {classes[0]!r}."
+            )
+        self.classes_ = classes
+
+    def _teachable(self, method: Combination, has_teacher: bool, has_labels: bool) -> Combination:
         """Return the methods that can teach here; without a teacher, those that need none."""
         methods = list(method.methods)
-        if lesson.teacher is None:
+        if not has_teacher:
             methods = [part for part in methods if not {"teacher", "network"} & part.needs]
-        if lesson.labels is None:
+        if not has_labels:
             for part in methods:
                 if "labels" in part.needs:
                     raise ValueError(

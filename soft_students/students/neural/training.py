@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from soft_students.methods import Combination, Lesson, TrainingData
+from soft_students.methods.lesson import StreamedData
 from soft_students.methods.observe import Prepared
 from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
@@ -40,8 +41,9 @@ class Training:
     method : Combination
     teacher : Teacher or None
     logits : ndarray of shape (n, n_classes) or None
-        What the teacher says of the training rows.
-    data, validation : TrainingData or None
+        What the teacher says of the training rows, unless that comes with them.
+    data : TrainingData, StreamedData or None
+    validation : TrainingData or None
     preprocess : Standardize or None
         Of the student's inputs.
     input_shape : tuple of int
@@ -58,7 +60,7 @@ class Training:
     method: Combination
     teacher: Teacher | None
     logits: np.ndarray | None
-    data: TrainingData | None
+    data: TrainingData | StreamedData | None
     validation: TrainingData | None
     preprocess: Standardize | None
     input_shape: tuple[int, ...]
@@ -103,9 +105,7 @@ class Training:
         ]
         digest.update(repr(described).encode())
         if self.data is not None:
-            digest.update(self.data.inputs.numpy().tobytes())
-            if self.data.labels is not None:
-                digest.update(self.data.labels.numpy().tobytes())
+            digest.update(self.data.fingerprint().encode())
         if self.logits is not None:
             digest.update(self.logits.tobytes())
         return digest.hexdigest()

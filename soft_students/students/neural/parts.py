@@ -1,0 +1,248 @@
+"""Labelled parts as the rows that a network is trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import RandomState
+from sklearn.base import BaseEstimator
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.utils.validation import check_array
+
+from soft_students.distributed.parts import LabelledParts
+from soft_students.distributed.windows import LabelledRows, ShuffledParts, joined
+from soft_students.methods import Batch, Combination, TrainingData
+from soft_students.methods.lesson import share_of
+from soft_students.students.part_supervision import PartSupervision, check_only_parts
+from soft_students.targets import soften
+from soft_students.teachers import ArrayTeacher, Teacher, TorchTeacher, as_teacher
+from soft_students.teachers.preprocessing import Standardize
+
+_SHOWN = 64  # rows to learn shapes from, and to compare a teacher with the parts on
+_SAME = 0.01  # probabilities of one teacher on two devices differ by less
+
+
+class PartRows:
+    """The `StreamedData` of labelled parts; each process reads all, and keeps its own.
+
+    Parameters
+    ----------
+    parts : LabelledParts
+    input_shape : tuple of int
+    held_out_fraction : float
+        Share of the rows on which the epoch is chosen; no more than a window holds.
+    seed : int
+        Of the rows held out.
+    """
+
+    def __init__(
+        self,
+        parts: LabelledParts,
+        input_shape: tuple[int, ...],
+        *,
+        held_out_fraction: float,
+        seed: int,
+    ) -> None:
+        self._supervision = PartSupervision.of(parts)
+        self._input_shape = input_shape
+        # as teachers do of probabilities: a loss of 0 * -inf would be no number
+        smallest = float(np.log(np.finfo(np.float32).tiny))
+        self._floor = -math.inf if parts.kind == "logits" else smallest * (parts.temperature or 1)
+        self._shuffled = ShuffledParts(
+            parts,
+            held_out_fraction=held_out_fraction,
+            seed=seed,
+            labels=parts.target is not None,
+        )
+        if not self._shuffled.n_rows:
+            raise ValueError(
+                f"validation_fraction={held_out_fraction} leaves none of the {parts.n_rows} rows "
+                "of the labelled parts to train on. Lower it."
+            )
+        self._shown = self._inputs(next(parts[0].batches(_SHOWN))[0])
+
+    def __len__(self) -> int:
+        return self._shuffled.n_rows
+
+    def n_batches(self, batch_size: int) -> int:
+        """Return the number of batches in a pass."""
+        return self._plan(batch_size)[1]
+
+    def read(
+        self, batch_size: int, generator: torch.Generator, share: tuple[int, int]
+    ) -> Iterator[Batch]:
+        """Yield one pass: a process's part of each batch, on the CPU."""
+        size, n_batches = self._plan(batch_size)
+        seed = int(torch.randint(2**31 - 1, (), generator=generator))
+        batches = self._shuffled.batches(size, RandomState(seed))
+        for _ in range(n_batches - 1):
+            yield self._batch(next(batches), share)
+        yield self._batch(joined(list(batches)), share)
+
+    def example(self, n: int) -> torch.Tensor:
+        """Return a few inputs."""
+        return self._shown[torch.arange(n) % len(self._shown)]
+
+    def fingerprint(self) -> str:
+        """Return what tells these rows, and what is said of them, from others."""
+        return self._shuffled.fingerprint()
+
+    def measure(self) -> tuple[Standardize, tuple[float, float]]:
+        """Return how to standardise, and the range of the inputs, in one pass over the rows.
+
+        Raises
+        ------
+        ValueError
+            If a value is missing or infinite, an answer of the teacher is not fit, or a label is
+            none of its classes.
+        """
+        scaler: Any = StandardScaler()
+        extent: Any = MinMaxScaler()
+        for window in self._shuffled.windows():
+            if len(window):
+                X = check_array(window.X, dtype=np.float32, input_name="X of the labelled parts")
+                scaler.partial_fit(X)
+                extent.partial_fit(X)
+                self._supervision.of_classes(window)
+        standardize = Standardize.from_moments(scaler.mean_, scaler.var_, self._input_shape)
+        return standardize, (float(extent.data_min_.min()), float(extent.data_max_.max()))
+
+    def held_out(self) -> TrainingData | None:
+        """Return the rows that no batch holds; the teacher's choices stand in for labels."""
+        rows = self._shuffled.held_out()
+        if not len(rows):
+            return None
+        said = self._supervision.of_classes(rows)
+        assert said.logits is not None
+        codes = said.logits.argmax(axis=1) if said.labels is None else said.labels
+        return TrainingData(self._inputs(rows.X), torch.from_numpy(codes.astype(np.int64)))
+
+    def _plan(self, batch_size: int) -> tuple[int, int]:
+        """Return the size of a batch and the number of them; the last may be half as large again.
+
+        It would be a single row otherwise, which batch normalisation could not stand.
+        """
+        n_rows = len(self)
+        size = math.ceil(n_rows / math.ceil(n_rows / batch_size))
+        whole, rest = divmod(n_rows, size)
+        return size, max(1, whole + (2 * rest > size))
+
+    def _batch(self, rows: LabelledRows, share: tuple[int, int]) -> Batch:
+        mine, weight = share_of(torch.arange(len(rows)), share)
+        rows = rows.take(mine.numpy())
+        said = self._supervision.of_classes(rows)
+        assert said.logits is not None
+        labels = None if said.labels is None else torch.from_numpy(said.labels.astype(np.int64))
+        return Batch(
+            self._inputs(rows.X),
+            labels,
+            None,
+            teacher_logits=torch.from_numpy(np.maximum(said.logits, self._floor)).float(),
+            weight=weight,
+        )
+
+    def _inputs(self, X: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(X)).view(-1, *self._input_shape)
+
+
+class AbsentTeacher(Teacher):
+    """Whoever labelled the parts: known by these answers alone.
+
+    Parameters
+    ----------
+    parts : LabelledParts
+    """
+
+    def __init__(self, parts: LabelledParts) -> None:
+        super().__init__(name=parts.teacher, classes=parts.classes, n_features=parts.n_features)
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        raise ValueError(
+            f"The teacher {self.name!r} has answered for the rows of the labelled parts, and is "
+            "not here to be asked about others. Pass it as well: fit(parts, teacher)."
+        )
+
+
+def teacher_of(student: BaseEstimator, parts: LabelledParts, y: Any, teacher: Any) -> Teacher:
+    """Return the teacher that was given beside the parts, or one that cannot be asked.
+
+    Parameters
+    ----------
+    student : estimator
+        For messages.
+    parts : LabelledParts
+    y, teacher : object
+        As of `fit`.
+
+    Raises
+    ------
+    ValueError
+        If what was given is no teacher, or has not labelled these parts.
+    """
+    if teacher is not None:
+        check_only_parts(student, y=y)
+    given = y if teacher is None else teacher
+    if given is None:
+        return AbsentTeacher(parts)
+    one = given[0] if isinstance(given, (list, tuple)) and given else given
+    if isinstance(one, ArrayTeacher) or not (
+        isinstance(one, Teacher) or hasattr(one, "predict") or callable(one)
+    ):
+        check_only_parts(student, y=given)
+    known = as_teacher(given)
+    X, targets = next(parts[0].batches(_SHOWN))
+    rows = LabelledRows(X, targets, None)
+    said, now = PartSupervision.of(parts).of_classes(rows).logits, known.logits(X)
+    assert said is not None
+    if now.shape != said.shape or np.abs(soften(now, 1.0) - soften(said, 1.0)).max() > _SAME:
+        raise ValueError(
+            f"The teacher {known!r} says something else of the rows of the labelled parts than "
+            f"{parts.teacher!r}, which has labelled them. Pass that one, or the parts alone."
+        )
+    return known
+
+
+def check_methods(student: BaseEstimator, method: Combination, teacher: Teacher) -> None:
+    """Refuse methods, and distortions, that cannot teach by what parts hold.
+
+    Parameters
+    ----------
+    student : estimator
+        With the parameter `transfer`.
+    method : Combination
+    teacher : Teacher
+        As of `teacher_of`.
+
+    Raises
+    ------
+    ValueError
+    """
+    transfer = student.get_params(deep=False)["transfer"]
+    if transfer is not None and isinstance(teacher, AbsentTeacher):
+        raise ValueError(
+            f"transfer={transfer!r} distorts rows, and the teacher is to be asked about these, "
+            "which labelled parts cannot answer. Pass it as well: fit(parts, teacher); or set "
+            "transfer=None."
+        )
+    for part in method.methods:
+        if "data" not in part.needs:
+            raise ValueError(
+                f"The method {part.key!r} makes rows of its own and learns nothing from labelled "
+                "parts. Call fit(None, teacher), or use another method."
+            )
+        if part.needs_all_rows:
+            raise ValueError(
+                f"The method {part.key!r} needs all training rows in memory, and labelled parts "
+                "are read a window at a time. Use another method, such as 'kd', or pass fewer "
+                "rows as X."
+            )
+        if "network" in part.needs and not isinstance(teacher, TorchTeacher):
+            raise ValueError(
+                f"The method {part.key!r} looks inside the teacher, of which labelled parts hold "
+                "the answers alone. Pass the teacher, a PyTorch module, as well: "
+                "fit(parts, teacher); or use a method that needs soft targets alone, such as 'kd'."
+            )
