@@ -9,8 +9,8 @@ label`` goes on by itself) must then end well and leave the same files as an unb
 byte; what a kill may leave besides is a hidden temporary file that nobody reads.
 
 Commands run in forks of this process, which has imported everything, so that the time goes into
-what they do; checkpoints are written after every epoch and not every ten seconds, for the same
-reason. Results of commands that are not asked for stay in the file.
+what they do; checkpoints are written after every epoch or round and not every ten seconds, for the
+same reason. Results of commands that are not asked for stay in the file.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from rich.table import Table
 
 from soft_students.comparison.training import versions
 from soft_students.datasets import load_dataset
+from soft_students.students.classical import boosting_rounds
 from soft_students.students.soft_tree import base
 from soft_students.teachers import training
 from softkd.__main__ import main as softkd
@@ -152,7 +153,8 @@ def trial(
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 def main(trials: int, commands: tuple[str, ...], seed: int, out: Path) -> None:
-    base.CHECKPOINT_INTERVAL = training.CHECKPOINT_INTERVAL = 0.0
+    for module in (base, boosting_rounds, training):
+        module.CHECKPOINT_INTERVAL = 0.0
     rng = np.random.default_rng(seed)
     results: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"commands": {}}
     results |= {"versions": versions(), "seed": seed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,7 @@ def fit_xgboost(
         If `student` is another one, or rows or targets are no Dask arrays.
     ValueError
         If the arrays or parts do not fit each other or the student, or it has parameters that need
-        all rows in one place: ``"auto"``, `early_stopping_rounds`, `transfer`,
+        all rows in one place: ``"auto"``, `early_stopping_rounds`, `transfer`, `checkpoint`,
         ``tree_method="exact"``.
 
     Notes
@@ -150,6 +151,11 @@ def _check_parameters(student: _Student) -> None:
                 f"{name}={chosen[name]!r} needs all rows in one place, which they are not on a "
                 f"Dask cluster. Set {name}=None for fit_xgboost."
             )
+    if chosen["checkpoint"] is not None:
+        raise ValueError(
+            f"fit_xgboost cannot keep checkpoint={os.fspath(chosen['checkpoint'])!r}: it begins "
+            "anew when it is interrupted. Set checkpoint=None."
+        )
     if student.tree_method == "exact":
         raise ValueError(
             "tree_method='exact' sorts all rows in one place, which a Dask cluster does not have. "

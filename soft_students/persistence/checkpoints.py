@@ -89,33 +89,37 @@ class Checkpoint:
         """Remove the file: the training has ended."""
         self._path.unlink(missing_ok=True)
 
+    def damaged(self, why: object) -> ValueError:
+        """Return the error that says why the file cannot be used."""
+        return self._refusal(f"is damaged or no checkpoint: {why}")
+
+    def _refusal(self, what: str) -> ValueError:
+        return ValueError(
+            f"The checkpoint '{self._path}' {what}. Pass resume=False (--force to a command) to "
+            "begin anew."
+        )
+
     def _read(self) -> None:
-        where = f"The checkpoint '{self._path}'"
-        remedy = "Pass resume=False (--force to a command) to begin anew."
         try:
             content = load_tensors(self._path)
         except BundleError as error:
-            raise ValueError(f"{where} is damaged or no checkpoint: {error}. {remedy}") from error
+            raise self.damaged(error) from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ValueError(f"{where} is a file of another kind. {remedy}")
+            raise self._refusal("is a file of another kind")
         if content.get("format_version") != FORMAT_VERSION:
-            raise ValueError(
-                f"{where} is of format {content.get('format_version')!r:.80}; this version reads "
-                f"{FORMAT_VERSION}. {remedy}"
+            raise self._refusal(
+                f"is of format {content.get('format_version')!r:.80}; this version reads "
+                f"{FORMAT_VERSION}"
             )
         if content.get("fingerprint") != self._fingerprint:
-            raise ValueError(
-                f"{where} is of a training with other parameters or other data. {remedy}"
-            )
+            raise self._refusal("is of a training with other parameters or other data")
         stages, seconds = content.get("stages"), content.get("seconds")
         if (
             not isinstance(stages, list)
             or not all(isinstance(stage, dict) for stage in stages)
             or not isinstance(seconds, float)
         ):
-            raise ValueError(
-                f"{where} is damaged or no checkpoint: its stages are missing. {remedy}"
-            )
+            raise self.damaged("its stages are missing")
         self._stages, self.seconds = stages, seconds
 
 

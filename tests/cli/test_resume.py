@@ -3,18 +3,21 @@
 import pytest
 
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.students.classical import boosting_rounds
 from soft_students.students.soft_tree import base
 from soft_students.teachers import training
 
 SLOW = {
     "soft_tree": ("--depth", 3, "--epochs", 4, "--transfer", "none", "--no-baseline"),
     "neural": ("--module", "mlp", "--epochs", 3, "--no-baseline"),
+    "xgboost": ("--set", "n_estimators=4", "--set", "n_jobs=1", "--no-baseline"),
 }
 
 
 @pytest.fixture(autouse=True)
 def _every_epoch(monkeypatch):
     monkeypatch.setattr(base, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(boosting_rounds, "CHECKPOINT_INTERVAL", 0.0)
     monkeypatch.setattr(training, "CHECKPOINT_INTERVAL", 0.0)
 
 

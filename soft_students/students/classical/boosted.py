@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import os
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,131 +12,20 @@ import xgboost
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import expit
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from xgboost import DMatrix, QuantileDMatrix, XGBClassifier, XGBRegressor
+from sklearn.utils._param_validation import Interval
+from xgboost import DMatrix, XGBClassifier, XGBRegressor
 
 from soft_students.students.classical.base import (
-    ClassicalStudent,
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,
 )
-from soft_students.students.classical.constraints import interaction_groups, monotone_signs
+from soft_students.students.classical.boosted_base import SHARED, BoostedStudent
 from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
-from soft_students.students.classical.xgboost_model import check_model
-from soft_students.students.explained import Explained
+from soft_students.students.classical.xgboost_rounds import train_in_rounds
 from soft_students.transfer import Transfer
 
-_OWN = ("temperature", "hard_weight", "transfer", "transfer_copies", "early_stopping_rounds")
 
-_SHARED: dict[str, list[Any]] = {
-    "n_estimators": [Interval(Integral, 1, None, closed="left")],
-    "max_depth": [Interval(Integral, 0, None, closed="left"), None],
-    "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
-    "min_child_weight": [Interval(Real, 0, None, closed="left"), None],
-    "subsample": [Interval(Real, 0, 1, closed="right"), None],
-    "colsample_bytree": [Interval(Real, 0, 1, closed="right"), None],
-    "reg_alpha": [Interval(Real, 0, None, closed="left"), None],
-    "reg_lambda": [Interval(Real, 0, None, closed="left"), None],
-    "gamma": [Interval(Real, 0, None, closed="left"), None],
-    "max_leaves": [Interval(Integral, 0, None, closed="left"), None],
-    "grow_policy": [StrOptions({"depthwise", "lossguide"}), None],
-    "colsample_bylevel": [Interval(Real, 0, 1, closed="right"), None],
-    "colsample_bynode": [Interval(Real, 0, 1, closed="right"), None],
-    "max_delta_step": [Interval(Real, 0, None, closed="left"), None],
-    "monotone_constraints": ["array-like", dict, None],
-    "interaction_constraints": ["array-like", None],
-    "max_cat_to_onehot": [Interval(Integral, 1, None, closed="left"), None],
-    "max_bin": [Interval(Integral, 2, None, closed="left"), None],
-    "tree_method": [StrOptions({"auto", "exact", "approx", "hist"}), None],
-    "multi_strategy": [StrOptions({"one_output_per_tree", "multi_output_tree"}), None],
-    "early_stopping_rounds": [Interval(Integral, 1, None, closed="left"), None],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_jobs": [Integral, None],
-    "device": [str, None],
-}
-
-
-class _BoostedStudent(Explained, ClassicalStudent):
-    """What both boosted students share: XGBoost's parameters, and the model as bytes."""
-
-    _takes_missing = True
-    _takes_categories = True
-    _library: ClassVar[type]
-
-    @abstractmethod
-    def _objective(self, n_outputs: int) -> str:
-        """Return what XGBoost calls the loss."""
-
-    def _make(self, **more: Any) -> Any:
-        known = self._library().get_params()
-        chosen = {
-            name: value
-            for name, value in self.get_params(deep=False).items()
-            if name in known and name not in _OWN
-        }
-        chosen["monotone_constraints"] = monotone_signs(self.monotone_constraints, self)
-        groups = interaction_groups(self.interaction_constraints, self)
-        # XGBoost takes numbers in a string only
-        chosen["interaction_constraints"] = None if groups is None else str(groups)
-        chosen["enable_categorical"] = self.is_categorical_ is not None
-        # XGBoost takes integers only
-        chosen["random_state"] = int(
-            check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        )
-        return self._library(**chosen, **more)
-
-    def _table(self, X: np.ndarray) -> Any:
-        """Return rows as XGBoost shall see them: it then keeps names and categories itself."""
-        return X if self.is_categorical_ is None else self._as_given(X)
-
-    def _split(
-        self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray
-    ) -> tuple[np.ndarray, ...]:
-        """Return training and validation rows, targets and weights."""
-        return train_test_split(
-            X,
-            targets,
-            weights,
-            test_size=self.validation_fraction,
-            random_state=check_random_state(self.random_state).randint(np.iinfo(np.int32).max),
-        )
-
-    def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        model = np.frombuffer(self.estimator_.get_booster().save_raw("ubj"), dtype=np.uint8)
-        return {**self._names_state(), **self._output_state()}, {"model": model}
-
-    def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
-        model = arrays.get("model")
-        if model is None or model.dtype != np.uint8 or model.ndim != 1:
-            raise ValueError("the model must be an array of bytes")
-        check_model(
-            model.tobytes(),
-            self._objective(n_outputs),
-            1 if self._objective(n_outputs) == "binary:logistic" else n_outputs,
-            n_features,
-            None if self._columns is None else self._columns.categories,
-        )
-        estimator = self._library()
-        try:
-            estimator.load_model(bytearray(model.tobytes()))
-        except xgboost.core.XGBoostError as error:
-            raise ValueError(f"XGBoost cannot read its model: {str(error)[:200]}") from error
-        if estimator.get_booster().num_features() != n_features:
-            raise ValueError(f"the model is not one of {n_features} features")
-        kinds = estimator.get_booster().feature_types or [""] * n_features
-        coded = np.array([kind == "c" for kind in kinds])
-        expected = np.zeros(n_features) if self.is_categorical_ is None else self.is_categorical_
-        if not np.array_equal(coded, expected):
-            raise ValueError("the model has other categorical columns")
-        if getattr(estimator, "n_classes_", n_outputs) != n_outputs:
-            raise ValueError(f"the model is not one of {n_outputs} classes")
-        self.estimator_ = estimator
-
-
-class XGBoostStudentClassifier(_BoostedStudent, ClassicalStudentClassifier):
+class XGBoostStudentClassifier(BoostedStudent, ClassicalStudentClassifier):
     """Gradient-boosted trees, taught by a network or by labels.
 
     XGBoost trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
@@ -171,6 +60,10 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         Makes further rows, which the teacher labels.
     transfer_copies : int, default=4
         Rows made from each training row.
+    checkpoint : str or path-like, default=None
+        A file for the state of a training, written every ten seconds and removed at the end.
+    resume : bool, default=False
+        Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
@@ -192,6 +85,10 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
     training had not counts as a missing value. After training on such columns `predict` takes
     DataFrames alone; their categories are matched by value, whatever their order.
 
+    A checkpoint changes nothing in the result unless trees are grown on samples (`subsample` or a
+    `colsample_...` below one): XGBoost cannot take up its draws again, so that such a training is
+    then made of ten parts, each with a seed of its own, and goes on after the last whole part.
+
     References
     ----------
     Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network",
@@ -212,7 +109,7 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
     _library = XGBClassifier
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
-        **_SHARED,
+        **SHARED,
         "base_score": [Interval(Real, 0, 1, closed="neither"), "array-like", None],
     }
 
@@ -246,6 +143,8 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: int | RandomState | None = None,
         n_jobs: int | None = None,
         device: str | None = None,
@@ -277,6 +176,8 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         self.validation_fraction = validation_fraction
         self.transfer = transfer
         self.transfer_copies = transfer_copies
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
@@ -285,37 +186,38 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         weights = np.ones(len(X)) if weights is None else weights
         share = targets.T @ weights / weights.sum()
         held_out: list[tuple[DMatrix, str]] = []
+        validation: tuple[np.ndarray, ...] = ()
         if self.early_stopping_rounds is not None:
             X, X_val, targets, targets_val, weights, weights_val = self._split(X, targets, weights)
+            validation = (X_val, targets_val, weights_val)
         model, params = self._model_and_params(share)
         objective = SoftCrossEntropy(targets, weights, self.temperature_)
-        # What `XGBClassifier.fit` would build; no labels, since the objective brings the targets.
-        binned = self.tree_method in (None, "auto", "hist")
-        matrix = QuantileDMatrix if binned else DMatrix
-        bins = {"max_bin": self.max_bin} if binned and self.max_bin is not None else {}
         # XGBoost leaves weights to a custom objective; here they place the bins.
-        kept: dict[str, Any] = {
-            "nthread": self.n_jobs,
-            "enable_categorical": self.is_categorical_ is not None,
-        }
-        data = matrix(self._table(X), weight=weights, **kept, **bins)
+        data = self._matrix(X, weight=weights)
         if self.early_stopping_rounds is not None:
-            reference = {"ref": data} if binned else {}
-            held_out = [(matrix(self._table(X_val), **kept, **reference), "validation")]
+            held_out = [(self._matrix(X_val, ref=data), "validation")]
 
         def soft_log_loss(margins: np.ndarray, _: DMatrix) -> tuple[str, float]:
             return "soft_log_loss", objective.loss(margins, targets_val, weights_val)
 
-        booster = xgboost.train(
-            params,
-            data,
-            num_boost_round=self.n_estimators,
-            obj=objective,
-            evals=held_out,
-            custom_metric=soft_log_loss if held_out else None,
-            early_stopping_rounds=self.early_stopping_rounds,
-            verbose_eval=False,
-        )
+        metric = soft_log_loss if held_out else None
+        if self.checkpoint is None:
+            booster = xgboost.train(
+                params,
+                data,
+                num_boost_round=self.n_estimators,
+                obj=objective,
+                evals=held_out,
+                custom_metric=metric,
+                early_stopping_rounds=self.early_stopping_rounds,
+                verbose_eval=False,
+            )
+        else:
+            arrays = (X, targets, weights, *validation)
+            with self._rounds(params, targets.shape[1], *arrays) as rounds:
+                booster = train_in_rounds(
+                    rounds, params, data, objective=objective, held_out=held_out, metric=metric
+                )
         if held_out:
             booster = booster[: booster.best_iteration + 1]
         model.load_model(booster.save_raw("ubj"))
@@ -375,7 +277,7 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         return self.estimator_.predict_proba(rows).reshape(len(rows), len(self.classes_))
 
 
-class XGBoostStudentRegressor(_BoostedStudent, ClassicalStudentRegressor):
+class XGBoostStudentRegressor(BoostedStudent, ClassicalStudentRegressor):
     """Gradient-boosted trees, taught by a regressor or by values.
 
     Parameters
@@ -388,7 +290,7 @@ reg_alpha, reg_lambda, gamma, max_leaves, grow_policy, colsample_bylevel, colsam
 max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs, device
         As in :class:`xgboost.XGBRegressor`; None takes XGBoost's default.
     monotone_constraints, interaction_constraints, early_stopping_rounds, validation_fraction, \
-transfer, transfer_copies, random_state
+transfer, transfer_copies, checkpoint, resume, random_state
         As in :class:`XGBoostStudentClassifier`.
 
     Attributes
@@ -402,7 +304,7 @@ transfer, transfer_copies, random_state
     _library = XGBRegressor
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentRegressor._parameter_constraints,
-        **_SHARED,
+        **SHARED,
     }
 
     def __init__(
@@ -433,6 +335,8 @@ transfer, transfer_copies, random_state
         validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: int | RandomState | None = None,
         n_jobs: int | None = None,
         device: str | None = None,
@@ -462,6 +366,8 @@ transfer, transfer_copies, random_state
         self.validation_fraction = validation_fraction
         self.transfer = transfer
         self.transfer_copies = transfer_copies
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
@@ -469,11 +375,16 @@ transfer, transfer_copies, random_state
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         targets = targets[:, 0] if self._flat else targets
         model = self._make(early_stopping_rounds=self.early_stopping_rounds)
-        if self.early_stopping_rounds is None:
-            model.fit(self._table(X), targets, sample_weight=weights)
-        else:
+        validation: tuple[np.ndarray, ...] = ()
+        if self.early_stopping_rounds is not None:
             weights = np.ones(len(X)) if weights is None else weights
             X, X_val, targets, held, weights, held_weights = self._split(X, targets, weights)
+            validation = (X_val, held, held_weights)
+        if self.checkpoint is not None:
+            self._learn_in_rounds(model, X, targets, weights, *validation)
+        elif not validation:
+            model.fit(self._table(X), targets, sample_weight=weights)
+        else:
             model.fit(
                 self._table(X),
                 targets,
@@ -482,8 +393,28 @@ transfer, transfer_copies, random_state
                 sample_weight_eval_set=[held_weights],
                 verbose=False,
             )
+        if validation:
             model._Booster = model.get_booster()[: model.best_iteration + 1]
         self.estimator_ = model
+
+    def _learn_in_rounds(
+        self,
+        model: XGBRegressor,
+        X: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        *validation: np.ndarray,
+    ) -> None:
+        """Train as the `fit` of the model would, with a checkpoint."""
+        data, params = self._matrix(X, label=targets, weight=weights), model.get_xgb_params()
+        held_out: list[tuple[DMatrix, str]] = []
+        if validation:
+            X_val, held, held_weights = validation
+            matrix = self._matrix(X_val, label=held, weight=held_weights, ref=data)
+            held_out = [(matrix, "validation")]
+        with self._rounds(params, self.n_outputs_, X, targets, weights, *validation) as rounds:
+            booster = train_in_rounds(rounds, params, data, held_out=held_out)
+        model.load_model(booster.save_raw("ubj"))
 
     def _objective(self, n_outputs: int) -> str:
         return "reg:squarederror"

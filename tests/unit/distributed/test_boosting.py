@@ -111,6 +111,7 @@ def test_blocks_are_brought_together_and_missing_values_stay(client, X):
         ({"temperature": "auto"}, "fit_xgboost cannot choose temperature='auto'"),
         ({"early_stopping_rounds": 3}, "early_stopping_rounds=3 needs all rows in one place"),
         ({"tree_method": "exact"}, "tree_method='exact' sorts all rows"),
+        ({"checkpoint": "kept"}, "fit_xgboost cannot keep checkpoint='kept'"),
         ({"hard_weight": 0.5}, "hard_weight=0.5 mixes in true labels"),
         ({"max_depth": -1}, "The 'max_depth' parameter of XGBoostStudentClassifier"),
     ],

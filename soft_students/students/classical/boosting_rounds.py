@@ -1,0 +1,188 @@
+"""The rounds of a boosted training in a checkpoint, so that it goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from soft_students.persistence.checkpoints import Checkpoint
+
+CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints, at the least
+_SAMPLED_PARTS = 10
+_LARGEST_SEED = np.iinfo(np.int32).max
+
+
+class BoostingRounds:
+    """What a boosted training has come to, round by round.
+
+    The trees of all rows and columns follow from the model so far: such a training goes on after
+    any round, to the same model bit for bit. The draws of rows and columns do not: libraries begin
+    them anew and do not tell where they were. A training that samples is therefore made of ten
+    parts, each with a seed of its own, and goes on after any of them.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    n_rounds : int
+    sampled : bool
+    patience : int or None
+        Rounds without a lower loss on held-out rows that end the training.
+    check : callable
+        Raises ValueError if the bytes that it is given are not a model of this training after as
+        many rounds.
+    stage : int, default=0
+        Of the checkpoint.
+
+    Attributes
+    ----------
+    n_done : int
+    model : bytes or None
+        That a training goes on from.
+    losses : list of float
+        On the held-out rows, after each round.
+
+    Raises
+    ------
+    ValueError
+        If what the checkpoint holds is damaged.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        n_rounds: int,
+        *,
+        sampled: bool,
+        patience: int | None,
+        check: Callable[[bytes, int], None],
+        stage: int = 0,
+    ) -> None:
+        self._checkpoint, self._stage = checkpoint, stage
+        self._n_rounds, self._patience = n_rounds, patience
+        n_parts = min(_SAMPLED_PARTS, n_rounds) if sampled else 1
+        self._ends = [math.ceil(n_rounds * (part + 1) / n_parts) for part in range(n_parts)]
+        self._sampled = sampled
+        self._before, self._began = checkpoint.seconds, time.monotonic()
+        self.n_done, self.model, self.losses = 0, None, []  # type: int, bytes | None, list[float]
+        kept = checkpoint.take(stage)
+        if kept is not None:
+            try:
+                self._restore(kept, check)
+            except ValueError as error:
+                raise checkpoint.damaged(error) from error
+
+    @property
+    def best(self) -> int:
+        """The round of the least loss, counted from 0; of equal ones the first."""
+        return min(range(len(self.losses)), key=self.losses.__getitem__)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no round is left to be trained."""
+        if self.n_done >= self._n_rounds:
+            return True
+        waited = self.n_done - 1 - self.best if self.losses else 0
+        return self._patience is not None and waited >= self._patience
+
+    def parts(self, seed: int) -> Iterator[tuple[int, int]]:
+        """Yield the number of rounds of each part that is left, and its seed."""
+        for part, end in enumerate(self._ends):
+            if self.n_done < end and not self.finished:
+                yield end - self.n_done, (seed + part) % _LARGEST_SEED
+
+    def end_round(self, model: Callable[[], bytes], loss: float | None) -> bool:
+        """Count a round, and write the model if it is time; tell whether it was the last one."""
+        self.n_done += 1
+        if loss is not None:
+            self.losses.append(loss)
+        if not self._sampled and not self.finished:
+            self._checkpoint.write_if_due(self._stage, lambda: self._state(model()), self._seconds)
+        return self.finished
+
+    def end_part(self, model: bytes) -> None:
+        """Take the model that the next part goes on from, and write it if it is time."""
+        self.model = model
+        if self._sampled and not self.finished:
+            self._checkpoint.write_if_due(self._stage, lambda: self._state(model), self._seconds)
+
+    def write(self) -> None:
+        """Write what the last part has come to: another stage follows."""
+        if self.model is not None:
+            self._checkpoint.write(self._stage, self._state(self.model), self._seconds)
+
+    @property
+    def _seconds(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+    def _state(self, model: bytes) -> dict[str, Any]:
+        import torch
+
+        kept = torch.from_numpy(np.frombuffer(model, dtype=np.uint8).copy())
+        return {"rounds": self.n_done, "model": kept, "losses": list(self.losses)}
+
+    def _restore(self, kept: dict[str, Any], check: Callable[[bytes, int], None]) -> None:
+        import torch
+
+        rounds, model, losses = (kept.get(name) for name in ("rounds", "model", "losses"))
+        if type(rounds) is not int or not 1 <= rounds <= self._n_rounds:
+            raise ValueError(f"its rounds must be a number from 1 to {self._n_rounds}")
+        n_losses = 0 if self._patience is None else rounds
+        if not isinstance(losses, list) or [type(loss) for loss in losses] != [float] * n_losses:
+            raise ValueError(f"it must hold {n_losses} losses")
+        if not isinstance(model, torch.Tensor) or model.dtype != torch.uint8 or model.ndim != 1:
+            raise ValueError("its model must be an array of bytes")
+        self.n_done, self.model, self.losses = rounds, model.numpy().tobytes(), losses
+        if self._sampled and rounds not in self._ends and not self.finished:
+            raise ValueError(f"it ends after round {rounds}, within a part")
+        check(self.model, rounds)
+
+
+@contextmanager
+def open_checkpoint(
+    path: str | os.PathLike[str],
+    description: Any,
+    arrays: Iterable[np.ndarray | None],
+    *,
+    resume: bool,
+) -> Iterator[Checkpoint]:
+    """Open the checkpoint of a training, and remove it once the training has ended.
+
+    Parameters
+    ----------
+    path : str or path-like
+    description : object
+        With a `repr` that says how the trees are grown.
+    arrays : iterable of ndarray or None
+        Rows, targets and weights.
+    resume : bool
+        Whether to go on from what the file holds, if it is there.
+
+    Yields
+    ------
+    Checkpoint
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, of another training, or no checkpoint.
+    """
+    from soft_students.persistence.checkpoints import Checkpoint  # imports torch
+
+    digest = hashlib.sha256(repr(description).encode())
+    for array in arrays:
+        if array is None:
+            digest.update(b"None")
+        else:
+            digest.update(repr((array.dtype.str, array.shape)).encode())
+            digest.update(np.ascontiguousarray(array).data)
+    checkpoint = Checkpoint(path, digest.hexdigest(), resume=resume, interval=CHECKPOINT_INTERVAL)
+    yield checkpoint
+    checkpoint.remove()
