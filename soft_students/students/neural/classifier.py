@@ -15,18 +15,24 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from soft_students.distributed.parts import LabelledParts
-from soft_students.methods import Combination, Method, TrainingData, make_method
+from soft_students.methods import Combination, Method, make_method
 from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
 from soft_students.students.neural.bundles import network_arrays, restore_network
-from soft_students.students.neural.modules import MODULES, Factory, takes_images
+from soft_students.students.neural.modules import MODULES, Factory
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
+from soft_students.students.neural.rows import (
+    as_training_data,
+    find_shape,
+    hold_out,
+    teacher_of_rows,
+    three_sides,
+)
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.students.neural.training import Training, train
 from soft_students.students.part_supervision import (
@@ -38,7 +44,7 @@ from soft_students.students.processes import check_processes, is_first_process, 
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.training import torch_threads
 from soft_students.students.supervision import class_supervision
-from soft_students.teachers import ArrayTeacher, Teacher, TorchTeacher, as_teacher
+from soft_students.teachers import TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.transfer import Transfer
 
@@ -357,7 +363,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         )
         self._set_classes(lesson.classes)
         method = self._teachable(method, lesson.teacher is not None, lesson.labels is not None)
-        shape = self._shape(rows.shape[1], lesson.teacher)
+        shape = find_shape(self.input_shape, self.module, rows.shape[1], lesson.teacher)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         logits = lesson.logits
         if lesson.labels is not None:
@@ -365,11 +371,11 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         else:
             assert logits is not None
             codes = logits.argmax(axis=1)
-        kept, held_out = self._split(codes, seed)
+        kept, held_out = hold_out(codes, self.validation_fraction, seed)
         validation = None
         if len(held_out):
-            validation = _data(rows[held_out], codes[held_out], shape)
-        teacher = _rows_of(lesson.teacher, kept)
+            validation = as_training_data(rows[held_out], codes[held_out], shape)
+        teacher = teacher_of_rows(lesson.teacher, kept)
         rows, codes, logits = rows[kept], codes[kept], None if logits is None else logits[kept]
         if X_unlabeled is not None:
             more = validate_data(self, X_unlabeled, reset=False, dtype=np.float32)
@@ -383,7 +389,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             method=method,
             teacher=teacher,
             logits=logits,
-            data=_data(rows, codes if has_labels else None, shape),
+            data=as_training_data(rows, codes if has_labels else None, shape),
             validation=validation,
             preprocess=Standardize.fit(rows, shape) if self.standardize else None,
             input_shape=shape,
@@ -405,7 +411,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
         if parts.columns is not None:
             self.feature_names_in_ = np.asarray(parts.columns, dtype=object)
-        shape = self._shape(parts.n_features, known)
+        shape = find_shape(self.input_shape, self.module, parts.n_features, known)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         rows = PartRows(parts, shape, held_out_fraction=self.validation_fraction, seed=seed)
         preprocess, input_range = rows.measure()
@@ -441,7 +447,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
                 "Without X the teacher must be a PyTorch module that says the shape of an input. "
                 f"Got {teacher!r}; wrap the module as as_teacher(module, input_shape=...)."
             )
-        shape = _three_sides(shape)
+        shape = three_sides(shape)
         low = 0.0 if teacher.input_range_ is None else teacher.input_range_[0]
         said = teacher.logits(np.full((2, math.prod(shape)), low, dtype=np.float32))
         self.classes_ = (
@@ -512,37 +518,6 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
                     )
         return Combination(methods)
 
-    def _shape(self, n_features: int, teacher: Teacher | None) -> tuple[int, ...]:
-        shape = self.input_shape
-        if shape is None:
-            shape = getattr(teacher, "input_shape", None)
-        if shape is None:
-            side = math.isqrt(n_features)
-            images = isinstance(self.module, str) and takes_images(self.module)
-            shape = (1, side, side) if images and side * side == n_features else (n_features,)
-        shape = _three_sides(shape)
-        if math.prod(shape) != n_features:
-            raise ValueError(
-                f"The input_shape {shape} takes {math.prod(shape)} features a row. X has "
-                f"{n_features}."
-            )
-        return shape
-
-    def _split(self, codes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows to train on and those held out, stratified where that is possible."""
-        rows = np.arange(len(codes))
-        n_held_out = round(self.validation_fraction * len(rows))
-        counts = np.bincount(codes)
-        # A few rows tell nothing about which epoch is best.
-        if n_held_out < 2 or n_held_out >= len(rows) - 1:
-            return rows, rows[:0]
-        classes = np.count_nonzero(counts)
-        stratify = codes if counts[counts > 0].min() >= 2 and n_held_out >= classes else None
-        kept, held_out = train_test_split(
-            rows, test_size=n_held_out, random_state=seed, stratify=stratify
-        )
-        return np.sort(kept), np.sort(held_out)
-
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         metadata: dict[str, Any] = {"classes": self.classes_, "input_shape": self.input_shape_}
         if hasattr(self, "feature_names_in_"):
@@ -564,23 +539,3 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             self.feature_names_in_ = names
         self.module_ = restore_network(self.module, shape, len(classes), arrays)
         self.classes_, self.input_shape_, self.n_features_in_ = classes, shape, n_features
-
-
-def _data(rows: np.ndarray, codes: np.ndarray | None, shape: tuple[int, ...]) -> TrainingData:
-    inputs = torch.from_numpy(np.ascontiguousarray(rows)).view(-1, *shape)
-    return TrainingData(inputs, None if codes is None else torch.from_numpy(codes.astype(np.int64)))
-
-
-def _three_sides(shape: Sequence[int]) -> tuple[int, ...]:
-    sides = tuple(int(side) for side in shape)
-    if not sides or min(sides) < 1:
-        raise ValueError(f"The input_shape must hold positive ints. Got {shape!r}.")
-    return (1, *sides) if len(sides) == 2 else sides
-
-
-def _rows_of(teacher: Teacher | None, rows: np.ndarray) -> Teacher | None:
-    """Return the teacher of some of the rows, of one that is an array."""
-    if not isinstance(teacher, ArrayTeacher):
-        return teacher
-    kind = teacher.kind or "probabilities"
-    return ArrayTeacher(teacher._answers[rows], kind=kind, classes=teacher.classes_)

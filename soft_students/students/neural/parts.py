@@ -17,12 +17,14 @@ from soft_students.distributed.parts import LabelledParts
 from soft_students.distributed.windows import LabelledRows, ShuffledParts, joined
 from soft_students.methods import Batch, Combination, TrainingData
 from soft_students.methods.lesson import share_of
+from soft_students.students.neural.rows import as_training_data
 from soft_students.students.part_supervision import PartSupervision, check_only_parts
 from soft_students.targets import soften
 from soft_students.teachers import ArrayTeacher, Teacher, TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
 
 _SHOWN = 64  # rows to learn shapes from, and to compare a teacher with the parts on
+_MEASURED = 8192  # rows measured at a time
 _SAME = 0.01  # probabilities of one teacher on two devices differ by less
 
 
@@ -63,7 +65,8 @@ class PartRows:
                 f"validation_fraction={held_out_fraction} leaves none of the {parts.n_rows} rows "
                 "of the labelled parts to train on. Lower it."
             )
-        self._shown = self._inputs(next(parts[0].batches(_SHOWN))[0])
+        shown = next(parts[0].batches(_SHOWN))[0]
+        self._shown = as_training_data(shown, None, input_shape)
 
     def __len__(self) -> int:
         return self._shuffled.n_rows
@@ -85,7 +88,7 @@ class PartRows:
 
     def example(self, n: int) -> torch.Tensor:
         """Return a few inputs."""
-        return self._shown[torch.arange(n) % len(self._shown)]
+        return self._shown.example(n)
 
     def fingerprint(self) -> str:
         """Return what tells these rows, and what is said of them, from others."""
@@ -103,11 +106,12 @@ class PartRows:
         scaler: Any = StandardScaler()
         extent: Any = MinMaxScaler()
         for window in self._shuffled.windows():
-            if len(window):
-                X = check_array(window.X, dtype=np.float32, input_name="X of the labelled parts")
+            for start in range(0, len(window), _MEASURED):  # what is made meanwhile stays small
+                rows = window.take(slice(start, start + _MEASURED))
+                X = check_array(rows.X, dtype=np.float32, input_name="X of the labelled parts")
                 scaler.partial_fit(X)
                 extent.partial_fit(X)
-                self._supervision.of_classes(window)
+                self._supervision.of_classes(rows)
         standardize = Standardize.from_moments(scaler.mean_, scaler.var_, self._input_shape)
         return standardize, (float(extent.data_min_.min()), float(extent.data_max_.max()))
 
@@ -119,7 +123,7 @@ class PartRows:
         said = self._supervision.of_classes(rows)
         assert said.logits is not None
         codes = said.logits.argmax(axis=1) if said.labels is None else said.labels
-        return TrainingData(self._inputs(rows.X), torch.from_numpy(codes.astype(np.int64)))
+        return as_training_data(rows.X, codes, self._input_shape)
 
     def _plan(self, batch_size: int) -> tuple[int, int]:
         """Return the size of a batch and the number of them; the last may be half as large again.
@@ -136,17 +140,14 @@ class PartRows:
         rows = rows.take(mine.numpy())
         said = self._supervision.of_classes(rows)
         assert said.logits is not None
-        labels = None if said.labels is None else torch.from_numpy(said.labels.astype(np.int64))
+        data = as_training_data(rows.X, said.labels, self._input_shape)
         return Batch(
-            self._inputs(rows.X),
-            labels,
+            data.inputs,
+            data.labels,
             None,
             teacher_logits=torch.from_numpy(np.maximum(said.logits, self._floor)).float(),
             weight=weight,
         )
-
-    def _inputs(self, X: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(X)).view(-1, *self._input_shape)
 
 
 class AbsentTeacher(Teacher):
