@@ -142,7 +142,7 @@ class BoostedStudent(Explained, ClassicalStudent):
         )
 
         def check(model: bytes, n_rounds: int) -> None:
-            if self._check_model(model, n_outputs) != n_rounds:
+            if self._read_model(model, n_outputs).get_booster().num_boosted_rounds() != n_rounds:
                 raise ValueError(f"its model is not one of {n_rounds} rounds")
 
         path = self.checkpoint
@@ -155,30 +155,19 @@ class BoostedStudent(Explained, ClassicalStudent):
                 check=check,
             )
 
-    def _check_model(self, model: bytes, n_outputs: int) -> int:
-        """Refuse a model that is not one of this student; return the number of its rounds."""
-        objective = self._objective(n_outputs)
-        return check_model(
+    def _read_model(self, model: bytes, n_outputs: int) -> Any:
+        """Return XGBoost's estimator of a model that comes from a file, checked."""
+        objective, n_features = self._objective(n_outputs), self.n_features_in_
+        check_model(
             model,
             objective,
             1 if objective == "binary:logistic" else n_outputs,
-            self.n_features_in_,
+            n_features,
             None if self._columns is None else self._columns.categories,
         )
-
-    def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        model = np.frombuffer(self.estimator_.get_booster().save_raw("ubj"), dtype=np.uint8)
-        return {**self._names_state(), **self._output_state()}, {"model": model}
-
-    def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
-        model = arrays.get("model")
-        if model is None or model.dtype != np.uint8 or model.ndim != 1:
-            raise ValueError("the model must be an array of bytes")
-        self._check_model(model.tobytes(), n_outputs)
         estimator = self._library()
         try:
-            estimator.load_model(bytearray(model.tobytes()))
+            estimator.load_model(bytearray(model))
         except xgboost.core.XGBoostError as error:
             raise ValueError(f"XGBoost cannot read its model: {str(error)[:200]}") from error
         if estimator.get_booster().num_features() != n_features:
@@ -190,4 +179,15 @@ class BoostedStudent(Explained, ClassicalStudent):
             raise ValueError("the model has other categorical columns")
         if getattr(estimator, "n_classes_", n_outputs) != n_outputs:
             raise ValueError(f"the model is not one of {n_outputs} classes")
-        self.estimator_ = estimator
+        return estimator
+
+    def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        model = np.frombuffer(self.estimator_.get_booster().save_raw("ubj"), dtype=np.uint8)
+        return {**self._names_state(), **self._output_state()}, {"model": model}
+
+    def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        self._restore_names(metadata)
+        n_outputs, model = self._restore_outputs(metadata), arrays.get("model")
+        if model is None or model.dtype != np.uint8 or model.ndim != 1:
+            raise ValueError("the model must be an array of bytes")
+        self.estimator_ = self._read_model(model.tobytes(), n_outputs)

@@ -9,6 +9,7 @@ import numpy as np
 _MAX_LEAVES = 131_072  # LightGBM's own limit
 _END = "end of trees\n"
 _NUMBERS = re.compile(r"[-+0-9.e ]*")
+_THRESHOLDS = re.compile(r"([-+0-9.e ]|inf)*")  # infinity splits missing values from all others
 _INTEGERS = re.compile(r"[-0-9 ]*")
 _HEADER = (
     "tree",
@@ -165,11 +166,13 @@ def _check_tree(block: str, number: int, n_features: int) -> None:
     values: dict[str, np.ndarray] = {}
     for name, (whole, fewer) in _LINES.items():
         line = lines[name]
-        if not (_INTEGERS if whole else _NUMBERS).fullmatch(line):
+        by_threshold = name == "threshold"
+        allowed = _INTEGERS if whole else _THRESHOLDS if by_threshold else _NUMBERS
+        if not allowed.fullmatch(line):
             raise ValueError(f"{name} of tree {number} must hold numbers alone")
         numbers = np.array(line.split(), dtype=np.int64 if whole else np.float64)
         if not (n_leaves == 1 and name in _STATISTICS and not numbers.size) and (
-            len(numbers) != n_leaves - fewer or not np.isfinite(numbers).all()
+            len(numbers) != n_leaves - fewer or not (by_threshold or np.isfinite(numbers).all())
         ):
             raise ValueError(f"{name} of tree {number} must hold {n_leaves - fewer} finite numbers")
         values[name] = numbers

@@ -2,157 +2,24 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from types import ModuleType
+import os
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import expit, softmax, xlogy
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
 from soft_students.students.classical.base import (
-    ClassicalStudent,
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,
 )
-from soft_students.students.classical.lightgbm_text import (
-    check_text,
-    constant_text,
-    trees_only,
-    with_objective,
-)
-from soft_students.students.explained import Explained
+from soft_students.students.classical.lightgbm_base import SHARED, LightGBMStudent, load_lightgbm
+from soft_students.students.classical.lightgbm_text import constant_text
 from soft_students.transfer import Transfer
 
-#: Parameters that LightGBM knows by the same name.
-_LIBRARY: dict[str, list[Any]] = {
-    "num_leaves": [Interval(Integral, 2, 131_072, closed="both")],
-    "max_depth": [Integral],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "min_child_samples": [Interval(Integral, 1, None, closed="left")],
-    "min_child_weight": [Interval(Real, 0, None, closed="left")],
-    "min_split_gain": [Interval(Real, 0, None, closed="left")],
-    "subsample": [Interval(Real, 0, 1, closed="right")],
-    "subsample_freq": [Interval(Integral, 0, None, closed="left")],
-    "colsample_bytree": [Interval(Real, 0, 1, closed="right")],
-    "reg_alpha": [Interval(Real, 0, None, closed="left")],
-    "reg_lambda": [Interval(Real, 0, None, closed="left")],
-    "max_bin": [Interval(Integral, 2, None, closed="left")],
-}
-_SHARED: dict[str, list[Any]] = {
-    **_LIBRARY,
-    "n_estimators": [Interval(Integral, 1, None, closed="left")],
-    "early_stopping_rounds": [Interval(Integral, 1, None, closed="left"), None],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_jobs": [Integral, None],
-}
 
-
-def _lightgbm() -> ModuleType:
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise ImportError(
-            "The lightgbm student needs LightGBM. Install it with: pip install "
-            "'soft-students[lightgbm]'"
-        ) from error
-    return lightgbm
-
-
-class _LightGBMStudent(Explained, ClassicalStudent):
-    """What both share: LightGBM's parameters, and the models as text."""
-
-    _takes_missing = True
-    _takes_categories = True
-
-    def _dataset(
-        self,
-        X: np.ndarray,
-        *,
-        label: np.ndarray | None = None,
-        weight: np.ndarray | None = None,
-        init_score: np.ndarray | None = None,
-        reference: Any = None,
-    ) -> Any:
-        coded = (
-            [] if self.is_categorical_ is None else np.flatnonzero(self.is_categorical_).tolist()
-        )
-        return _lightgbm().Dataset(
-            X,
-            label=label,
-            weight=weight,
-            init_score=init_score,
-            reference=reference,
-            categorical_feature=coded,
-            params=self._params(),
-        )
-
-    def _params(self) -> dict[str, Any]:
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return {
-            **{name: getattr(self, name) for name in _LIBRARY},
-            "num_threads": 0 if self.n_jobs is None else self.n_jobs,
-            "seed": int(seed),
-            "deterministic": True,
-            "force_col_wise": True,  # otherwise timed, and chosen by the clock
-            "feature_pre_filter": False,
-            "verbosity": -1,
-        }
-
-    def _split(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the training and the validation part of each array."""
-        if self.early_stopping_rounds is None:
-            return tuple(part for array in arrays for part in (array, array[:0]))
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return tuple(
-            train_test_split(*arrays, test_size=self.validation_fraction, random_state=seed)
-        )
-
-    def _boost(self, params: dict[str, Any], data: Any, held_out: Any, metric: Any = None) -> Any:
-        """Train; return the booster of the best round, or None where no feature has two values."""
-        lightgbm = _lightgbm()
-        data.construct()
-        if all(data.feature_num_bin(i) <= 1 for i in range(data.num_feature())):
-            return None
-        rounds = self.early_stopping_rounds
-        return lightgbm.train(
-            params,
-            data,
-            num_boost_round=self.n_estimators,
-            valid_sets=None if rounds is None else [held_out],
-            feval=None if rounds is None else metric,
-            callbacks=None if rounds is None else [lightgbm.early_stopping(rounds, verbose=False)],
-        )
-
-    def _predicted(self, booster: Any, rows: np.ndarray) -> np.ndarray:
-        threads = {} if self.n_jobs is None else {"num_threads": int(self.n_jobs)}
-        return booster.predict(rows, **threads)
-
-    def _save_texts(self, boosters: list[Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        texts = [trees_only(booster.model_to_string()).encode("ascii") for booster in boosters]
-        return {**self._names_state(), **self._output_state()}, {
-            f"model_{i}": np.frombuffer(text, dtype=np.uint8) for i, text in enumerate(texts)
-        }
-
-    def _load_text(
-        self, array: np.ndarray | None, n_features: int, n_trees: int, objective: str
-    ) -> Any:
-        lightgbm = _lightgbm()
-        if array is None or array.dtype != np.uint8 or array.ndim != 1:
-            raise ValueError("the model must be an array of bytes")
-        text = array.tobytes().decode("ascii")
-        check_text(text, n_features, n_trees, objective)
-        try:
-            return lightgbm.Booster(model_str=text)
-        except lightgbm.basic.LightGBMError as error:
-            raise ValueError(f"LightGBM cannot read its model: {str(error)[:200]}") from error
-
-
-class LightGBMStudentClassifier(_LightGBMStudent, ClassicalStudentClassifier):
+class LightGBMStudentClassifier(LightGBMStudent, ClassicalStudentClassifier):
     """Gradient-boosted trees of LightGBM, taught by a network or by labels.
 
     LightGBM trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
@@ -182,6 +49,10 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         Makes further rows, which the teacher labels.
     transfer_copies : int, default=4
         Rows made from each training row.
+    checkpoint : str or path-like, default=None
+        A file for the state of a training, written every ten seconds and removed at the end.
+    resume : bool, default=False
+        Go on from `checkpoint` if it is there: to the same result bit for bit.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
@@ -191,6 +62,13 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int
+
+    Notes
+    -----
+    A checkpoint changes nothing in the result unless trees are grown on samples
+    (`colsample_bytree` below one, or `subsample` with a `subsample_freq`): LightGBM cannot take up
+    its draws again, so that such a training is then made of ten parts, each with a seed of its own,
+    and goes on after the last whole part.
 
     References
     ----------
@@ -211,7 +89,7 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
-        **_SHARED,
+        **SHARED,
     }
 
     def __init__(
@@ -236,6 +114,8 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: int | RandomState | None = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -258,11 +138,13 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         self.validation_fraction = validation_fraction
         self.transfer = transfer
         self.transfer_copies = transfer_copies
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.random_state = random_state
         self.n_jobs = n_jobs
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
-        lightgbm = _lightgbm()
+        lightgbm = load_lightgbm()
         n_classes = targets.shape[1]
         if n_classes == 1:
             raise ValueError(
@@ -282,18 +164,16 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         def soft_log_loss(scores: np.ndarray, _: Any) -> tuple[str, float, bool]:
             return "soft_log_loss", objective.loss(scores, targets_val, weights_val), False
 
-        booster = self._boost(params, data, held_out, soft_log_loss)
-        if booster is None:
-            text = constant_text(start, X.shape[1], _objective(n_classes))
-        else:
-            # A model text knows no start: the leaves of the first round take it in.
-            first = booster.dump_model(num_iteration=1)["tree_info"]
-            for tree, score in enumerate(start):
-                for leaf in range(first[tree]["num_leaves"]):
-                    value = booster.get_leaf_output(tree, leaf) + score
-                    booster.set_leaf_output(tree, leaf, value)
-            text = with_objective(booster.model_to_string(), _objective(n_classes))
-        self.booster_ = lightgbm.Booster(model_str=trees_only(text))
+        name = _objective(n_classes)
+        arrays = (X, targets, weights, X_val, targets_val, weights_val)
+        with self._checkpoint(params, *arrays) as checkpoint:
+            rounds = self._rounds(checkpoint, 1 if n_classes == 2 else n_classes, name)
+            text = self._boost(
+                params, data, held_out, soft_log_loss, start=start, objective=name, rounds=rounds
+            )
+        if text is None:
+            text = constant_text(start, X.shape[1], name)
+        self.booster_ = lightgbm.Booster(model_str=text)
 
     def _start(self, share: np.ndarray) -> np.ndarray:
         """Return the scores that all rows start from: those of the mean target."""
@@ -366,7 +246,7 @@ def _repeated(start: np.ndarray, n: int) -> np.ndarray:
     return np.full(n, start[0]) if len(start) == 1 else np.tile(start, (n, 1))
 
 
-class LightGBMStudentRegressor(_LightGBMStudent, ClassicalStudentRegressor):
+class LightGBMStudentRegressor(LightGBMStudent, ClassicalStudentRegressor):
     """Gradient-boosted trees of LightGBM, taught by a regressor or by values.
 
     Needs ``pip install 'soft-students[lightgbm]'``.
@@ -379,7 +259,8 @@ class LightGBMStudentRegressor(_LightGBMStudent, ClassicalStudentRegressor):
     n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, \
 min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, n_jobs
         As in ``lightgbm.LGBMRegressor``.
-    max_bin, early_stopping_rounds, validation_fraction, transfer, transfer_copies, random_state
+    max_bin, early_stopping_rounds, validation_fraction, transfer, transfer_copies, checkpoint, \
+resume, random_state
         As in :class:`LightGBMStudentClassifier`.
 
     Attributes
@@ -391,7 +272,7 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentRegressor._parameter_constraints,
-        **_SHARED,
+        **SHARED,
     }
 
     def __init__(
@@ -415,6 +296,8 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: int | RandomState | None = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -436,26 +319,31 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         self.validation_fraction = validation_fraction
         self.transfer = transfer
         self.transfer_copies = transfer_copies
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.random_state = random_state
         self.n_jobs = n_jobs
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
-        lightgbm = _lightgbm()
+        lightgbm = load_lightgbm()
         weights = np.ones(len(X)) if weights is None else weights
         means = np.average(targets, axis=0, weights=weights)
         X, X_val, targets, targets_val, weights, weights_val = self._split(X, targets, weights)
         params = self._params() | {"objective": "regression"}
         boosters = []
-        for values, held, mean in zip(targets.T, targets_val.T, means, strict=True):
-            data = self._dataset(X, label=values, weight=weights)
-            held_out = self._dataset(X_val, label=held, weight=weights_val, reference=data)
-            booster = self._boost(params, data, held_out)
-            text = (
-                constant_text(np.array([mean]), X.shape[1], "regression")
-                if booster is None
-                else booster.model_to_string()
-            )
-            boosters.append(lightgbm.Booster(model_str=trees_only(text)))
+        columns = list(zip(targets.T, targets_val.T, means, strict=True))
+        arrays = (X, targets, weights, X_val, targets_val, weights_val)
+        with self._checkpoint(params, *arrays) as checkpoint:
+            for output, (values, held, mean) in enumerate(columns):
+                data = self._dataset(X, label=values, weight=weights)
+                held_out = self._dataset(X_val, label=held, weight=weights_val, reference=data)
+                rounds = self._rounds(checkpoint, 1, "regression", output)
+                text = self._boost(params, data, held_out, rounds=rounds)
+                if text is None:
+                    text = constant_text(np.array([mean]), X.shape[1], "regression")
+                boosters.append(lightgbm.Booster(model_str=text))
+                if rounds is not None and output < len(columns) - 1:
+                    rounds.write()
         self.boosters_ = boosters
 
     def _values(self, X: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ _OPTIONAL = {"leaf_weights", *_STATISTICS}
 
 def check_model(
     data: bytes, objective: str, n_outputs: int, n_features: int, categories: list[Any] | None
-) -> int:
+) -> None:
     """Refuse a model that XGBoost's own writer would not have written.
 
     XGBoost follows children, reads features and takes memory for categories unchecked, so all of
@@ -53,11 +53,6 @@ def check_model(
     n_features : int
     categories : list or None
         Of each column, an array of its categories or None.
-
-    Returns
-    -------
-    int
-        Rounds.
 
     Raises
     ------
@@ -104,7 +99,6 @@ def check_model(
         n_bytes += _check_tree(tree, number, n_outputs, n_features, counts)
     if n_bytes > _MAX_CATEGORY_BYTES:
         raise ValueError(f"the splits by category take {n_bytes} bytes, too many")
-    return len(trees["iteration_indptr"]) - 1
 
 
 def _check_objective(found: Any, name: str, n_classes: int) -> None:

@@ -33,44 +33,7 @@ SAMPLED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _every_round(monkeypatch):
-    monkeypatch.setattr(boosting_rounds, "CHECKPOINT_INTERVAL", 0.0)
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "training.checkpoint"
-
-
-@pytest.fixture(scope="module")
-def lesson(wine):
-    """Rows with missing values, a teacher's probabilities, labels."""
-    X, y = wine
-    X = np.where(np.random.RandomState(0).random_sample(X.shape) < 0.05, np.nan, X)
-    logits = np.random.RandomState(1).normal(size=(len(X), 3)) + 3 * np.eye(3)[y]
-    return X, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), y
-
-
-@pytest.fixture
-def interrupt(monkeypatch):
-    """Return a function that fits, and presses Ctrl-C when so many checkpoints are written."""
-
-    def fit(student, after, *args, **kwargs):
-        write, count = Checkpoint.write, []
-
-        def counted(self, *values):
-            write(self, *values)
-            count.append(1)
-            if len(count) == after:
-                raise KeyboardInterrupt
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Checkpoint, "write", counted)
-            with pytest.raises(KeyboardInterrupt):
-                student.fit(*args, **kwargs)
-
-    return fit
+pytestmark = pytest.mark.usefixtures("every_round")
 
 
 def model(student):

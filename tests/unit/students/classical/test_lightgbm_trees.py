@@ -94,6 +94,14 @@ def test_values_may_be_missing(wine):
     np.testing.assert_array_equal(loads(dumps(fitted)).predict_proba(X), fitted.predict_proba(X))
 
 
+def test_missing_values_may_be_split_from_all_others(rng):
+    y = rng.random_sample(80) < 0.5
+    X = np.where(y, np.nan, rng.random_sample(80))[:, None]
+    fitted = student().fit(X, y)
+    assert re.search(r"threshold=.*inf", fitted.booster_.model_to_string())
+    np.testing.assert_array_equal(loads(dumps(fitted)).predict(X), y)
+
+
 @pytest.fixture
 def table(rng):
     n = 400
