@@ -10,6 +10,14 @@ workers to the last; the whole command, imports and start of the workers include
 Then two workers label once more, and one of them gets SIGKILL when half of the parts are there: the
 folder must end with the same bytes.
 
+    python benchmarks/scale.py train --folder SCRATCH --out benchmarks/results/scale_train.json
+
+`train`: the same rows, labelled, teach a soft tree of depth 8 and a network of 50-256-256-10, from
+the parts, in one process and in two, each with one thread. One epoch and three are trained; half of
+the difference is an epoch, the rest is the start: imports, processes, and the pass for means and
+deviations. The weights of two processes are compared with those of one after one epoch. At the
+smallest size one process also trains on the same rows in memory.
+
     python benchmarks/scale.py xgboost --out benchmarks/results/scale_xgboost.json
 
 `xgboost`: the XGBoost student on soft targets, by `fit_xgboost` on two worker processes and by its
@@ -21,6 +29,7 @@ ones.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -97,11 +106,7 @@ def label_once(
     )
     root, peaks, killed = psutil.Process(process.pid), {}, False
     while process.poll() is None:
-        for each in _processes(root):
-            try:
-                peaks[each.pid] = max(peaks.get(each.pid, 0), each.memory_info().rss)
-            except psutil.Error:
-                continue
+        _note_memory(root, peaks)
         if first is None and target.exists() and any(target.glob(".*.tmp")):
             first = time.perf_counter()
         if kill and not killed and len(list(target.glob("*.npy"))) >= files // 2:
@@ -118,7 +123,7 @@ def label_once(
         "seconds_command": round(total, 2),
         "seconds_labelling": round(seconds, 2),
         "rows_per_s": round(told["rows_labelled"] / seconds),
-        "peak_rss_mb": sorted((round(rss / 2**20) for rss in peaks.values()), reverse=True),
+        "peak_rss_mb": _megabytes(peaks),
         "killed": killed,
         "checksum": checksum(target),
         "bytes_read": sum(path.stat().st_size for path in (folder / data).iterdir()),
@@ -133,6 +138,26 @@ def _processes(root: psutil.Process) -> list[psutil.Process]:
         return [root, *root.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def _note_memory(root: psutil.Process, peaks: dict[int, int]) -> None:
+    for each in _processes(root):
+        try:
+            peaks[each.pid] = max(peaks.get(each.pid, 0), each.memory_info().rss)
+        except psutil.Error:
+            continue
+
+
+def _megabytes(peaks: dict[int, int]) -> list[int]:
+    return sorted((round(rss / 2**20) for rss in peaks.values()), reverse=True)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "load_at_end": os.getloadavg(),
+        "platform": platform.platform(),
+    }
 
 
 @click.group(help=__doc__)
@@ -180,11 +205,133 @@ def label(folder: Path, sizes: str, out: Path) -> None:
         "teacher": "MLP 50-256-256-10, one thread",
         "file_rows": FILE_ROWS,
         "results": results,
-        "machine": {
-            "cores": os.cpu_count(),
-            "load_at_end": os.getloadavg(),
-            "platform": platform.platform(),
-        },
+        "machine": _machine(),
+    }
+    out.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def train_once(
+    folder: Path, student: str, n_devices: int, epochs: int, in_memory: bool
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Train in a process of its own, or two; return what it took, and the weights."""
+    command = [sys.executable, __file__, "train-once", student, str(folder / "targets")]
+    command += [str(n_devices), str(epochs), str(folder / "weights.npy")]
+    began, peaks = time.perf_counter(), {}
+    process = subprocess.Popen(
+        [*command, *(["--in-memory"] if in_memory else [])],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    root = psutil.Process(process.pid)
+    while process.poll() is None:
+        _note_memory(root, peaks)
+        time.sleep(0.05)
+    if process.returncode:
+        raise click.ClickException(f"{' '.join(command)} ended with {process.returncode}")
+    seconds = round(time.perf_counter() - began, 2)
+    return {"seconds": seconds, "peak_rss_mb": _megabytes(peaks)}, np.load(folder / "weights.npy")
+
+
+@main.command("train-once", hidden=True)
+@click.argument("student")
+@click.argument("targets")
+@click.argument("n_devices", type=int)
+@click.argument("epochs", type=int)
+@click.argument("weights")
+@click.option("--in-memory", is_flag=True)
+def train_here(
+    student: str, targets: str, n_devices: int, epochs: int, weights: str, in_memory: bool
+) -> None:
+    import torch
+    from torch import nn
+
+    from soft_students import NeuralStudentClassifier, SoftDecisionTreeClassifier
+    from soft_students.distributed import LabelledParts
+    from soft_students.teachers import as_teacher
+
+    parts = LabelledParts(targets)
+    shared = {"epochs": epochs, "batch_size": 1024, "n_devices": n_devices, "random_state": 0}
+    if student == "soft_tree":
+        model = SoftDecisionTreeClassifier(depth=8, n_jobs=1, **shared)
+    else:
+        torch.manual_seed(0)
+        sizes = (N_FEATURES, 256, 256, N_CLASSES)
+        layers = [
+            layer
+            for i, o in itertools.pairwise(sizes)
+            for layer in (nn.Linear(i, o), nn.ReLU())
+        ]
+        model = NeuralStudentClassifier(
+            nn.Sequential(*layers[:-1]), method="kd", validation_fraction=0.0, n_jobs=1, **shared
+        )
+    if in_memory:
+        X = np.concatenate([part.X() for part in parts])
+        logits = np.concatenate([part.targets() for part in parts])
+        model.fit(X, as_teacher(logits, kind="logits"))
+    else:
+        model.fit(parts)
+    if student == "soft_tree":
+        learned = [model.gate_weights_.ravel(), model.gate_biases_, model.leaf_logits_.ravel()]
+    else:
+        learned = [tensor.numpy().ravel() for tensor in model.module_.state_dict().values()]
+    np.save(weights, np.concatenate(learned))
+
+
+@main.command()
+@click.option("--folder", type=click.Path(path_type=Path), required=True, help="Scratch space.")
+@click.option("--sizes", default="250000,1000000,2000000", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+def train(folder: Path, sizes: str, out: Path) -> None:
+    """Measure soft trees and networks on labelled parts."""
+    scratch = folder / "scale_train"
+    scratch.mkdir(parents=True)
+    results = []
+    try:
+        teacher = make_teacher(scratch)
+        for number, rows in enumerate(map(int, sizes.split(","))):
+            make_rows(scratch / "rows", rows)
+            command = [sys.executable, "-m", "softkd", "label", *teacher, "--out", "targets"]
+            command += ["--data", "rows/*.parquet", "--workers", "2"]
+            subprocess.run(command, cwd=scratch, check=True, stdout=subprocess.DEVNULL)
+            for student in ("soft_tree", "network"):
+                weights = {}
+                for n_devices, in_memory in ((1, False), (2, False), (1, True)):
+                    if in_memory and number:
+                        continue
+                    runs = {}
+                    for epochs in (1, 3):
+                        runs[epochs], learned = train_once(
+                            scratch, student, n_devices, epochs, in_memory
+                        )
+                        weights.setdefault((n_devices, in_memory, epochs), learned)
+                    epoch = (runs[3]["seconds"] - runs[1]["seconds"]) / 2
+                    results.append(
+                        {
+                            "rows": rows,
+                            "student": student,
+                            "processes": n_devices,
+                            "in_memory": in_memory,
+                            "seconds_of_an_epoch": round(epoch, 2),
+                            "microseconds_a_row": round(epoch / rows * 1e6, 2),
+                            "seconds_of_the_rest": round(runs[1]["seconds"] - epoch, 2),
+                            "peak_rss_mb": runs[3]["peak_rss_mb"],
+                        }
+                    )
+                    if n_devices == 2:
+                        difference = weights[2, False, 1] - weights[1, False, 1]
+                        results[-1]["largest_difference"] = float(np.abs(difference).max())
+                    click.echo(json.dumps(results[-1]))
+            shutil.rmtree(scratch / "rows")
+            shutil.rmtree(scratch / "targets")
+    finally:
+        shutil.rmtree(scratch)
+    content = {
+        "features": N_FEATURES,
+        "classes": N_CLASSES,
+        "batch_size": 1024,
+        "threads_a_process": 1,
+        "results": results,
+        "machine": _machine(),
     }
     out.write_text(json.dumps(content, indent=1) + "\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tempfile
 from collections.abc import Callable
 from numbers import Integral
 from typing import TYPE_CHECKING, TypeVar
@@ -72,13 +73,21 @@ def launch(
         return train(fabric, training)
     # As bytes: fabric would walk through what it sends, and refuses frozen dataclasses in it.
     sent = pickle.dumps((train, training))
-    try:
-        return pickle.loads(fabric.launch(_run, sent))  # type: ignore[arg-type]
-    except ProcessRaisedException as error:
-        kind, _, message = str(error).strip().splitlines()[-1].partition(": ")
-        if kind in _TOLD:
-            raise _TOLD[kind](message) from error
-        raise
+    if strategy == "ddp":
+        return pickle.loads(fabric.launch(_train, sent))  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        # By a file: fabric waits for the processes to end before it reads what they return, and
+        # more than a pipe holds would keep them from it.
+        answer = os.path.join(folder, "trained")
+        try:
+            fabric.launch(_train_and_write, sent, answer)  # type: ignore[arg-type]
+        except ProcessRaisedException as error:
+            kind, _, message = str(error).strip().splitlines()[-1].partition(": ")
+            if kind in _TOLD:
+                raise _TOLD[kind](message) from error
+            raise
+        with open(answer, "rb") as file:
+            return pickle.load(file)
 
 
 def check_processes(student: BaseEstimator) -> None:
@@ -129,6 +138,13 @@ def is_first_process() -> bool:
     return not is_torchelastic_launched() or os.environ["RANK"] == "0"
 
 
-def _run(fabric: Fabric, sent: bytes) -> bytes:
+def _train(fabric: Fabric, sent: bytes) -> bytes:
     train, training = pickle.loads(sent)
     return pickle.dumps(train(fabric, training))
+
+
+def _train_and_write(fabric: Fabric, sent: bytes, answer: str) -> None:
+    trained = _train(fabric, sent)
+    if fabric.is_global_zero:
+        with open(answer, "wb") as file:
+            file.write(trained)

@@ -86,7 +86,8 @@ class Plain(nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.layers = nn.Sequential(nn.Linear(64, 16), nn.Tanh(), nn.Linear(16, 10))
+        # More weights than a pipe between processes holds.
+        self.layers = nn.Sequential(nn.Linear(64, 512), nn.Tanh(), nn.Linear(512, 10))
 
     def forward(self, inputs):
         return self.layers(inputs.flatten(1))
