@@ -53,6 +53,7 @@ def distill(
     on_student: Callable[[BaseEstimator], object] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    measure: bool = True,
 ) -> Distillation:
     """Train a clone of the student on the teacher, compare, and measure all on the test set.
 
@@ -78,6 +79,9 @@ def distill(
         `checkpoint`. It is removed when the student is trained.
     resume : bool, default=False
         Go on from `checkpoint` if it is there.
+    measure : bool, default=True
+        False leaves `Distillation.rows` empty: of the processes that ``torchrun`` starts, all train
+        and one needs to measure.
 
     Returns
     -------
@@ -122,6 +126,8 @@ def distill(
             if transfer.keeps_labels:
                 fit("labels_transfer", clone(student), data.y_train)
         fit("labels", without_transfer, data.y_train)
+    if not measure:
+        return Distillation(models["student"], seconds=seconds)
     return Distillation(
         models["student"],
         compare(models, teacher, data),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
+import time
 import warnings
 from importlib import import_module
 from typing import Any
@@ -32,6 +34,9 @@ _COMMANDS = (
 
 #: What the library raises when the user can put it right; the text says how.
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError, ArithmeticError)
+
+#: Seconds within which torchrun ends the processes of a host of which one has failed.
+_TORCHRUN_PATIENCE = 5
 
 
 class Commands(click.Group):
@@ -66,15 +71,31 @@ class Commands(click.Group):
             try:
                 return super().invoke(ctx)
             except KeyboardInterrupt:
-                click.echo("Interrupted. Files are written whole or not at all.", err=True)
+                if _is_first_of_host():
+                    click.echo("Interrupted. Files are written whole or not at all.", err=True)
                 ctx.exit(130)  # what a shell reports of a process that SIGINT ended
-            except (click.ClickException, click.exceptions.Exit, click.Abort):
+            except click.ClickException:
+                _leave_it_to_the_first()
+                raise
+            except (click.exceptions.Exit, click.Abort):
                 raise
             except Exception as error:
                 # click ends quietly where the reader of a pipe has gone
                 if ctx.params["debug"] or getattr(error, "errno", None) == errno.EPIPE:
                     raise
+                _leave_it_to_the_first()
                 raise click.ClickException(_one_line(error)) from error
+
+
+def _is_first_of_host() -> bool:
+    """Tell whether this process speaks, if ``torchrun`` has started several on this host."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["LOCAL_RANK"] == "0"
+
+
+def _leave_it_to_the_first() -> None:
+    """Wait to be ended by ``torchrun`` if all its processes fail in the same way: one tells it."""
+    if not _is_first_of_host():
+        time.sleep(_TORCHRUN_PATIENCE)
 
 
 def _one_line(error: Exception) -> str:

@@ -237,6 +237,45 @@ resume_option = click.option(
 )
 
 
+def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--devices`` and ``--num-nodes``."""
+    for option in (
+        click.option(
+            "--num-nodes",
+            type=click.IntRange(min=1),
+            help="Hosts that train together, on each of which torchrun starts the processes "
+            "[default: 1].",
+        ),
+        click.option(
+            "--devices",
+            type=click.IntRange(min=1),
+            help="Processes of this host that train together a soft_tree or neural student, each "
+            "on a device of its own [default: 1].",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--workers`` and ``--scheduler``."""
+    for option in (
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Of a Dask scheduler, whose workers train xgboost on --targets.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            help="Processes of this machine that train xgboost on --targets, one thread each "
+            "[default: one a core].",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def check_output(path: Path, force: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:
     """Refuse an output that could not be written after the work is done.
 

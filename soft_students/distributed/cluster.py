@@ -75,10 +75,18 @@ def dask_client(scheduler: str | None, workers: int) -> Iterator[Client]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            # No dashboard; what Dask serves beside it, at any free port of the loopback address.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             preload=["soft_students.distributed.preload"],
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        yield client
+        try:
+            yield client
+        except KeyboardInterrupt:
+            # What is given up now is no error to log.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            raise

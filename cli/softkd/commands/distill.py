@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 from sklearn.base import BaseEstimator
+from torch.distributed import is_torchelastic_launched
 
 from soft_students.distillation import distill as run
 from soft_students.distillation import load_unlabeled
+from soft_students.distributed import LabelledParts
 from soft_students.persistence import save
-from soft_students.students import available, get_student
+from soft_students.students import StudentEntry, available, get_student
+from soft_students.students.processes import check_processes, is_first_process
 from soft_students.transfer import TRANSFERS, ImageDistortion
 from softkd.options import (
     NumberOrAuto,
@@ -21,9 +27,11 @@ from softkd.options import (
     check_method_parameters,
     check_output,
     chosen_settings,
+    cluster_options,
     data_of,
     data_options,
     describe_data,
+    device_options,
     make_student,
     make_transfer,
     output_options,
@@ -37,6 +45,7 @@ from softkd.options import (
     threads_option,
     versions,
 )
+from softkd.parts import check_usage, distill_parts
 
 _TITLES = {
     "student": "student: distilled",
@@ -49,10 +58,16 @@ _TITLES = {
 @click.option(
     "--teacher",
     "teacher_paths",
-    required=True,
     multiple=True,
     type=click.Path(),
     help="The teacher file; several are an ensemble, which teaches the mean of their logits.",
+)
+@click.option(
+    "--targets",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="What 'softkd label' wrote, instead of --teacher and --data: more rows than memory, for "
+    "soft_tree, neural and xgboost.",
 )
 @click.option(
     "--student", type=click.Choice(list(available())), default="soft_tree", show_default=True
@@ -61,7 +76,7 @@ _TITLES = {
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The student file [default: STUDENT-DATA.student].",
+    help="The student file [default: STUDENT-DATA.student or STUDENT-FOLDER.student].",
 )
 @click.option("--depth", type=click.IntRange(1, 16), help="Of a tree: levels of gates.")
 @click.option(
@@ -126,11 +141,16 @@ _TITLES = {
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed.")
 @resume_option
+@device_options
+@cluster_options
 @teacher_options
 @threads_option
 @output_options
+@click.pass_context
 def distill(
+    ctx: click.Context,
     teacher_paths: tuple[str, ...],
+    targets: Path | None,
     student: str,
     data: str | None,
     data_dir: str | None,
@@ -150,6 +170,10 @@ def distill(
     baseline: bool,
     seed: int,
     resume: bool,
+    devices: int | None,
+    num_nodes: int | None,
+    workers: int | None,
+    scheduler: str | None,
     arch: str | None,
     input_shape: tuple[int, ...] | None,
     trust: bool,
@@ -162,27 +186,58 @@ def distill(
     Images have settings of their own, which options given here override; 'softkd info' shows those
     of a student.
 
+    --targets trains on a folder of labels, compares nothing, and needs neither teacher nor data.
+    Several processes train one soft tree or network with --devices, which starts them unless
+    torchrun has: torchrun --nproc-per-node 2 -m softkd distill ... --devices 2
+
     With --json, stdout holds one object: accuracy, agreement, kl_to_teacher, bytes and latency_us
     of the student; the same keys under "teacher", "labels" (the same student trained on labels
     alone) and "labels_transfer" (on labels, with the rows of the transfer set too, if it is image
     or noise: others need a teacher); "accuracy_by_prediction" of a soft tree; "student",
     "parameters", "chosen" (of temperature and hard_weight, those that are auto), "seconds",
     "threads", "seed", "unlabeled", "data", "out" and "versions". What is unknown is null. Of
-    values, the first three keys are r2, r2_to_teacher and mse_to_teacher.
+    values, the first three keys are r2, r2_to_teacher and mse_to_teacher. With --targets, the keys
+    are "student", "targets", "rows", "parts", "labelled_by", "out", "bytes", "parameters",
+    "seconds", "threads", "seed" and "versions".
     """
-    if out is not None:
+    first = is_first_process()
+    if not first:  # all do the same, and the first tells it
+        ctx.with_resource(contextlib.redirect_stdout(io.StringIO()))
+        ctx.with_resource(contextlib.redirect_stderr(io.StringIO()))
+    check_usage(ctx)
+    options = {
+        "depth": depth,
+        "temperature": temperature,
+        "hard_weight": hard_weight,
+        "epochs": epochs,
+        "prediction": prediction,
+        "module": module,
+        "method": method,
+        "n_devices": devices,
+        "n_nodes": num_nodes,
+    }
+    chosen = [(name, value) for name, value in options.items() if value is not None]
+    presets: dict[str, Any] = {"random_state": seed, "verbose": 1}
+    entry = get_student(student)
+    if out is not None and first:
         check_output(out, force, inputs=teacher_paths)
+    if targets is not None:
+        parts = LabelledParts(targets)
+        learner = _learner(entry, parts.task, presets, [*chosen, *settings])
+        if out is None:
+            out = Path(f"{student}-{targets.resolve().name}.student")
+            if first:
+                check_output(out, force)
+        checkpoint = check_checkpoint(out, resume, force or not first)
+        distill_parts(learner, parts, out, checkpoint, ctx.params)
+        return
     teacher, dataset = read_teacher_and_data(
         teacher_paths, arch, input_shape, trust, data, data_dir, target
     )
     if out is None:
-        name = f"{student}-{Path(dataset.name).stem}.student"
-        out = check_output(Path(name), force, inputs=teacher_paths)
-    entry = get_student(student)
-    student_class = entry.regressor if teacher.task == "regression" else entry.classifier
-    if student_class is None:
-        raise click.UsageError(f"The student {student!r} has no part for {teacher.task}.")
-    presets: dict[str, Any] = {"random_state": seed, "verbose": 1}
+        out = Path(f"{student}-{Path(dataset.name).stem}.student")
+        if first:
+            check_output(out, force, inputs=teacher_paths)
     if dataset.image_shape is not None and entry.image_settings is not None:
         presets |= entry.image_settings(dataset.image_shape, len(dataset.X_train))
     if transfer == "none":
@@ -197,28 +252,11 @@ def distill(
         raise click.UsageError(
             f"--transfer-set needs a transfer set: --transfer {'|'.join(sorted(TRANSFERS))}."
         )
-    options = {
-        "depth": depth,
-        "temperature": temperature,
-        "hard_weight": hard_weight,
-        "epochs": epochs,
-        "prediction": prediction,
-        "module": module,
-        "method": method,
-    }
-    chosen = [(name, value) for name, value in options.items() if value is not None]
     if transfer in TRANSFERS:
         made = make_transfer(transfer, transfer_settings, dataset.image_shape)
         chosen.append(("transfer", made))
-    learner = make_student(
-        student_class,
-        presets,
-        [*chosen, *settings],
-    )
-
-    checkpoint = check_checkpoint(out, resume, force)
-    if hasattr(learner, "method"):
-        check_method_parameters(learner)
+    learner = _learner(entry, teacher.task, presets, [*chosen, *settings])
+    checkpoint = check_checkpoint(out, resume, force or not first)
     if data is not None:
         described = describe_data(dataset, data, data_dir, target)
     else:  # then the teacher's file has said what they are
@@ -227,6 +265,8 @@ def distill(
     more = None if unlabeled is None else load_unlabeled(unlabeled, teacher, dataset)
 
     def keep(trained: BaseEstimator) -> None:
+        if not first:
+            return
         if "verbose" in trained.get_params(deep=False):
             trained.set_params(verbose=0)
         save(trained, out, overwrite=force, data=described)
@@ -247,7 +287,10 @@ def distill(
         on_student=keep,
         checkpoint=checkpoint,
         resume=resume,
+        measure=first,
     )
+    if not first:
+        return
     seconds = {**result.seconds, "total": time.perf_counter() - start}
     by_prediction = result.accuracy_by_prediction
     if as_json:
@@ -287,3 +330,32 @@ def distill(
     if by_prediction:
         each = (f"{name.replace('_', ' ')} {value:.2%}" for name, value in by_prediction.items())
         click.echo(f"Accuracy of the student by {', '.join(each)}")
+
+
+def _learner(
+    entry: StudentEntry, task: str, presets: dict[str, Any], chosen: list[tuple[str, Any]]
+) -> BaseEstimator:
+    """Return the student to train; what it does not take, or its processes, is bad usage."""
+    student_class = entry.regressor if task == "regression" else entry.classifier
+    if student_class is None:
+        raise click.UsageError(f"The student {entry.name!r} has no part for {task}.")
+    alone = "n_devices" not in student_class().get_params(deep=False)
+    if alone and {"n_devices", "n_nodes"} & {name for name, _ in chosen}:
+        raise click.UsageError(
+            "--devices and --num-nodes are for soft_tree and neural, which several processes "
+            f"train. Got --student {entry.name}."
+        )
+    if alone and is_torchelastic_launched() and os.environ["WORLD_SIZE"] != "1":
+        raise click.UsageError(
+            f"torchrun has started {os.environ['WORLD_SIZE']} processes, and --student "
+            f"{entry.name} is trained by one. Run it without torchrun."
+        )
+    learner = make_student(student_class, presets, chosen)
+    if hasattr(learner, "method"):
+        check_method_parameters(learner)
+    if not alone:
+        try:
+            check_processes(learner)
+        except ValueError as error:
+            raise click.UsageError(f"{error} (--devices, --num-nodes)") from error
+    return learner
