@@ -14,6 +14,7 @@ from numpy.random import RandomState
 from soft_students.distributed.parts import LabelledPart, LabelledParts
 
 WINDOW_BYTES = 2**28  # of features and targets; the next window is read meanwhile
+_PIECE_ROWS = 8192  # read at a time
 
 
 @dataclass(frozen=True)
@@ -167,13 +168,29 @@ class ShuffledParts:
         yield group
 
     def _read(self, places: list[int]) -> LabelledRows:
-        read = []
-        for place in places:
-            rows = _read(self._parts[place], self._labels)
-            read.append(
-                rows.take(~self._is_held_out(place)) if self._held_out_fraction > 0 else rows
+        """Read the rows of some parts that are not held out, each into its place at once."""
+        kept = [~self._is_held_out(place) for place in places]
+        n_rows = sum(int(some.sum()) for some in kept)
+        X = np.empty((n_rows, self._parts.n_features), dtype=np.float32)
+        targets: np.ndarray | None = None
+        stop = 0
+        for place, some in zip(places, kept, strict=True):
+            first = 0
+            for rows, said in self._parts[place].batches(_PIECE_ROWS):
+                if targets is None:
+                    targets = np.empty((n_rows, said.shape[1]), dtype=np.float32)
+                mine = some[first : first + len(rows)]
+                start, stop = stop, stop + int(mine.sum())
+                X[start:stop], targets[start:stop] = rows[mine], said[mine]
+                first += len(rows)
+        assert targets is not None
+        labels = None
+        if self._labels:
+            read = [self._parts[place].labels() for place in places]
+            labels = np.concatenate(
+                [of_part[some] for of_part, some in zip(read, kept, strict=True)]
             )
-        return joined(read)
+        return LabelledRows(X, targets, labels)
 
 
 def _read(part: LabelledPart, labels: bool) -> LabelledRows:

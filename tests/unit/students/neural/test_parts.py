@@ -18,8 +18,9 @@ from torch import nn
 
 from soft_students import NeuralStudentClassifier
 from soft_students.distributed import LabelledParts, TeacherFile, label_parts, windows
-from soft_students.methods import available
+from soft_students.methods import KD, available
 from soft_students.methods.lesson import share_of
+from soft_students.methods.samplers import Shuffled
 from soft_students.persistence import checkpoints, dumps, loads
 from soft_students.students.neural.parts import PartRows
 from soft_students.teachers import load_teacher, save_teacher, train_teacher
@@ -313,6 +314,15 @@ def test_batches_by_class_alone_need_all_rows(images):
     teacher, parts = images
     shuffled = quick("small_cnn", method="cc", method_params={"sampler_kind": "shuffled"})
     assert "cc" in shuffled.fit(parts, teacher).history_[0]
+
+
+def test_a_sampler_that_nobody_announced(parts):
+    class Sampling(KD):
+        def sampler(self, lesson):
+            return Shuffled(len(lesson.data), 10)
+
+    with pytest.raises(ValueError, match="needs all training rows in memory, and these are read"):
+        quick(method=Sampling()).fit(parts)
 
 
 def test_values_are_refused(digits, tmp_path):
