@@ -161,6 +161,8 @@ def train(fabric: Fabric, training: Training) -> Trained:
             checkpoint = Checkpoint(
                 training.checkpoint, training.fingerprint(), resume=training.resume
             )
+            # Other hosts may not see the file of the first.
+            checkpoint = fabric.broadcast(checkpoint)
         snapshots = training.snapshots if fabric.is_global_zero else None
         frozen = contextlib.nullcontext() if teacher is None else teacher.frozen()
         with frozen, _progress(training.verbose and fabric.is_global_zero) as (on_epoch, on_batch):
