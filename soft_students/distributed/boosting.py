@@ -28,7 +28,6 @@ from soft_students.students.part_supervision import (
 )
 from soft_students.students.supervision import class_supervision
 from soft_students.targets import one_hot
-from soft_students.teachers import ArrayTeacher
 
 try:
     import dask
@@ -124,6 +123,7 @@ def fit_xgboost(
             f"{type(student).__name__} instead."
         )
     client = distributed.get_client() if client is None else client
+    _check_client(client)
     fitted = clone(student)
     fitted._validate_params()
     _check_parameters(fitted)
@@ -135,6 +135,19 @@ def fit_xgboost(
         else:
             _fit_arrays(fitted, X, targets, labels, classes, client)
     return fitted
+
+
+def _check_client(client: Client) -> None:
+    """Refuse workers that would look for their targets in vain."""
+    try:
+        is_found = distributed.default_client() is client
+    except ValueError:  # there is none
+        is_found = False
+    if client.scheduler.address.startswith("inproc://") and not is_found:
+        raise ValueError(
+            "The workers of this client are threads of this process, and find no other client than "
+            "the default one. Make it Client(..., set_as_default=True), or have processes."
+        )
 
 
 def _check_parameters(student: _Student) -> None:
@@ -350,6 +363,8 @@ def _block_targets(
     student: XGBoostStudentClassifier, told: np.ndarray, labels: np.ndarray | None
 ) -> np.ndarray:
     """Return the soft targets of a block, as the student's own fit would."""
+    from soft_students.teachers import ArrayTeacher  # imports torch, which parts do without
+
     classes = student.classes_
     if told.ndim == 1:
         columns = np.searchsorted(classes, told).clip(max=len(classes) - 1)

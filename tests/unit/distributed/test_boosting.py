@@ -139,6 +139,16 @@ def test_arrays_that_do_not_fit(client, X):
         fit_xgboost(DecisionTreeStudentClassifier(), blocks(X), blocks(Q), client=client)
 
 
+def test_workers_that_are_threads_need_the_default_client(X):
+    settings = {"n_workers": 1, "processes": False, "dashboard_address": None}
+    with (
+        LocalCluster(**settings) as cluster,
+        Client(cluster, set_as_default=False) as client,
+        pytest.raises(ValueError, match="find no other client than the default one"),
+    ):
+        fit_xgboost(classifier(), blocks(X), blocks(probabilities(X, 2)), client=client)
+
+
 def test_blocks_of_unknown_length(client, X):
     Q = probabilities(X, 2)
     kept = X[:, 0] > -0.5
