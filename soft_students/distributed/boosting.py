@@ -143,7 +143,7 @@ def _check_client(client: Client) -> None:
         is_found = distributed.default_client() is client
     except ValueError:  # there is none
         is_found = False
-    if client.scheduler.address.startswith("inproc://") and not is_found:
+    if client.scheduler_info()["address"].startswith("inproc://") and not is_found:
         raise ValueError(
             "The workers of this client are threads of this process, and find no other client than "
             "the default one. Make it Client(..., set_as_default=True), or have processes."
