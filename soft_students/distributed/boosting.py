@@ -96,10 +96,12 @@ def fit_xgboost(
 
     Notes
     -----
-    The trees are those of a local fit, up to the rounding of sums, if two things hold: `subsample`
-    is one, since workers draw their own rows, and no feature has more distinct values than
-    `max_bin` (256 by default), so that both place histogram bins at each value. Otherwise the
-    workers merge approximate quantiles: other bins, of the same quality.
+    The trees are those of a local fit, up to the rounding of sums, if three things hold:
+    `subsample` is one, since workers draw their own rows; no feature has more distinct values than
+    `max_bin` (256 by default), so that both place histogram bins at each value; and `tree_method`
+    is not ``"approx"``, which places them anew in each round. Otherwise the workers merge
+    approximate quantiles: other bins, of the same quality. Labelled parts have their
+    workers, so that as many workers give the same trees again.
 
     Examples
     --------
@@ -222,7 +224,18 @@ def _fit_parts(student: _Student, parts: LabelledParts, client: Client) -> None:
     else:
         told = MixedValues(supervision, student.hard_weight_)
     # A part by one task: so what belongs together lies together.
-    read = client.map(_read, list(parts), told=told, labels=student.hard_weight_ > 0, pure=False)
+    read = [
+        client.submit(
+            _read,
+            part,
+            told,
+            student.hard_weight_ > 0,
+            pure=False,
+            workers=[home],
+            allow_other_workers=True,
+        )
+        for part, home in zip(parts, _homes(parts, client), strict=True)
+    ]
     features, targets = (client.map(itemgetter(i), read, pure=False) for i in (0, 1))
     del read  # the pairs
     client.gather(client.map(len, targets, pure=False))  # what cannot be read says so here
@@ -232,6 +245,15 @@ def _fit_parts(student: _Student, parts: LabelledParts, client: Client) -> None:
     else:
         values = _joined(targets, parts, (len(supervision.classes),), np.float64)
         _train_regressor(student, X, values[:, 0] if values.shape[1] == 1 else values, client)
+
+
+def _homes(parts: LabelledParts, client: Client) -> list[str]:
+    """Return the address of a worker for each part: always the same by name, so the same trees."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].items()
+    addresses = [address for address, _ in sorted(workers, key=lambda item: str(item[1]["name"]))]
+    rows = np.array([part.n_rows for part in parts])
+    middles = np.cumsum(rows) - rows / 2
+    return [addresses[int(middle * len(addresses) / rows.sum())] for middle in middles]
 
 
 def _read(
