@@ -62,7 +62,12 @@ COMMANDS: dict[str, Callable[[Path], tuple[str, ...]]] = {
     ),
     "distill xgboost": lambda shared: (
         *(*DISTILL, "--teacher", str(shared / "t.pt"), "--student", "xgboost"),
-        *("--set", "n_estimators=20", "--set", "n_jobs=1", "--out", "s.student"),
+        *("--set", "n_estimators=80", "--set", "n_jobs=1", "--out", "s.student"),
+    ),
+    "distill lightgbm": lambda shared: (
+        *(*DISTILL, "--teacher", str(shared / "t.pt"), "--student", "lightgbm"),
+        *("--set", "n_estimators=80", "--set", "colsample_bytree=0.5", "--set", "n_jobs=1"),
+        *("--out", "s.student"),
     ),
     "label": lambda shared: (
         *("label", "--teacher", str(shared / "t.pt"), "--data", str(shared / "*.npy")),

@@ -26,6 +26,7 @@ _OWN = ("temperature", "hard_weight", "transfer", "transfer_copies", "early_stop
 
 #: Parameters below one of which trees are grown on a draw of the rows or columns.
 _SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
+_PARTS = 10  # of a training that draws, with a checkpoint: each predicts all rows once
 #: What `xgboost.train` is told that a training may change when it is resumed.
 _PASSING = {"n_jobs", "device", "random_state"}
 
@@ -150,7 +151,7 @@ class BoostedStudent(Explained, ClassicalStudent):
             yield BoostingRounds(
                 checkpoint,
                 self.n_estimators,
-                sampled=sampled,
+                n_parts=_PARTS if sampled else 1,
                 patience=self.early_stopping_rounds,
                 check=check,
             )

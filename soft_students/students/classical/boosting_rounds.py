@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from soft_students.persistence.checkpoints import Checkpoint
 
 CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints, at the least
-_SAMPLED_PARTS = 10
 _LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class BoostingRounds:
     """What a boosted training has come to, round by round.
 
-    The trees of all rows and columns follow from the model so far: such a training goes on after
-    any round, to the same model bit for bit. The draws of rows and columns do not: libraries begin
-    them anew and do not tell where they were. A training that samples is therefore made of ten
-    parts, each with a seed of its own, and goes on after any of them.
+    Trees that are grown on all rows and columns follow from the model so far: such a training goes
+    on after any round, to the same model bit for bit. Random draws do not: libraries begin them
+    anew and do not tell where they were. A training with such draws is therefore made of parts,
+    each with a seed of its own, and goes on after any of them.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     n_rounds : int
-    sampled : bool
+    n_parts : int
+        One goes on after any round.
     patience : int or None
         Rounds without a lower loss on held-out rows that end the training.
     check : callable
@@ -48,6 +48,8 @@ class BoostingRounds:
         That a training goes on from.
     losses : list of float
         On the held-out rows, after each round.
+    best : int
+        The round of the least loss, counted from 0; of equal ones the first.
 
     Raises
     ------
@@ -60,18 +62,19 @@ class BoostingRounds:
         checkpoint: Checkpoint,
         n_rounds: int,
         *,
-        sampled: bool,
+        n_parts: int,
         patience: int | None,
         check: Callable[[bytes, int], None],
         stage: int = 0,
     ) -> None:
         self._checkpoint, self._stage = checkpoint, stage
         self._n_rounds, self._patience = n_rounds, patience
-        n_parts = min(_SAMPLED_PARTS, n_rounds) if sampled else 1
+        n_parts = min(n_parts, n_rounds)
         self._ends = [math.ceil(n_rounds * (part + 1) / n_parts) for part in range(n_parts)]
-        self._sampled = sampled
         self._before, self._began = checkpoint.seconds, time.monotonic()
-        self.n_done, self.model, self.losses = 0, None, []  # type: int, bytes | None, list[float]
+        self.n_done, self.best = 0, 0
+        self.model: bytes | None = None
+        self.losses: list[float] = []
         kept = checkpoint.take(stage)
         if kept is not None:
             try:
@@ -80,17 +83,11 @@ class BoostingRounds:
                 raise checkpoint.damaged(error) from error
 
     @property
-    def best(self) -> int:
-        """The round of the least loss, counted from 0; of equal ones the first."""
-        return min(range(len(self.losses)), key=self.losses.__getitem__)
-
-    @property
     def finished(self) -> bool:
         """Whether no round is left to be trained."""
         if self.n_done >= self._n_rounds:
             return True
-        waited = self.n_done - 1 - self.best if self.losses else 0
-        return self._patience is not None and waited >= self._patience
+        return self._patience is not None and self.n_done - 1 - self.best >= self._patience
 
     def parts(self, seed: int) -> Iterator[tuple[int, int]]:
         """Yield the number of rounds of each part that is left, and its seed."""
@@ -103,14 +100,16 @@ class BoostingRounds:
         self.n_done += 1
         if loss is not None:
             self.losses.append(loss)
-        if not self._sampled and not self.finished:
+            if loss < self.losses[self.best]:
+                self.best = self.n_done - 1
+        if len(self._ends) == 1 and not self.finished:
             self._checkpoint.write_if_due(self._stage, lambda: self._state(model()), self._seconds)
         return self.finished
 
     def end_part(self, model: bytes) -> None:
         """Take the model that the next part goes on from, and write it if it is time."""
         self.model = model
-        if self._sampled and not self.finished:
+        if len(self._ends) > 1 and not self.finished:
             self._checkpoint.write_if_due(self._stage, lambda: self._state(model), self._seconds)
 
     def write(self) -> None:
@@ -140,7 +139,8 @@ class BoostingRounds:
         if not isinstance(model, torch.Tensor) or model.dtype != torch.uint8 or model.ndim != 1:
             raise ValueError("its model must be an array of bytes")
         self.n_done, self.model, self.losses = rounds, model.numpy().tobytes(), losses
-        if self._sampled and rounds not in self._ends and not self.finished:
+        self.best = min(range(len(losses)), key=losses.__getitem__, default=0)
+        if len(self._ends) > 1 and rounds not in self._ends and not self.finished:
             raise ValueError(f"it ends after round {rounds}, within a part")
         check(self.model, rounds)
 

@@ -23,6 +23,7 @@ from soft_students.students.explained import Explained
 if TYPE_CHECKING:
     from soft_students.persistence.checkpoints import Checkpoint
 
+_PARTS = 5  # of a training that draws, with a checkpoint: each predicts all rows once
 #: Parameters that LightGBM knows by the same name.
 _LIBRARY: dict[str, list[Any]] = {
     "num_leaves": [Interval(Integral, 2, 131_072, closed="both")],
@@ -203,10 +204,11 @@ class LightGBMStudent(Explained, ClassicalStudent):
             if booster.current_iteration() > n_rounds:
                 raise ValueError(f"its model has more than {n_rounds} rounds")
 
+        sampled = self.colsample_bytree < 1 or (self.subsample < 1 and self.subsample_freq > 0)
         return BoostingRounds(
             checkpoint,
             self.n_estimators,
-            sampled=self.colsample_bytree < 1 or (self.subsample < 1 and self.subsample_freq > 0),
+            n_parts=_PARTS if sampled else 1,
             patience=self.early_stopping_rounds,
             check=check,
             stage=stage,

@@ -30,7 +30,8 @@ SETTINGS = {
 SAMPLED = {
     "rows": {"subsample": 0.5, "subsample_freq": 1},
     "columns": {"colsample_bytree": 0.5},
-    "early stopping": {"colsample_bytree": 0.5, "early_stopping_rounds": 3, "n_estimators": 99},
+    "both": {"subsample": 0.5, "subsample_freq": 2, "colsample_bytree": 0.5},
+    "early stopping": {"colsample_bytree": 0.5, "early_stopping_rounds": 3, "n_estimators": 50},
 }
 
 
@@ -52,7 +53,7 @@ def test_goes_on_to_the_same_model(lesson, interrupt, path, settings):
 
 
 @pytest.mark.parametrize("settings", SAMPLED.values(), ids=SAMPLED)
-def test_draws_go_on_after_a_part(lesson, interrupt, path, settings):
+def test_draws_go_on(lesson, interrupt, path, settings):
     X, targets, _ = lesson
     settings = {**SMALL, "n_estimators": 35, **settings, "checkpoint": path, "resume": True}
     whole = LightGBMStudentClassifier(**settings).fit(X, targets)
@@ -61,6 +62,8 @@ def test_draws_go_on_after_a_part(lesson, interrupt, path, settings):
     interrupt(student, 1, X, targets)
     student.fit(X, targets)
     assert dumps(student) == dumps(whole)
+    if "early_stopping_rounds" in settings:
+        assert 20 < student.booster_.current_iteration() < 50
     other = LightGBMStudentClassifier(**settings).set_params(random_state=1).fit(X, targets)
     assert other.booster_.model_to_string() != whole.booster_.model_to_string()
 
