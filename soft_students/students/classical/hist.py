@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
+from contextlib import nullcontext
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.random import RandomState
@@ -15,11 +18,15 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from soft_students.students.classical.base import ClassicalStudent, ClassicalStudentRegressor
+from soft_students.students.classical.boosting_rounds import open_checkpoint
 from soft_students.students.classical.logits import LogitStudentClassifier
 from soft_students.students.explained import Explained
 from soft_students.transfer import Transfer
 
-_SHARED: dict[str, list[Any]] = {
+if TYPE_CHECKING:
+    from soft_students.persistence.checkpoints import Checkpoint
+
+_LIBRARY: dict[str, list[Any]] = {
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
@@ -33,6 +40,11 @@ _SHARED: dict[str, list[Any]] = {
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "tol": [Interval(Real, 0, None, closed="left")],
 }
+_SHARED: dict[str, list[Any]] = {
+    **_LIBRARY,
+    "checkpoint": [str, os.PathLike, None],
+    "resume": ["boolean"],
+}
 #: The fields of a node that predictions need, and what bundles keep them as.
 _FIELDS: dict[str, str] = {
     "value": "float64",
@@ -43,6 +55,8 @@ _FIELDS: dict[str, str] = {
     "right": "uint32",
     "is_leaf": "uint8",
 }
+_OF_TREES = ("tree_sizes", "trees_per_output", "baseline")
+_WIDENED = ("left", "right")  # in checkpoints, whose integers have signs
 
 
 class _HistStudent(Explained, ClassicalStudent):
@@ -52,17 +66,45 @@ class _HistStudent(Explained, ClassicalStudent):
 
     def _fit_values(self, X: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> None:
         random_state = check_random_state(self.random_state)
-        nodes, baseline = [], []
-        for column in values.T:
-            model = HistGradientBoostingRegressor(
-                **{name: getattr(self, name) for name in _SHARED},
-                random_state=random_state.randint(np.iinfo(np.int32).max),
-            )
-            model.fit(X, column, sample_weight=weights)
-            nodes.append([_kept(tree.nodes) for (tree,) in model._predictors])
-            baseline.append(float(model._baseline_prediction.item()))
+        seeds = [random_state.randint(np.iinfo(np.int32).max) for _ in values.T]
+        settings = {name: getattr(self, name) for name in _LIBRARY}
+        opened: Any = nullcontext()
+        if self.checkpoint is not None:
+            description = (type(self).__name__, settings, seeds)
+            arrays = (X, values, weights)
+            opened = open_checkpoint(self.checkpoint, description, arrays, resume=self.resume)
+        with opened as checkpoint:
+            nodes, baseline = self._kept_outputs(checkpoint, len(seeds))
+            before, began = 0.0 if checkpoint is None else checkpoint.seconds, time.monotonic()
+            for column, seed in list(zip(values.T, seeds, strict=True))[len(nodes) :]:
+                model = HistGradientBoostingRegressor(**settings, random_state=seed)
+                model.fit(X, column, sample_weight=weights)
+                nodes.append([_kept(tree.nodes) for (tree,) in model._predictors])
+                baseline.append(float(model._baseline_prediction.item()))
+                if checkpoint is not None and len(nodes) < len(seeds):
+                    seconds = before + time.monotonic() - began
+                    checkpoint.write_if_due(0, lambda: _state(nodes, baseline), seconds)
         self.nodes_, self.baseline_ = nodes, np.array(baseline)
         self.n_iter_ = np.array([len(trees) for trees in nodes])
+
+    def _kept_outputs(
+        self, checkpoint: Checkpoint | None, n_outputs: int
+    ) -> tuple[list[list[np.ndarray]], list[float]]:
+        """Return the trees and baselines of the outputs that are trained already."""
+        state = None if checkpoint is None else checkpoint.take(0)
+        if checkpoint is None or state is None:
+            return [], []
+        try:
+            arrays = {name: state[name].numpy() for name in (*_FIELDS, *_OF_TREES)}
+            for name in _WIDENED:
+                arrays[name] = arrays[name].astype(_FIELDS[name])
+            n_kept = len(arrays["baseline"])
+            if not 1 <= n_kept < n_outputs:
+                raise ValueError(f"it must hold 1 to {n_outputs - 1} outputs")
+            nodes, baseline = _unpacked(arrays, self.n_features_in_, n_kept)
+        except (KeyError, AttributeError, TypeError, ValueError) as error:
+            raise checkpoint.damaged(error) from error
+        return nodes, baseline.tolist()
 
     def _values(self, X: np.ndarray) -> np.ndarray:
         X = np.ascontiguousarray(X, dtype=np.float64)
@@ -77,40 +119,62 @@ class _HistStudent(Explained, ClassicalStudent):
         return values
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        trees = [nodes for output in self.nodes_ for nodes in output]
-        joined = np.concatenate(trees)
-        arrays = {name: joined[name].astype(kind) for name, kind in _FIELDS.items()}
-        arrays["tree_sizes"] = np.array([len(nodes) for nodes in trees])
-        arrays["trees_per_output"] = self.n_iter_
-        arrays["baseline"] = self.baseline_
+        arrays = _packed(self.nodes_, self.baseline_)
         return {**self._names_state(), **self._output_state()}, arrays
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
-        baseline = arrays["baseline"]
-        sizes, per_output = arrays["tree_sizes"], arrays["trees_per_output"]
-        if baseline.dtype != np.float64 or baseline.shape != (n_outputs,):
-            raise ValueError(f"the baseline must be float64 of shape ({n_outputs},)")
-        for array in (sizes, per_output):
-            if array.dtype != np.int64 or array.ndim != 1 or array.min(initial=1) < 1:
-                raise ValueError("sizes must be positive int64")
-        n_nodes = len(arrays["value"])
-        if sizes.max(initial=0) > n_nodes or sum(sizes.tolist()) != n_nodes:
-            raise ValueError("the sizes of the trees do not add up to their nodes")
-        if len(per_output) != n_outputs or sum(per_output.tolist()) != len(sizes):
-            raise ValueError("the trees of the outputs do not add up to the trees")
-        joined = np.zeros(n_nodes, dtype=PREDICTOR_RECORD_DTYPE)
-        for name, kind in _FIELDS.items():
-            if arrays[name].dtype != kind or arrays[name].shape != (n_nodes,):
-                raise ValueError(f"the array {name!r} must hold {n_nodes} of {kind}")
-            joined[name] = arrays[name]
-        trees = np.split(joined, np.cumsum(sizes)[:-1])
-        for nodes in trees:
-            _check_tree(nodes, n_features)
-        ends = np.cumsum(per_output).tolist()
-        starts = [0, *ends[:-1]]
-        self.nodes_ = [trees[a:b] for a, b in zip(starts, ends, strict=True)]
-        self.baseline_, self.n_iter_ = baseline, per_output
+        self.nodes_, self.baseline_ = _unpacked(arrays, n_features, n_outputs)
+        self.n_iter_ = arrays["trees_per_output"]
+
+
+def _packed(nodes: list[list[np.ndarray]], baseline: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the trees of the outputs as arrays that a file can hold."""
+    trees = [tree for output in nodes for tree in output]
+    joined = np.concatenate(trees)
+    arrays = {name: joined[name].astype(kind) for name, kind in _FIELDS.items()}
+    arrays["tree_sizes"] = np.array([len(tree) for tree in trees])
+    arrays["trees_per_output"] = np.array([len(output) for output in nodes])
+    arrays["baseline"] = baseline
+    return arrays
+
+
+def _unpacked(
+    arrays: dict[str, np.ndarray], n_features: int, n_outputs: int
+) -> tuple[list[list[np.ndarray]], np.ndarray]:
+    """Take back what `_packed` returned, checked: the trees of the outputs, and the baseline."""
+    baseline = arrays["baseline"]
+    sizes, per_output = arrays["tree_sizes"], arrays["trees_per_output"]
+    if baseline.dtype != np.float64 or baseline.shape != (n_outputs,):
+        raise ValueError(f"the baseline must be float64 of shape ({n_outputs},)")
+    for array in (sizes, per_output):
+        if array.dtype != np.int64 or array.ndim != 1 or array.min(initial=1) < 1:
+            raise ValueError("sizes must be positive int64")
+    n_nodes = len(arrays["value"])
+    if sizes.max(initial=0) > n_nodes or sum(sizes.tolist()) != n_nodes:
+        raise ValueError("the sizes of the trees do not add up to their nodes")
+    if len(per_output) != n_outputs or sum(per_output.tolist()) != len(sizes):
+        raise ValueError("the trees of the outputs do not add up to the trees")
+    joined = np.zeros(n_nodes, dtype=PREDICTOR_RECORD_DTYPE)
+    for name, kind in _FIELDS.items():
+        if arrays[name].dtype != kind or arrays[name].shape != (n_nodes,):
+            raise ValueError(f"the array {name!r} must hold {n_nodes} of {kind}")
+        joined[name] = arrays[name]
+    trees = np.split(joined, np.cumsum(sizes)[:-1])
+    for nodes in trees:
+        _check_tree(nodes, n_features)
+    ends = np.cumsum(per_output).tolist()
+    starts = [0, *ends[:-1]]
+    return [trees[a:b] for a, b in zip(starts, ends, strict=True)], baseline
+
+
+def _state(nodes: list[list[np.ndarray]], baseline: list[float]) -> dict[str, Any]:
+    """Return the trees of the outputs as a checkpoint can hold them."""
+    import torch
+
+    arrays = _packed(nodes, np.array(baseline))
+    arrays |= {name: arrays[name].astype(np.int64) for name in _WIDENED}
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def _kept(nodes: np.ndarray) -> np.ndarray:
@@ -166,6 +230,11 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
         Makes further rows, which the teacher labels.
     transfer_copies : int, default=4
         Rows made from each training row.
+    checkpoint : str or path-like, default=None
+        A file for the logits that are learnt, written after one of them every ten seconds and
+        removed at the end. Of two classes there is one logit, whose training begins anew.
+    resume : bool, default=False
+        Go on from `checkpoint` if it is there: to the same result bit for bit.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
@@ -219,6 +288,8 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
         tol: float = 1e-7,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: int | RandomState | None = None,
     ) -> None:
         self.temperature = temperature
@@ -237,6 +308,8 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
         self.tol = tol
         self.transfer = transfer
         self.transfer_copies = transfer_copies
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.random_state = random_state
 
 
@@ -251,7 +324,7 @@ class HistGradientBoostingStudentRegressor(_HistStudent, ClassicalStudentRegress
     learning_rate, max_iter, max_leaf_nodes, max_depth, min_samples_leaf, l2_regularization, \
 max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, tol
         As in :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each output.
-    transfer, transfer_copies, random_state
+    transfer, transfer_copies, checkpoint, resume, random_state
         As in :class:`HistGradientBoostingStudentClassifier`.
 
     Attributes
@@ -287,6 +360,8 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
         tol: float = 1e-7,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: int | RandomState | None = None,
     ) -> None:
         self.hard_weight = hard_weight
@@ -304,6 +379,8 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
         self.tol = tol
         self.transfer = transfer
         self.transfer_copies = transfer_copies
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.random_state = random_state
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
