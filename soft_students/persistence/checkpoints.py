@@ -133,10 +133,11 @@ def write_torch(content: Any, file: BinaryIO) -> None:
 def kept_random(random_state: np.random.RandomState) -> list[Any]:
     """Return the state of numpy's random numbers as a checkpoint can hold it."""
     name, keys, *position = random_state.get_state()
-    return [name, torch.from_numpy(keys), *position]
+    # Signed: torch cannot unpickle uint32, and other processes are sent what has been read.
+    return [name, torch.from_numpy(keys.astype(np.int64)), *position]
 
 
 def numpy_random(state: list[Any]) -> tuple[Any, ...]:
     """Return a state of `kept_random` as `RandomState.set_state` takes it."""
     name, keys, *position = state
-    return (name, keys.numpy(), *position)
+    return (name, keys.numpy().astype(np.uint32), *position)

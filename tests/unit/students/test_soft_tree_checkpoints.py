@@ -1,5 +1,7 @@
 """A training that is interrupted goes on to the tree of one that was not, bit for bit."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris
@@ -7,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from soft_students import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 from soft_students.persistence import load, save
-from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.persistence.checkpoints import Checkpoint, kept_random, numpy_random
 from soft_students.students.soft_tree import base, training
 from soft_students.transfer import ImageDistortion
 
@@ -147,3 +149,10 @@ def test_what_the_checkpoint_was_called_is_not_saved(tmp_path):
     save(student.fit(X, y), tmp_path / "s.student")
     assert b"secret" not in (tmp_path / "s.student").read_bytes()
     assert load(tmp_path / "s.student").checkpoint is None
+
+
+def test_random_numbers_can_be_sent_to_other_processes():
+    kept = pickle.loads(pickle.dumps(kept_random(np.random.RandomState(3))))
+    drawn = np.random.RandomState(0)
+    drawn.set_state(numpy_random(kept))
+    np.testing.assert_array_equal(drawn.rand(5), np.random.RandomState(3).rand(5))
