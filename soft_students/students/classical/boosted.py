@@ -87,7 +87,8 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
 
     A checkpoint changes nothing in the result unless trees are grown on samples (`subsample` or a
     `colsample_...` below one): XGBoost cannot take up its draws again, so that such a training is
-    then made of ten parts, each with a seed of its own, and goes on after the last whole part.
+    then made of ten parts, each with a seed of its own, and goes on after the last whole part. It
+    takes longer, by the predictions that each part begins with.
 
     References
     ----------

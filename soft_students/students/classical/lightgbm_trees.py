@@ -68,7 +68,8 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
     A checkpoint changes nothing in the result unless trees are grown on samples
     (`colsample_bytree` below one, or `subsample` with a `subsample_freq`): LightGBM cannot take up
     its draws again, so that such a training is then made of five parts, each with a seed of its
-    own, and goes on after the last whole part.
+    own, and goes on after the last whole part. It takes longer, by the predictions that each part
+    begins with.
 
     References
     ----------
