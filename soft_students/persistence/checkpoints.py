@@ -134,7 +134,7 @@ def kept_random(random_state: np.random.RandomState) -> list[Any]:
     """Return the state of numpy's random numbers as a checkpoint can hold it."""
     name, keys, *position = random_state.get_state()
     # Signed: torch cannot unpickle uint32, and other processes are sent what has been read.
-    return [name, torch.from_numpy(keys.astype(np.int64)), *position]
+    return [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *position]
 
 
 def numpy_random(state: list[Any]) -> tuple[Any, ...]:
