@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from xgboost import DMatrix
 
 from soft_students.distributed.parts import LabelledPart, LabelledParts
 from soft_students.distributed.windows import LabelledRows
@@ -18,7 +19,6 @@ from soft_students.students.classical.boosted import (
     XGBoostStudentClassifier,
     XGBoostStudentRegressor,
 )
-from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
 from soft_students.students.part_supervision import (
     MixedValues,
     PartSupervision,
@@ -34,6 +34,8 @@ try:
     import dask.array as da
     import distributed
     import xgboost.dask
+
+    from soft_students.distributed.block_objective import BlockSoftCrossEntropy
 except ImportError as error:
     raise ImportError(
         "Boosted trees on a Dask cluster need Dask: pip install 'soft-students[scale]'."
@@ -85,6 +87,8 @@ def fit_xgboost(
 
     Raises
     ------
+    ConnectionError
+        If a worker is lost.
     ImportError
         Without Dask.
     TypeError
@@ -130,13 +134,27 @@ def fit_xgboost(
     fitted._validate_params()
     _check_parameters(fitted)
     fitted._columns, fitted.is_categorical_ = None, None
-    with client.as_current():
+    with client.as_current(), _lost_workers_named():
         if isinstance(X, LabelledParts):
             check_only_parts(student, targets=targets, labels=labels, classes=classes)
             _fit_parts(fitted, X, client)
         else:
             _fit_arrays(fitted, X, targets, labels, classes, client)
     return fitted
+
+
+@contextmanager
+def _lost_workers_named() -> Iterator[None]:
+    try:
+        yield
+    except (distributed.KilledWorker, xgboost.core.XGBoostError) as error:
+        if isinstance(error, xgboost.core.XGBoostError) and "/collective/" not in str(error):
+            raise
+        raise ConnectionError(
+            "A worker was killed while the trees were grown, or the workers cannot reach each "
+            "other. Were they out of memory? The rows of a worker and their targets must fit into "
+            "its memory: take more workers. The training must begin anew."
+        ) from error
 
 
 def _check_client(client: Client) -> None:
@@ -339,7 +357,7 @@ def _train_classifier(
     name = f"soft-targets-{uuid.uuid4().hex}"
     client.publish_dataset(blocks, name=name)  # so workers find them
     try:
-        objective = _SoftCrossEntropyOfBlocks(name, student.temperature_)
+        objective = BlockSoftCrossEntropy(name, student.temperature_)
         booster = _train(student, X, numbers, params, client, objective)
     finally:
         client.unpublish_dataset(name)
@@ -364,7 +382,7 @@ def _train(
     labels: Array,
     params: dict[str, Any],
     client: Client,
-    objective: _SoftCrossEntropyOfBlocks | None,
+    objective: BlockSoftCrossEntropy | None,
 ) -> xgboost.Booster:
     if student.tree_method in (None, "auto", "hist"):
         data: Any = xgboost.dask.DaskQuantileDMatrix(client, X, labels, max_bin=student.max_bin)
@@ -409,40 +427,3 @@ def _length_and_sum(block: np.ndarray) -> tuple[int, np.ndarray]:
 
 def _block_numbers(block: np.ndarray, block_id: tuple[int, ...]) -> np.ndarray:
     return np.full(len(block), block_id[0], dtype=np.float32)
-
-
-class _SoftCrossEntropyOfBlocks:
-    """The objective of a student, on targets that lie in the memory of the cluster.
-
-    XGBoost calls it on each worker with the rows of that worker: some of the blocks, each whole and
-    in its order, one after the other. Their numbers are the labels of these rows.
-    """
-
-    def __init__(self, name: str, temperature: float) -> None:
-        self._name = name
-        self._temperature = temperature
-        # By matrix: workers that are threads of one process share this object.
-        self._objectives: dict[int, SoftCrossEntropy] = {}
-
-    def __call__(self, margins: np.ndarray, data: DMatrix) -> tuple[np.ndarray, np.ndarray]:
-        objective = self._objectives.get(id(data))
-        if objective is None:
-            targets = self._targets(data.get_label().astype(np.int64))
-            weights = np.ones(len(targets))
-            objective = SoftCrossEntropy(targets, weights, self._temperature)
-            self._objectives[id(data)] = objective
-        return objective(margins, data)
-
-    def _targets(self, numbers: np.ndarray) -> np.ndarray:
-        starts = np.flatnonzero(np.diff(numbers, prepend=-1))
-        lengths = np.diff(starts, append=len(numbers))
-        with distributed.worker_client(separate_thread=False) as client:
-            blocks = client.get_dataset(self._name)
-            parts = client.gather([blocks[number] for number in numbers[starts]])
-        for number, length, part in zip(numbers[starts], lengths, parts, strict=True):
-            if len(part) != length:
-                raise ValueError(
-                    f"Block {number} of X has {length} rows, that of the targets {len(part)}: they "
-                    "belong together row by row."
-                )
-        return np.concatenate(parts)

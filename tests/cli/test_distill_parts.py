@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from distributed import Client, LocalCluster
 from joblib import cpu_count
@@ -269,15 +270,28 @@ def test_torchrun_with_teacher_and_data(teacher, tmp_path):
     assert again.stderr.count("exists. Choose another --out, or pass --force.") == 1
 
 
-@pytest.mark.slow
-def test_workers_and_ctrl_c(targets, tmp_path):
+@pytest.fixture
+def on_workers(targets):
     command = (sys.executable, "-m", "softkd", "distill", "--targets", targets, "--workers", 2)
-    result = run(*command, *XGBOOST, "--out", tmp_path / "s", "--json", timeout=120)
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["rows"] == 1500
-    more = ("--student", "xgboost", "--set", "n_estimators=100000", "--out", tmp_path / "t")
+    return (*command, "--student", "xgboost", "--set")
+
+
+@pytest.mark.slow
+def test_workers(on_workers, tmp_path):
+    for name in "st":
+        command = (*on_workers, "n_estimators=3", "--out", tmp_path / name, "--json")
+        result = run(*command, timeout=120)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["rows"] == 1500
+    assert (tmp_path / "s").read_bytes() == (tmp_path / "t").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["Ctrl-C", "a worker is killed"])
+def test_training_on_workers_is_broken_off(on_workers, tmp_path, end):
+    command = (*on_workers, "n_estimators=100000", "--out", tmp_path / "s")
     process = subprocess.Popen(
-        [str(word) for word in (*command, *more)],
+        [str(word) for word in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -287,9 +301,18 @@ def test_workers_and_ctrl_c(targets, tmp_path):
     assert process.stderr is not None
     assert "got rank" in process.stderr.readline()  # XGBoost's word that training begins
     time.sleep(2)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    if end == "Ctrl-C":
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    else:
+        children = psutil.Process(process.pid).children(recursive=True)
+        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        workers[0].kill()
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == "Interrupted. Files are written whole or not at all."
     assert "Traceback" not in errors
-    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    if end == "Ctrl-C":
+        assert process.returncode == 130
+        assert errors.splitlines()[-1] == "Interrupted. Files are written whole or not at all."
+    else:
+        assert process.returncode == 1
+        assert errors.splitlines()[-1].startswith("Error: A worker was killed while the trees")
+    assert not list(tmp_path.iterdir())

@@ -186,9 +186,10 @@ def distill(
     Images have settings of their own, which options given here override; 'softkd info' shows those
     of a student.
 
-    --targets trains on a folder of labels, compares nothing, and needs neither teacher nor data.
-    Several processes train one soft tree or network with --devices, which starts them unless
-    torchrun has: torchrun --nproc-per-node 2 -m softkd distill ... --devices 2
+    With --targets the student learns from a folder of labels, and is compared with nothing.
+
+    --devices has several processes train one soft tree or network. It starts them, unless torchrun
+    has: torchrun --nproc-per-node 2 -m softkd distill ... --devices 2
 
     With --json, stdout holds one object: accuracy, agreement, kl_to_teacher, bytes and latency_us
     of the student; the same keys under "teacher", "labels" (the same student trained on labels

@@ -1,6 +1,7 @@
 import dask.array as da
 import numpy as np
 import pytest
+import xgboost
 from distributed import Client, LocalCluster
 from xgboost import XGBClassifier
 
@@ -139,8 +140,23 @@ def test_arrays_that_do_not_fit(client, X):
         fit_xgboost(DecisionTreeStudentClassifier(), blocks(X), blocks(Q), client=client)
 
 
+def test_a_lost_worker_is_named(client, X, monkeypatch):
+    said = "/xgboost/src/collective/result.cc:83: Ring Allreduce failed"
+
+    def train(*args):
+        raise xgboost.core.XGBoostError(said)
+
+    monkeypatch.setattr("soft_students.distributed.boosting._train", train)
+    arrays = blocks(X), blocks(probabilities(X, 2))
+    with pytest.raises(ConnectionError, match="A worker was killed while the trees were grown"):
+        fit_xgboost(classifier(), *arrays, client=client)
+    said = "/xgboost/src/tree/updater.cc:1: no such thing"
+    with pytest.raises(xgboost.core.XGBoostError, match="no such thing"):
+        fit_xgboost(classifier(), *arrays, client=client)
+
+
 def test_workers_that_are_threads_need_the_default_client(X):
-    settings = {"n_workers": 1, "processes": False, "dashboard_address": None}
+    settings = {"n_workers": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(**settings) as cluster,
         Client(cluster, set_as_default=False) as client,

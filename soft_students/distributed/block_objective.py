@@ -1,0 +1,47 @@
+"""XGBoost's objective on soft targets that lie on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import distributed
+import numpy as np
+from xgboost import DMatrix
+
+from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
+
+
+class BlockSoftCrossEntropy:
+    """The objective of a student, on targets that lie in the memory of the cluster.
+
+    XGBoost calls it on each worker with the rows of that worker: some of the blocks, each whole and
+    in its order, one after the other. Their numbers are the labels of these rows.
+    """
+
+    def __init__(self, name: str, temperature: float) -> None:
+        self._name = name
+        self._temperature = temperature
+        # By matrix: workers that are threads of one process share this object.
+        self._objectives: dict[int, SoftCrossEntropy] = {}
+
+    def __call__(self, margins: np.ndarray, data: DMatrix) -> tuple[np.ndarray, np.ndarray]:
+        """Return gradient and Hessian of the rows of this worker, by the margins."""
+        objective = self._objectives.get(id(data))
+        if objective is None:
+            targets = self._targets(data.get_label().astype(np.int64))
+            weights = np.ones(len(targets))
+            objective = SoftCrossEntropy(targets, weights, self._temperature)
+            self._objectives[id(data)] = objective
+        return objective(margins, data)
+
+    def _targets(self, numbers: np.ndarray) -> np.ndarray:
+        starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+        lengths = np.diff(starts, append=len(numbers))
+        with distributed.worker_client(separate_thread=False) as client:
+            blocks = client.get_dataset(self._name)
+            parts = client.gather([blocks[number] for number in numbers[starts]])
+        for number, length, part in zip(numbers[starts], lengths, parts, strict=True):
+            if len(part) != length:
+                raise ValueError(
+                    f"Block {number} of X has {length} rows, that of the targets {len(part)}: they "
+                    "belong together row by row."
+                )
+        return np.concatenate(parts)
