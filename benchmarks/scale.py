@@ -12,11 +12,12 @@ folder must end with the same bytes.
 
     python benchmarks/scale.py train --folder SCRATCH --out benchmarks/results/scale_train.json
 
-`train`: the same rows, labelled, teach a soft tree of depth 8 and a network of 50-256-256-10, from
-the parts, in one process and in two, each with one thread. One epoch and three are trained; half of
-the difference is an epoch, the rest is the start: imports, processes, and the pass for means and
-deviations. The weights of two processes are compared with those of one after one epoch. At the
-smallest size one process also trains on the same rows in memory.
+`train`: the same rows, labelled, teach a soft tree of depth 8, a network of 50-256-256-10 and
+boosted trees of depth 6, from the parts, in one process and in two, each with one thread. One epoch
+and three are trained, or two rounds and six; half of the difference is an epoch, or two rounds; the
+rest is the start: imports, processes, and the pass for means and deviations, or for bins. The
+weights of two processes are compared with those of one after one epoch. At the smallest size one
+process also trains on the same rows in memory.
 
     python benchmarks/scale.py xgboost --out benchmarks/results/scale_xgboost.json
 
@@ -48,6 +49,7 @@ import pyarrow.parquet as pq
 
 N_FEATURES, N_CLASSES, FILE_ROWS = 50, 10, 250_000
 LIMIT_GB, SLOWER = 1.5, 1.25
+ROUNDS = 2  # of boosting that stand for an epoch
 
 TEACHER = """
 from torch import nn
@@ -245,11 +247,31 @@ def train_here(
     import torch
     from torch import nn
 
-    from soft_students import NeuralStudentClassifier, SoftDecisionTreeClassifier
-    from soft_students.distributed import LabelledParts
+    from soft_students import (
+        NeuralStudentClassifier,
+        SoftDecisionTreeClassifier,
+        XGBoostStudentClassifier,
+    )
+    from soft_students.distributed import LabelledParts, fit_xgboost
+    from soft_students.distributed.cluster import dask_client
     from soft_students.teachers import as_teacher
 
     parts = LabelledParts(targets)
+    X = teacher = None
+    if in_memory:
+        X = np.concatenate([part.X() for part in parts])
+        logits = np.concatenate([part.targets() for part in parts])
+        teacher = as_teacher(logits, kind="logits")
+    if student == "xgboost":
+        boosted = XGBoostStudentClassifier(n_estimators=ROUNDS * epochs, n_jobs=1, random_state=0)
+        if in_memory:
+            boosted.fit(X, teacher)
+        else:
+            with dask_client(None, n_devices) as client:
+                boosted = fit_xgboost(boosted, parts, client=client)
+        probabilities = boosted.predict_proba(next(parts[0].batches(10_000))[0])
+        np.save(weights, probabilities.ravel())
+        return
     shared = {"epochs": epochs, "batch_size": 1024, "n_devices": n_devices, "random_state": 0}
     if student == "soft_tree":
         model = SoftDecisionTreeClassifier(depth=8, n_jobs=1, **shared)
@@ -257,19 +279,12 @@ def train_here(
         torch.manual_seed(0)
         sizes = (N_FEATURES, 256, 256, N_CLASSES)
         layers = [
-            layer
-            for i, o in itertools.pairwise(sizes)
-            for layer in (nn.Linear(i, o), nn.ReLU())
+            layer for i, o in itertools.pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())
         ]
         model = NeuralStudentClassifier(
             nn.Sequential(*layers[:-1]), method="kd", validation_fraction=0.0, n_jobs=1, **shared
         )
-    if in_memory:
-        X = np.concatenate([part.X() for part in parts])
-        logits = np.concatenate([part.targets() for part in parts])
-        model.fit(X, as_teacher(logits, kind="logits"))
-    else:
-        model.fit(parts)
+    model.fit(parts if X is None else X, teacher)
     if student == "soft_tree":
         learned = [model.gate_weights_.ravel(), model.gate_biases_, model.leaf_logits_.ravel()]
     else:
@@ -279,7 +294,7 @@ def train_here(
 
 @main.command()
 @click.option("--folder", type=click.Path(path_type=Path), required=True, help="Scratch space.")
-@click.option("--sizes", default="250000,1000000,2000000", show_default=True)
+@click.option("--sizes", default="500000,1000000,2000000", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 def train(folder: Path, sizes: str, out: Path) -> None:
     """Measure soft trees and networks on labelled parts."""
@@ -293,7 +308,7 @@ def train(folder: Path, sizes: str, out: Path) -> None:
             command = [sys.executable, "-m", "softkd", "label", *teacher, "--out", "targets"]
             command += ["--data", "rows/*.parquet", "--workers", "2"]
             subprocess.run(command, cwd=scratch, check=True, stdout=subprocess.DEVNULL)
-            for student in ("soft_tree", "network"):
+            for student in ("soft_tree", "network", "xgboost"):
                 weights = {}
                 for n_devices, in_memory in ((1, False), (2, False), (1, True)):
                     if in_memory and number:
@@ -317,7 +332,7 @@ def train(folder: Path, sizes: str, out: Path) -> None:
                             "peak_rss_mb": runs[3]["peak_rss_mb"],
                         }
                     )
-                    if n_devices == 2:
+                    if n_devices == 2 and student != "xgboost":
                         difference = weights[2, False, 1] - weights[1, False, 1]
                         results[-1]["largest_difference"] = float(np.abs(difference).max())
                     click.echo(json.dumps(results[-1]))

@@ -74,6 +74,11 @@ def check_usage(ctx: click.Context) -> None:
             "--workers and --scheduler are for --student xgboost. Several processes train "
             f"--student {student} with --devices and --num-nodes."
         )
+    if student == "xgboost" and options["resume"]:
+        raise click.UsageError(
+            "--student xgboost keeps no checkpoint when workers train it on --targets. Leave out "
+            "--resume."
+        )
     if options["workers"] is not None and options["scheduler"] is not None:
         raise click.UsageError("--workers starts processes here; --scheduler has its own.")
 

@@ -269,6 +269,11 @@ def _homes(parts: LabelledParts, client: Client) -> list[str]:
     """Return the address of a worker for each part: always the same by name, so the same trees."""
     workers = client.scheduler_info(n_workers=-1)["workers"].items()
     addresses = [address for address, _ in sorted(workers, key=lambda item: str(item[1]["name"]))]
+    if not addresses:
+        raise ConnectionError(
+            f"The Dask scheduler at {client.scheduler_info()['address']} has no workers. Start "
+            "some: dask worker ADDRESS."
+        )
     rows = np.array([part.n_rows for part in parts])
     middles = np.cumsum(rows) - rows / 2
     return [addresses[int(middle * len(addresses) / rows.sum())] for middle in middles]

@@ -86,6 +86,11 @@ class LabelledPart:
         """Number of rows."""
         return self.stop - self.start
 
+    @property
+    def n_outputs(self) -> int:
+        """Number of columns of the targets."""
+        return self._mapped().shape[1]
+
     def X(self) -> np.ndarray:  # noqa: N802
         """Return the features, of shape (n_rows, n_features), float32."""
         batches = list(self._features(self.n_rows))
@@ -208,7 +213,7 @@ class LabelledParts(Sequence[LabelledPart]):
 
     Attributes
     ----------
-    n_rows, n_features : int
+    n_rows, n_features, n_outputs : int
     task : {"classification", "regression"}
     kind : {"logits", "probabilities", "values"}
         What the targets are.
@@ -230,7 +235,7 @@ class LabelledParts(Sequence[LabelledPart]):
     BundleError
         If the manifest is damaged or of a later version.
     ValueError
-        If parts are missing.
+        If parts are missing, or there are no rows.
 
     Examples
     --------
@@ -271,7 +276,10 @@ class LabelledParts(Sequence[LabelledPart]):
                 "what is missing."
             )
         self.n_rows = sum(part.n_rows for part in self._parts)
+        if not self.n_rows:
+            raise ValueError(f"'{folder}' holds labels of no rows: the files labelled were empty.")
         self.n_features: int = settings["n_features"]
+        self.n_outputs = self._parts[0].n_outputs
         self.task: str = settings["task"]
         self.kind: str = settings["kind"]
         self.temperature: float | None = settings["temperature"]

@@ -68,7 +68,8 @@ class ShuffledParts:
     Raises
     ------
     ValueError
-        If labels are asked for, and none were named when the rows were labelled.
+        If labels are asked for, and none were named when the rows were labelled; or if all rows are
+        held out.
     """
 
     def __init__(
@@ -79,12 +80,17 @@ class ShuffledParts:
         self._labels = labels
         if labels and parts.target is None:
             parts[0].labels()  # says what to do
-        self._row_bytes = 4 * (parts.n_features + 16)
+        self._row_bytes = 4 * (parts.n_features + parts.n_outputs + labels)
         most = WINDOW_BYTES / self._row_bytes / parts.n_rows
         self._held_out_fraction = min(held_out_fraction, most)
         self.n_rows = parts.n_rows
         if held_out_fraction:
             self.n_rows -= sum(int(self._is_held_out(place).sum()) for place in range(len(parts)))
+        if not self.n_rows:
+            raise ValueError(
+                f"validation_fraction={held_out_fraction} leaves none of the {parts.n_rows} rows "
+                "of the labelled parts to train on. Lower it."
+            )
 
     def batches(self, batch_size: int, random_state: RandomState) -> Iterator[LabelledRows]:
         """Yield one epoch: each row once, all batches full but the last.
@@ -146,7 +152,7 @@ class ShuffledParts:
         digest = hashlib.sha256()
         for part in self._parts:
             record = part.record() or {}
-            known = [part.name, record.get("source"), record.get("sha256")]
+            known = [part.name, part.target, part.columns, *map(record.get, ("source", "sha256"))]
             digest.update(json.dumps(known, sort_keys=True).encode())
         digest.update(repr((self._held_out_fraction, self._seed, self._labels)).encode())
         return digest.hexdigest()

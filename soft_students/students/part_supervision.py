@@ -33,8 +33,7 @@ class PartSupervision:
     @classmethod
     def of(cls, parts: LabelledParts) -> PartSupervision:
         """Return what reads the rows of some parts."""
-        n_outputs = parts[0].targets().shape[1]
-        classes = np.arange(n_outputs) if parts.classes is None else parts.classes
+        classes = np.arange(parts.n_outputs) if parts.classes is None else parts.classes
         return cls(parts.kind, parts.temperature, classes)
 
     def of_classes(self, rows: LabelledRows) -> ClassSupervision:

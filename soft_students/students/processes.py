@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import multiprocessing
 import os
 import pickle
 import tempfile
 from collections.abc import Callable
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sklearn.base import BaseEstimator
 from torch.distributed import is_torchelastic_launched
-from torch.multiprocessing import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessException
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -19,8 +23,9 @@ if TYPE_CHECKING:
 _Training = TypeVar("_Training")
 _Trained = TypeVar("_Trained")
 
-#: What a process may end with that its user can do something about.
-_TOLD = {error.__name__: error for error in (FloatingPointError, MemoryError, ValueError)}
+if multiprocessing.parent_process() is not None:
+    # One of those that are started below: fabric would announce each of them on stderr.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def launch(
@@ -54,6 +59,11 @@ def launch(
     -------
     object
         What `train` returned in the first process; under ``torchrun``, in this one.
+
+    Raises
+    ------
+    ValueError
+        If the training cannot be sent to other processes.
     """
     from lightning_fabric import Fabric  # takes a second: soft trees in one process need none
 
@@ -69,25 +79,46 @@ def launch(
         strategy=strategy,
         precision=precision,  # type: ignore[arg-type]
     )
-    if not together:
-        return train(fabric, training)
+    if strategy == "ddp_spawn":
+        return _launch_here(fabric, train, training)
+    if together:
+        fabric.launch()
+    return train(fabric, training)
+
+
+def _launch_here(
+    fabric: Fabric, train: Callable[[Fabric, _Training], _Trained], training: _Training
+) -> _Trained:
     # As bytes: fabric would walk through what it sends, and refuses frozen dataclasses in it.
-    sent = pickle.dumps((train, training))
-    if strategy == "ddp":
-        return pickle.loads(fabric.launch(_train, sent))  # type: ignore[arg-type]
+    try:
+        sent = pickle.dumps((train, training))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            "What several processes train must be sent to them, and part of it cannot be: "
+            f"{error}. Define modules, teachers and callables at the top level of a file that can "
+            "be imported, train in one process, or start the processes by torchrun."
+        ) from error
+    children, port = set(multiprocessing.active_children()), os.environ.get("MASTER_PORT")
     with tempfile.TemporaryDirectory() as folder:
-        # By a file: fabric waits for the processes to end before it reads what they return, and
+        # By files: fabric waits for the processes to end before it reads what they return, and
         # more than a pipe holds would keep them from it.
-        answer = os.path.join(folder, "trained")
+        answer, failure = Path(folder, "trained"), Path(folder, "failed")
         try:
-            fabric.launch(_train_and_write, sent, answer)  # type: ignore[arg-type]
-        except ProcessRaisedException as error:
-            kind, _, message = str(error).strip().splitlines()[-1].partition(": ")
-            if kind in _TOLD:
-                raise _TOLD[kind](message) from error
+            fabric.launch(_train_and_write, sent, answer, failure)  # type: ignore[arg-type]
+        except ProcessException as error:
+            if failure.exists():
+                raise pickle.loads(failure.read_bytes()) from error
             raise
-        with open(answer, "rb") as file:
-            return pickle.load(file)
+        finally:
+            # After Ctrl-C they would train on, and this process wait for them.
+            for child in set(multiprocessing.active_children()) - children:
+                child.terminate()
+                child.join()
+            # Fabric's choice would be that of every other process that is started here.
+            os.environ.pop("MASTER_PORT", None)
+            if port is not None:
+                os.environ["MASTER_PORT"] = port
+        return pickle.loads(answer.read_bytes())
 
 
 def check_processes(student: BaseEstimator) -> None:
@@ -138,13 +169,15 @@ def is_first_process() -> bool:
     return not is_torchelastic_launched() or os.environ["RANK"] == "0"
 
 
-def _train(fabric: Fabric, sent: bytes) -> bytes:
-    train, training = pickle.loads(sent)
-    return pickle.dumps(train(fabric, training))
-
-
-def _train_and_write(fabric: Fabric, sent: bytes, answer: str) -> None:
-    trained = _train(fabric, sent)
-    if fabric.is_global_zero:
-        with open(answer, "wb") as file:
-            file.write(trained)
+def _train_and_write(fabric: Fabric, sent: bytes, answer: Path, failure: Path) -> None:
+    try:
+        train, training = pickle.loads(sent)
+        trained = pickle.dumps(train(fabric, training))
+        if fabric.is_global_zero:
+            answer.write_bytes(trained)
+    except Exception as error:
+        # The first to fail has the reason: others then lose their connection to it.
+        told = pickle.dumps(error)
+        with contextlib.suppress(FileExistsError), failure.open("xb") as file:
+            file.write(told)
+        raise

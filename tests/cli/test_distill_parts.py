@@ -145,6 +145,7 @@ def test_an_interrupted_training_goes_on(done, softkd, targets, tmp_path, monkey
         (("--targets", "t", "--student", "tree"), "soft_tree, neural and xgboost learn. Got"),
         (("--targets", "t", "--workers", "2"), "--workers and --scheduler are for --student xgb"),
         (("--teacher", "t", "--scheduler", "a"), "are for --targets with --student xgboost"),
+        (("--targets", "t", "--student", "xgboost", "--resume"), "keeps no checkpoint"),
         (
             ("--targets", "t", "--student", "xgboost", "--workers", "2", "--scheduler", "a"),
             "--scheduler has its own",

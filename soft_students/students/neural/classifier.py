@@ -103,8 +103,9 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     precision : {"32-true", "bf16-mixed", "16-mixed"}, default="32-true"
     n_devices : int, default=1
         Processes of this host, each with a device of its own and its part of every batch. They are
-        started here, unless ``torchrun`` has done so. The weights are those of one process, but for
-        batch normalisation, which sees the part of its process.
+        started here, unless ``torchrun`` has done so. If the loss is a mean over rows, the weights
+        are those of one process; batch normalisation, dropout, `transfer` and methods that compare
+        rows of a batch with each other see the part of their process.
     n_nodes : int, default=1
         Hosts that train together; on each, ``torchrun`` starts the processes.
     checkpoint : str or path-like, default=None
@@ -282,6 +283,13 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             the last good epoch.
         """
         check_processes(self)
+        n_processes = self.n_devices * self.n_nodes
+        if n_processes > 1 and self.batch_size < 4 * n_processes:
+            # The last batch is half as large at the least, and batch normalisation needs two rows.
+            raise ValueError(
+                f"batch_size={self.batch_size} is too small to be shared by {n_processes} "
+                f"processes: it must be at least {4 * n_processes}."
+            )
         with unchanged_on_failure(self), torch_threads(self.n_jobs):
             given = {"temperature": self.temperature, "hard_weight": self.hard_weight}
             method = make_method(
@@ -484,6 +492,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             "batch_size": int(self.batch_size),
             "cache_bytes": int(self.teacher_cache),
             "verbose": int(self.verbose),
+            "n_jobs": self.n_jobs,
             "settings": OptimizerSettings(
                 self.optimizer,
                 float(self.learning_rate),

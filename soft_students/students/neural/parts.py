@@ -60,11 +60,6 @@ class PartRows:
             seed=seed,
             labels=parts.target is not None,
         )
-        if not self._shuffled.n_rows:
-            raise ValueError(
-                f"validation_fraction={held_out_fraction} leaves none of the {parts.n_rows} rows "
-                "of the labelled parts to train on. Lower it."
-            )
         shown = next(parts[0].batches(_SHOWN))[0]
         self._shown = as_training_data(shown, None, input_shape)
 

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from soft_students.methods.teaching import EpochReport, teach
 from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.students.neural.modules import Factory, make_module, reset
 from soft_students.students.neural.snapshots import Snapshots
+from soft_students.students.soft_tree.training import torch_threads
 from soft_students.teachers import Teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.transfer import Transfer
@@ -49,6 +50,8 @@ class Training:
     input_shape : tuple of int
     input_range : tuple of float
     n_classes, epochs, batch_size, seed, cache_bytes, verbose : int
+    n_jobs : int or None
+        Threads of each process; None leaves torch's setting alone.
     settings : OptimizerSettings
     augment : Transfer or None
     checkpoint : str or None
@@ -71,6 +74,7 @@ class Training:
     seed: int
     cache_bytes: int
     verbose: int
+    n_jobs: int | None
     settings: OptimizerSettings
     augment: Transfer | None
     checkpoint: str | None
@@ -102,6 +106,7 @@ class Training:
             self.settings,
             repr(self.augment),
             (self.input_shape, self.n_classes, self.epochs, self.batch_size, self.seed),
+            self.preprocess is None,
         ]
         digest.update(repr(described).encode())
         if self.data is not None:
@@ -129,9 +134,12 @@ class Trained:
 
 def train(fabric: Fabric, training: Training) -> Trained:
     """Train on the device of this process, together with the others if there are any."""
+    if fabric.world_size > 1 and isinstance(training.module, nn.Module):
+        # Processes that torchrun has started have each made their own.
+        training = replace(training, module=fabric.broadcast(training.module))
     method, data, teacher = training.method, training.data, None
     # The caller's own stream of random numbers stays as it is.
-    with torch.random.fork_rng(devices=[]):
+    with torch_threads(training.n_jobs), torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         if training.teacher is not None:
             n_rows = 0 if data is None else len(data)

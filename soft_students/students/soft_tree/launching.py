@@ -121,6 +121,8 @@ def _train_together(
     rows.share = (fabric.global_rank, fabric.world_size)
     together = replace(
         training,
+        # The same start everywhere, though hosts might round differently.
+        parameters=fabric.broadcast(training.parameters),
         settings=replace(training.settings, device=str(fabric.device)),
         rows=rows,
         # Other hosts may not see the file of the first.

@@ -45,7 +45,7 @@ class PartRows:
         targets_of: Callable[[LabelledRows], np.ndarray],
     ) -> None:
         self.n_features = parts.n_features
-        self.n_outputs = parts[0].targets().shape[1]
+        self.n_outputs = parts.n_outputs
         self._shuffled = shuffled
         self._targets_of = targets_of
         self.offset: np.ndarray | None = None

@@ -4,7 +4,7 @@ import pytest
 from soft_students.distributed import LabelledParts, label_parts, windows
 from soft_students.distributed.windows import ShuffledParts
 
-ROW_BYTES = 4 * (6 + 16)  # of six features, as the window counts it
+ROW_BYTES = 4 * (6 + 3 + 1)  # of six features, three outputs and a label, as a window counts it
 
 
 @pytest.fixture
@@ -40,12 +40,20 @@ def test_each_row_once_and_all_batches_full(parts, monkeypatch, window_rows, bat
     np.testing.assert_array_equal(table[np.lexsort(table.T)], everything(parts))
 
 
-def test_windows_hold_no_more_rows_than_they_may(parts, monkeypatch):
-    monkeypatch.setattr(windows, "WINDOW_BYTES", ROW_BYTES * 700)
-    rows = ShuffledParts(parts, held_out_fraction=0.0, seed=0, labels=False)
-    lengths = [len(window) for window in rows.windows()]
-    assert sum(lengths) == 2100
-    assert 300 < max(lengths) <= 700
+def test_windows_hold_no_more_than_they_may(parts, monkeypatch):
+    monkeypatch.setattr(windows, "WINDOW_BYTES", 30_000)
+    for labels in (False, True):
+        rows = ShuffledParts(parts, held_out_fraction=0.0, seed=0, labels=labels)
+        held = [window.X.nbytes + window.targets.nbytes for window in rows.windows()]
+        assert sum(held) == 4 * (6 + 3) * 2100
+        assert 15_000 < max(held) <= 30_000
+
+
+def test_some_rows_are_left_to_train_on(teacher_file, tmp_path):
+    np.save(tmp_path / "rows.npy", np.ones((2, 6), dtype=np.float32))
+    label_parts(teacher_file, [tmp_path / "rows.npy"], tmp_path / "out")
+    with pytest.raises(ValueError, match=r"validation_fraction=0.99 leaves none of the 2 rows"):
+        ShuffledParts(LabelledParts(tmp_path / "out"), held_out_fraction=0.99, seed=0, labels=False)
 
 
 def test_epochs_have_their_own_orders(parts, monkeypatch):
@@ -94,3 +102,5 @@ def test_fingerprint_tells_other_targets(parts, teacher_file, big, tmp_path):
         teacher_file, f"{big}/*.parquet", tmp_path / "soft", target="y", kind="probabilities"
     )
     assert own != fingerprint(tmp_path / "soft")
+    label_parts(teacher_file, f"{big}/*.parquet", tmp_path / "untargeted", exclude=["y"])
+    assert own != fingerprint(tmp_path / "untargeted")

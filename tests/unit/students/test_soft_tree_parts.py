@@ -63,7 +63,7 @@ def parts(folder):
 @pytest.fixture
 def small_window(monkeypatch):
     """Let windows hold 400 rows: two parts."""
-    monkeypatch.setattr(windows, "WINDOW_BYTES", 4 * (N_FEATURES + 16) * 400)
+    monkeypatch.setattr(windows, "WINDOW_BYTES", 4 * (N_FEATURES + 3) * 400)
 
 
 def stored(parts):

@@ -28,7 +28,7 @@ from soft_students.teachers.preprocessing import Standardize
 from soft_students.transfer import GaussianNoise
 
 N_ROWS = 1500
-ROW_BYTES = 4 * (64 + 16)  # of 64 features, as a window counts it
+ROW_BYTES = 4 * (64 + 10 + 1)  # of features, outputs and a label, as a window counts it
 NAMES = [f"p{i}" for i in range(64)]
 
 
@@ -362,6 +362,7 @@ def test_two_processes_share_uneven_batches_of_memory(digits, teacher):
 
 
 SCRIPT = """
+import os
 import sys
 import numpy as np
 import torch
@@ -379,7 +380,7 @@ def keep(student, path):
 folder, out, n_devices = sys.argv[1:3] + [int(sys.argv[3])]
 X, y = load_digits(return_X_y=True)
 X, y = X[:1500].astype(np.float32), y[:1500] + 3
-torch.manual_seed(0)
+torch.manual_seed(int(os.environ.get("RANK", 0)))  # the module of the first process counts
 module = nn.Sequential(nn.Linear(64, 16), nn.Tanh(), nn.Linear(16, 10))
 student = NeuralStudentClassifier(module, n_devices=n_devices, epochs=2, random_state=0)
 keep(student.fit(X, load_teacher(f"{folder}/t.pt"), labels=y), f"{out}/memory{n_devices}.npy")
