@@ -17,7 +17,7 @@ boosted trees of depth 6, from the parts, in one process and in two, each with o
 and three are trained, or two rounds and six; half of the difference is an epoch, or two rounds; the
 rest is the start: imports, processes, and the pass for means and deviations, or for bins. The
 weights of two processes are compared with those of one after one epoch. At the smallest size one
-process also trains on the same rows in memory.
+process also trains on the same rows in memory. Batches hold 4,096 rows.
 
     python benchmarks/scale.py xgboost --out benchmarks/results/scale_xgboost.json
 
@@ -49,6 +49,7 @@ import pyarrow.parquet as pq
 
 N_FEATURES, N_CLASSES, FILE_ROWS = 50, 10, 250_000
 LIMIT_GB, SLOWER = 1.5, 1.25
+BATCH_SIZE = 4096
 ROUNDS = 2  # of boosting that stand for an epoch
 
 TEACHER = """
@@ -272,7 +273,7 @@ def train_here(
         probabilities = boosted.predict_proba(next(parts[0].batches(10_000))[0])
         np.save(weights, probabilities.ravel())
         return
-    shared = {"epochs": epochs, "batch_size": 1024, "n_devices": n_devices, "random_state": 0}
+    shared = {"epochs": epochs, "batch_size": BATCH_SIZE, "n_devices": n_devices, "random_state": 0}
     if student == "soft_tree":
         model = SoftDecisionTreeClassifier(depth=8, n_jobs=1, **shared)
     else:
@@ -343,7 +344,7 @@ def train(folder: Path, sizes: str, out: Path) -> None:
     content = {
         "features": N_FEATURES,
         "classes": N_CLASSES,
-        "batch_size": 1024,
+        "batch_size": BATCH_SIZE,
         "threads_a_process": 1,
         "results": results,
         "machine": _machine(),

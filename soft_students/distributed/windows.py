@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
@@ -78,6 +79,7 @@ class ShuffledParts:
         self._parts = parts
         self._seed = seed
         self._labels = labels
+        self._whole: LabelledRows | None = None
         if labels and parts.target is None:
             parts[0].labels()  # says what to do
         self._row_bytes = 4 * (parts.n_features + parts.n_outputs + labels)
@@ -124,11 +126,17 @@ class ShuffledParts:
     def windows(self, order: np.ndarray | None = None) -> Iterator[LabelledRows]:
         """Yield the rows window by window, those of a part in their order.
 
+        A window that holds all rows is read once, and kept.
+
         Parameters
         ----------
         order : ndarray of int or None
             Of the parts; None is their own.
         """
+        if self._row_bytes * self._parts.n_rows <= WINDOW_BYTES:
+            self._whole = self._whole or self._read(list(range(len(self._parts))))
+            yield self._whole
+            return
         groups = list(self._groups(range(len(self._parts)) if order is None else order.tolist()))
         with ThreadPoolExecutor(1) as reader:
             coming = reader.submit(self._read, groups[0])
@@ -156,6 +164,9 @@ class ShuffledParts:
             digest.update(json.dumps(known, sort_keys=True).encode())
         digest.update(repr((self._held_out_fraction, self._seed, self._labels)).encode())
         return digest.hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_whole": None}  # other processes read for themselves
 
     def _is_held_out(self, place: int) -> np.ndarray:
         drawn = np.random.default_rng([self._seed, place]).random(self._parts[place].n_rows)

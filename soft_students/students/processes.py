@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 _Training = TypeVar("_Training")
 _Trained = TypeVar("_Trained")
 
-if multiprocessing.parent_process() is not None:
-    # One of those that are started below: fabric would announce each of them on stderr.
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+if multiprocessing.current_process().name != "MainProcess" or is_torchelastic_launched():
+    # Fabric would announce each of several processes on stderr.
+    for _name in ("distributed", "rank_zero"):
+        logging.getLogger(f"lightning_fabric.utilities.{_name}").setLevel(logging.WARNING)
 
 
 def launch(

@@ -132,7 +132,8 @@ def _train_together(
     )
 
     def total(tensor: Tensor) -> Tensor:
-        return fabric.all_reduce(tensor, reduce_op="sum")  # type: ignore[return-value]
+        torch.distributed.all_reduce(tensor)  # fabric's own waits for all once more
+        return tensor
 
     return together._train(total, fabric.is_global_zero)
 
