@@ -146,6 +146,12 @@ class ShuffledParts:
                     coming = reader.submit(self._read, following)
                 yield window
 
+    def pieces(self) -> Iterator[LabelledRows]:
+        """Yield the rows some thousand at a time, so that what is made of them stays small."""
+        for window in self.windows():
+            for start in range(0, len(window), _PIECE_ROWS):
+                yield window.take(slice(start, start + _PIECE_ROWS))
+
     def held_out(self) -> LabelledRows:
         """Return the rows that no batch holds."""
         return joined(

@@ -24,7 +24,6 @@ from soft_students.teachers import ArrayTeacher, Teacher, TorchTeacher, as_teach
 from soft_students.teachers.preprocessing import Standardize
 
 _SHOWN = 64  # rows to learn shapes from, and to compare a teacher with the parts on
-_MEASURED = 8192  # rows measured at a time
 _SAME = 0.01  # probabilities of one teacher on two devices differ by less
 
 
@@ -100,13 +99,11 @@ class PartRows:
         """
         scaler: Any = StandardScaler()
         extent: Any = MinMaxScaler()
-        for window in self._shuffled.windows():
-            for start in range(0, len(window), _MEASURED):  # what is made meanwhile stays small
-                rows = window.take(slice(start, start + _MEASURED))
-                X = check_array(rows.X, dtype=np.float32, input_name="X of the labelled parts")
-                scaler.partial_fit(X)
-                extent.partial_fit(X)
-                self._supervision.of_classes(rows)
+        for rows in self._shuffled.pieces():
+            X = check_array(rows.X, dtype=np.float32, input_name="X of the labelled parts")
+            scaler.partial_fit(X)
+            extent.partial_fit(X)
+            self._supervision.of_classes(rows)
         standardize = Standardize.from_moments(scaler.mean_, scaler.var_, self._input_shape)
         return standardize, (float(extent.data_min_.min()), float(extent.data_max_.max()))
 

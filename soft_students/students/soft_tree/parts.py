@@ -59,7 +59,7 @@ class PartRows:
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and deviation of each feature, in one pass over the parts."""
-        return moments(window.X for window in self._shuffled.windows())
+        return moments(rows.X for rows in self._shuffled.pieces())
 
     def batches(
         self, batch_size: int, random_state: RandomState, device: str
@@ -92,6 +92,5 @@ def moments(pieces: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """
     scaler: Any = StandardScaler()
     for piece in pieces:
-        if len(piece):
-            scaler.partial_fit(piece)
+        scaler.partial_fit(piece)
     return scaler.mean_, np.sqrt(scaler.var_)

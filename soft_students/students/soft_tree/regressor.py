@@ -252,7 +252,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         self.hard_weight_ = float(self.hard_weight)
         told = MixedValues(PartSupervision.of(parts), self.hard_weight_)
         if not (self.warm_start and hasattr(self, "gate_weights_")):
-            mean, deviation = moments(told(window) for window in shuffled.windows())
+            mean, deviation = moments(told(rows) for rows in shuffled.pieces())
             self._set_target_unit(mean, deviation, flat=len(mean) == 1)
         unit = (self._target_mean, self._target_deviation)
         self._fit_parts(parts, shuffled, replace(told, unit=unit), random_state)
