@@ -213,7 +213,7 @@ class LabelledParts(Sequence[LabelledPart]):
 
     Attributes
     ----------
-    n_rows, n_features, n_outputs : int
+    n_rows, n_features : int
     task : {"classification", "regression"}
     kind : {"logits", "probabilities", "values"}
         What the targets are.
@@ -279,7 +279,6 @@ class LabelledParts(Sequence[LabelledPart]):
         if not self.n_rows:
             raise ValueError(f"'{folder}' holds labels of no rows: the files labelled were empty.")
         self.n_features: int = settings["n_features"]
-        self.n_outputs = self._parts[0].n_outputs
         self.task: str = settings["task"]
         self.kind: str = settings["kind"]
         self.temperature: float | None = settings["temperature"]
@@ -288,6 +287,11 @@ class LabelledParts(Sequence[LabelledPart]):
         self.columns = None if settings["columns"] is None else tuple(settings["columns"])
         self.target: str | None = settings["target"]
         self.teacher: str = manifest["teacher"]
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of columns of the targets."""
+        return self._parts[0].n_outputs
 
     @overload
     def __getitem__(self, index: int) -> LabelledPart: ...
