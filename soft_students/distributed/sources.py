@@ -121,13 +121,18 @@ class ParquetSource(Source):
             yield np.ascontiguousarray(turned.T)
 
     def column(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Return one column as it is."""
+        """Return one column as it is; missing values are refused."""
         if name not in (self.names or ()):
             raise ValueError(f"'{self.path}' has no column {name!r}. It has: {self._listed()}.")
-        found = [
-            batch.column(name).to_numpy(zero_copy_only=False)
-            for batch in self._record_batches(start, stop, 2**16, [name])
-        ]
+        found = []
+        for batch in self._record_batches(start, stop, 2**16, [name]):
+            values = batch.column(name)
+            if values.null_count:
+                raise ValueError(
+                    f"The column {name!r} of '{self.path}' has missing values. Fill them in, or "
+                    "leave out their rows."
+                )
+            found.append(values.to_numpy(zero_copy_only=False))
         values = np.concatenate(found) if found else np.empty(0)
         return values.astype(str) if values.dtype == object else values
 

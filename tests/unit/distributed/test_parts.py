@@ -37,6 +37,15 @@ def test_labels_need_a_target(teacher_file, big, tmp_path):
         LabelledParts(tmp_path / "out")[0].labels()
 
 
+def test_missing_labels_are_no_class(teacher_file, tmp_path):
+    table = pd.DataFrame(np.ones((4, 6), dtype=np.float32), columns=[f"f{i}" for i in range(6)])
+    table["y"] = ["a", None, "b", "a"]
+    table.to_parquet(tmp_path / "rows.parquet")
+    label_parts(teacher_file, [tmp_path / "rows.parquet"], tmp_path / "out", target="y")
+    with pytest.raises(ValueError, match=r"column 'y' of '.*rows.parquet' has missing values"):
+        LabelledParts(tmp_path / "out")[0].labels()
+
+
 def test_probabilities_are_the_same_from_either_kind():
     logits = np.random.RandomState(0).normal(size=(50, 4), scale=3).astype(np.float32)
     stored = soften(logits, 2.5).astype(np.float32)
