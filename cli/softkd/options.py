@@ -223,7 +223,7 @@ def _torch_threads() -> int:
 
 
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int) -> int:
-    from soft_students.students.soft_tree.training import torch_threads
+    from soft_students.students.threads import torch_threads
 
     ctx.with_resource(torch_threads(value))
     return value

@@ -22,7 +22,7 @@ from soft_students.evaluation import METRICS, Evaluation, evaluate
 from soft_students.persistence import load
 from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
 from soft_students.ranking.scores import load_pymcdm
-from soft_students.students.soft_tree.training import torch_threads
+from soft_students.students.threads import torch_threads
 from soft_students.teachers import Teacher
 
 _MARK = "comparison.json"

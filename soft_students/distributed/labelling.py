@@ -164,7 +164,7 @@ def _teacher_of(assignment: Assignment) -> Teacher:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    from soft_students.students.soft_tree.training import torch_threads
+    from soft_students.students.threads import torch_threads
 
     with torch_threads(1), threadpool_limits(1):
         yield

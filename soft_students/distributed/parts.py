@@ -277,7 +277,10 @@ class LabelledParts(Sequence[LabelledPart]):
             )
         self.n_rows = sum(part.n_rows for part in self._parts)
         if not self.n_rows:
-            raise ValueError(f"'{folder}' holds labels of no rows: the files labelled were empty.")
+            raise ValueError(
+                f"'{folder}' holds labels of no rows, since the files labelled were empty. Label "
+                "files that have rows."
+            )
         self.n_features: int = settings["n_features"]
         self.task: str = settings["task"]
         self.kind: str = settings["kind"]
@@ -287,6 +290,13 @@ class LabelledParts(Sequence[LabelledPart]):
         self.columns = None if settings["columns"] is None else tuple(settings["columns"])
         self.target: str | None = settings["target"]
         self.teacher: str = manifest["teacher"]
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        """Refuse to be read as one array, which numpy would try."""
+        raise TypeError(
+            "LabelledParts are no array: they may hold more rows than memory. Pass them to fit of "
+            "a soft tree or network, or read them one at a time: for part in parts: part.X(), ...."
+        )
 
     @property
     def n_outputs(self) -> int:

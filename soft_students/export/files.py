@@ -25,7 +25,8 @@ def write_files(files: dict[Path, bytes], *, overwrite: bool) -> list[Path]:
     for path in written:
         if path.exists() and not overwrite:
             raise FileExistsError(
-                f"'{path}' exists already. Allow overwriting it or choose another path."
+                f"'{path}' exists already. Pass overwrite=True (--force to a command), or "
+                "choose another path."
             )
     with contextlib.ExitStack() as stack:
         # They get their names in reverse, the named one last: where it is, the others are.

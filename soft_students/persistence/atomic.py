@@ -164,5 +164,7 @@ def _sync_folder(folder: Path) -> None:
 def _already_exists(target: Path) -> OSError:
     error = FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     return with_sentence(
-        error, f"'{target}' exists already. Allow overwriting it or choose another path."
+        error,
+        f"'{target}' exists already. Pass overwrite=True (--force to a command), or "
+        "choose another path.",
     )

@@ -58,7 +58,10 @@ class PartSupervision:
         """Return what rows teach a regressor: one output is a flat array."""
         said = rows.targets.astype(np.float64)
         if not np.isfinite(said).all():
-            raise ValueError("The targets of the labelled parts are not all finite.")
+            raise ValueError(
+                "The targets of the labelled parts are not all finite. Check the teacher and its "
+                "inputs, and run 'softkd label' again."
+            )
         said = said[:, 0] if said.shape[1] == 1 else said
         true = None if rows.labels is None else np.asarray(rows.labels, dtype=np.float64)
         return ValueSupervision(said, true, None)
@@ -132,10 +135,12 @@ def check_parts(student: BaseEstimator, parts: LabelledParts, task: str) -> None
     ValueError
     """
     if parts.task != task:
-        says = "values" if parts.task == "regression" else "classes"
+        says, other = (
+            ("values", "regressor") if parts.task == "regression" else ("classes", "classifier")
+        )
         raise ValueError(
             f"{type(student).__name__} cannot learn from these labelled parts: their teacher "
-            f"{parts.teacher!r} predicts {says}. Use the student's other form."
+            f"{parts.teacher!r} predicts {says}. Use the {other} of this student."
         )
 
 

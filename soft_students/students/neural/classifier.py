@@ -42,8 +42,8 @@ from soft_students.students.part_supervision import (
 )
 from soft_students.students.processes import check_processes, is_first_process, launch
 from soft_students.students.refitting import unchanged_on_failure
-from soft_students.students.soft_tree.training import torch_threads
 from soft_students.students.supervision import class_supervision
+from soft_students.students.threads import torch_threads
 from soft_students.teachers import TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.transfer import Transfer

@@ -25,7 +25,7 @@ from soft_students.methods.teaching import EpochReport, teach
 from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.students.neural.modules import Factory, make_module, reset
 from soft_students.students.neural.snapshots import Snapshots
-from soft_students.students.soft_tree.training import torch_threads
+from soft_students.students.threads import torch_threads
 from soft_students.teachers import Teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.transfer import Transfer

@@ -263,7 +263,8 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         """
         import torch
 
-        from soft_students.students.soft_tree.training import Trainer, TrainingRows, torch_threads
+        from soft_students.students.soft_tree.training import Trainer, TrainingRows
+        from soft_students.students.threads import torch_threads
 
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():

@@ -24,9 +24,9 @@ from soft_students.students.soft_tree.training import (
     Trainer,
     TrainingHistory,
     TrainingSettings,
-    torch_threads,
     train,
 )
+from soft_students.students.threads import torch_threads
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -7,7 +7,6 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -385,17 +384,3 @@ def train(
         if checkpoint is not None and writes:
             checkpoint.write_if_due(0, state, before + time.monotonic() - began)
     return best or trainer.result(), history
-
-
-@contextmanager
-def torch_threads(n_jobs: int | None) -> Iterator[None]:
-    """Give torch `n_jobs` threads for a while; None leaves its setting alone."""
-    if n_jobs is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_jobs)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

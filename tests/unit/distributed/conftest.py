@@ -72,3 +72,15 @@ def write_array():
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Return the current client, of two workers that are threads of this process."""
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client

@@ -14,17 +14,6 @@ N, N_FEATURES = 400, 5
 
 
 @pytest.fixture(scope="module")
-def client():
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-@pytest.fixture(scope="module")
 def X():  # noqa: N802
     """Of few distinct values, so that bins lie at each of them wherever the rows are."""
     return np.random.RandomState(0).normal(size=(N, N_FEATURES)).round(1)

@@ -4,7 +4,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
 from sklearn.linear_model import LinearRegression
 from xgboost import XGBClassifier
 
@@ -20,17 +19,6 @@ from soft_students.students import (
 from soft_students.teachers import ArrayTeacher
 
 NAMES = [f"f{i}" for i in range(6)]
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
 
 
 @pytest.fixture(scope="module")

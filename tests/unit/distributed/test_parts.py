@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from soft_students import SoftDecisionTreeClassifier
 from soft_students.distributed import LabelledParts, label_parts
 from soft_students.distributed.parts import as_probabilities
 from soft_students.persistence import BundleError
@@ -35,6 +36,13 @@ def test_labels_need_a_target(teacher_file, big, tmp_path):
     label_parts(teacher_file, f"{big}/*.parquet", tmp_path / "out", exclude=["y"])
     with pytest.raises(ValueError, match="names no column of labels"):
         LabelledParts(tmp_path / "out")[0].labels()
+
+
+def test_parts_are_no_array(folder):
+    student = SoftDecisionTreeClassifier(depth=1, epochs=1).fit(LabelledParts(folder))
+    for use in (student.predict, student.partial_fit, np.asarray):
+        with pytest.raises(TypeError, match="LabelledParts are no array"):
+            use(LabelledParts(folder))
 
 
 def test_missing_labels_are_no_class(teacher_file, tmp_path):

@@ -79,7 +79,7 @@ def test_without_overwrite_an_existing_file_is_refused_before_any_work(tmp_path)
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with (
-        pytest.raises(FileExistsError, match=r"file' exists already\. Allow overwriting"),
+        pytest.raises(FileExistsError, match=r"file' exists already\. Pass overwrite=True"),
         atomic_write(path, overwrite=False),
     ):
         pytest.fail("the block must not run")

@@ -36,30 +36,14 @@ def digits():
     return X, y, LogisticRegression(max_iter=200).fit(X, y)
 
 
-def interrupt(monkeypatch, student, after, *args, **kwargs):
-    """Fit, and press Ctrl-C when so many checkpoints are written."""
-    write, count = Checkpoint.write, []
-
-    def counted(self, *values):
-        write(self, *values)
-        count.append(1)
-        if len(count) == after:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "write", counted)
-        with pytest.raises(KeyboardInterrupt):
-            student.fit(*args, **kwargs)
-
-
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_goes_on_to_the_same_tree(digits, monkeypatch, tmp_path, settings):
+def test_goes_on_to_the_same_tree(digits, interrupt, tmp_path, settings):
     X, y, teacher = digits
     path = tmp_path / "training.checkpoint"
     settings = {"depth": 3, "epochs": 8, "random_state": 0, **settings}
     whole = SoftDecisionTreeClassifier(**settings).fit(X, teacher, labels=y)
     student = SoftDecisionTreeClassifier(**settings, checkpoint=path, resume=True)
-    interrupt(monkeypatch, student, 3, X, teacher, labels=y)
+    interrupt(student, 3, X, teacher, labels=y)
     assert not hasattr(student, "classes_")
     assert path.exists()
     student.fit(X, teacher, labels=y)
@@ -71,12 +55,12 @@ def test_goes_on_to_the_same_tree(digits, monkeypatch, tmp_path, settings):
     assert student.best_iter_ == whole.best_iter_
 
 
-def test_only_the_missing_epochs_are_trained(digits, monkeypatch, tmp_path):
+def test_only_the_missing_epochs_are_trained(digits, interrupt, monkeypatch, tmp_path):
     X, _, teacher = digits
     student = SoftDecisionTreeClassifier(
         depth=3, epochs=6, random_state=0, checkpoint=tmp_path / "c", resume=True
     )
-    interrupt(monkeypatch, student, 4, X, teacher)
+    interrupt(student, 4, X, teacher)
     passes, batches = [], training.TrainingRows.batches
 
     def counted(*args):
@@ -96,12 +80,12 @@ def test_quick_epochs_write_no_checkpoint(digits, monkeypatch, tmp_path):
     SoftDecisionTreeClassifier(depth=2, epochs=3, checkpoint=tmp_path / "c").fit(X, teacher)
 
 
-def test_regressor_and_random_state_object(monkeypatch, tmp_path):
+def test_regressor_and_random_state_object(interrupt, tmp_path):
     X, y = load_iris(return_X_y=True)
     settings = {"depth": 2, "epochs": 6, "checkpoint": tmp_path / "c", "resume": True}
     whole = SoftDecisionTreeRegressor(random_state=np.random.RandomState(3), **settings).fit(X, y)
     student = SoftDecisionTreeRegressor(random_state=np.random.RandomState(3), **settings)
-    interrupt(monkeypatch, student, 2, X, y)
+    interrupt(student, 2, X, y)
     student.set_params(random_state=np.random.RandomState(3)).fit(X, y)
     np.testing.assert_array_equal(student.leaf_values_, whole.leaf_values_)
 
@@ -116,13 +100,13 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_checkpoint_of_another_training_is_refused(monkeypatch, tmp_path, change):
+def test_a_checkpoint_of_another_training_is_refused(interrupt, tmp_path, change):
     X, y = load_iris(return_X_y=True)
     path = tmp_path / "c"
     student = SoftDecisionTreeClassifier(
         depth=2, epochs=4, random_state=0, checkpoint=path, resume=True
     )
-    interrupt(monkeypatch, student, 2, X, y)
+    interrupt(student, 2, X, y)
     before = path.read_bytes()
     other, X, y = change(student, X, y)
     with pytest.raises(ValueError, match="other parameters or other data"):

@@ -5,7 +5,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.students import available
 from soft_students.students.classical import boosting_rounds
 
@@ -103,24 +102,3 @@ def lesson(wine):
     X = np.where(np.random.RandomState(0).random_sample(X.shape) < 0.05, np.nan, X)
     logits = np.random.RandomState(1).normal(size=(len(X), 3)) + 3 * np.eye(3)[y]
     return X, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), y
-
-
-@pytest.fixture
-def interrupt(monkeypatch):
-    """Return a function that fits, and presses Ctrl-C when so many checkpoints are written."""
-
-    def fit(student, after, *args, **kwargs):
-        write, count = Checkpoint.write, []
-
-        def counted(self, *values):
-            write(self, *values)
-            count.append(1)
-            if len(count) == after:
-                raise KeyboardInterrupt
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Checkpoint, "write", counted)
-            with pytest.raises(KeyboardInterrupt):
-                student.fit(*args, **kwargs)
-
-    return fit
