@@ -163,23 +163,6 @@ def check_chosen(student: BaseEstimator, *parameters: str, where: str = "partial
             )
 
 
-def read_hard_weight(student: BaseEstimator, metadata: dict[str, Any]) -> None:
-    """Take the fitted hard weight out of a bundle's metadata, checked.
-
-    Parameters
-    ----------
-    student : estimator
-    metadata : dict
-        Bundles of early versions do not hold it.
-    """
-    weight = metadata.get("hard_weight")
-    if weight is None:
-        return
-    if not (isinstance(weight, float) and 0 <= weight <= 1):
-        raise ValueError(f"hard_weight must be a number in [0, 1], not {weight!r}")
-    student.hard_weight_ = weight
-
-
 class _Candidates:
     """Clones of a student, which differ in some parameters and in nothing else."""
 
