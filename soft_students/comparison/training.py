@@ -30,7 +30,7 @@ _TEACHER_ROWS = 256  # by whose answers a teacher is known
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingResult:
     """How one student was trained, or why it was not.
 
     Parameters
@@ -81,8 +81,8 @@ def train_students(
     jobs: int = 1,
     teacher_digest: str | None = None,
     origin: Mapping[str, Any] | None = None,
-    on_trained: Callable[[Training], object] | None = None,
-) -> dict[str, Training]:
+    on_trained: Callable[[TrainingResult], object] | None = None,
+) -> dict[str, TrainingResult]:
     """Train students on a teacher, and keep each in a folder; go on with what it holds.
 
     Parameters
@@ -104,11 +104,11 @@ def train_students(
     origin : dict, default=None
         What bundles say of the data, see `soft_students.save`.
     on_trained : callable, default=None
-        Called with each `Training` as it ends.
+        Called with each `TrainingResult` as it ends.
 
     Returns
     -------
-    dict of str to Training
+    dict of str to TrainingResult
         In the order of `students`. One that fails, or whose process dies, takes nobody with it.
 
     Raises
@@ -148,12 +148,12 @@ def train_students(
             (found[name],) = _in_processes([tasks[name]], 2, max(1, n_threads() // jobs))
         except TerminatedWorkerError:
             died = "its process died: out of memory, or a crash in a library"
-            found[name] = Training(name, prints[name], error=died)
+            found[name] = TrainingResult(name, prints[name], error=died)
         report(found[name])
     return {name: found[name] for name in students}
 
 
-def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[Training]:
+def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[TrainingResult]:
     if jobs == 1:
         for function, arguments, settings in tasks.values():
             yield function(*arguments, **settings)
@@ -169,7 +169,7 @@ def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[Training]:
         ) from error
 
 
-def _in_processes(tasks: list[Any], jobs: int, threads: int) -> Iterator[Training]:
+def _in_processes(tasks: list[Any], jobs: int, threads: int) -> Iterator[TrainingResult]:
     with joblib.parallel_config("loky", inner_max_num_threads=threads):
         # Large arrays are shared, and copied by those alone who write to them.
         yield from joblib.Parallel(
@@ -186,7 +186,7 @@ def _train(
     folder: Path,
     fingerprint: str,
     origin: dict[str, Any],
-) -> Training:
+) -> TrainingResult:
     about: dict[str, Any] = {
         "name": name,
         "fingerprint": fingerprint,
@@ -198,7 +198,7 @@ def _train(
             warnings.simplefilter("default")
             fitted = clone(student).fit(X, teacher, labels=y)
         path = save(fitted, folder / f"{name}.student", data=origin)
-        training = Training(
+        training = TrainingResult(
             **about,
             file=path.name,
             sha256=_sha256(path),
@@ -211,7 +211,7 @@ def _train(
         )
         write_json(folder / f"{name}.json", asdict(training))
     except Exception as error:
-        return Training(**about, error=f"{type(error).__name__}: {_one_line(error)}")
+        return TrainingResult(**about, error=f"{type(error).__name__}: {_one_line(error)}")
     return training
 
 
@@ -236,11 +236,11 @@ def fingerprint(student: BaseEstimator, teacher_digest: str, rows_digest: str) -
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _earlier(folder: Path, name: str, fingerprint: str) -> Training | None:
+def _earlier(folder: Path, name: str, fingerprint: str) -> TrainingResult | None:
     """Return what an earlier call left, if it is whole and of the same settings."""
     try:
         held = json.loads((folder / f"{name}.json").read_text("utf-8"))
-        training = Training(**{**held, "resumed": True})
+        training = TrainingResult(**{**held, "resumed": True})
         if training.fingerprint != fingerprint or training.file != f"{name}.student":
             return None
         return training if _sha256(folder / training.file) == training.sha256 else None

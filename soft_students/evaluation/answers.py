@@ -19,8 +19,8 @@ from soft_students.teachers import Teacher
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one model says of some rows, beside the truth and its teacher.
+class Predictions:
+    """Predictions of one model for some rows, beside the truth and those of its teacher.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ class Answers:
         return all(there[need] for need in needs)
 
 
-def gather_answers(
+def gather_predictions(
     students: Mapping[str, BaseEstimator], X: Any, y: ArrayLike | None, teacher: Teacher | None
-) -> dict[str, Answers]:
+) -> dict[str, Predictions]:
     """Ask students and their teacher, each once, and bring the classes into the same columns.
 
     Parameters
@@ -69,7 +69,7 @@ def gather_answers(
 
     Returns
     -------
-    dict of str to Answers
+    dict of str to Predictions
         Of the students by name, after those of the teacher as ``"teacher"`` if there is one.
 
     Raises
@@ -136,7 +136,7 @@ def ask_probabilities(
 
 def _classes(
     students: Mapping[str, BaseEstimator], X: Any, y: np.ndarray | None, teacher: Teacher | None
-) -> dict[str, Answers]:
+) -> dict[str, Predictions]:
     known = _union(*(student.classes_ for student in students.values()))
     taught: tuple[np.ndarray, np.ndarray] | None = None
     if teacher is not None:
@@ -154,7 +154,7 @@ def _classes(
     choice = None if taught_proba is None else taught_proba.argmax(axis=1)
     answers = {}
     if taught_proba is not None and choice is not None:
-        answers["teacher"] = Answers(choice, taught_proba, truth, choice, taught_proba, classes)
+        answers["teacher"] = Predictions(choice, taught_proba, truth, choice, taught_proba, classes)
     for name, student in students.items():
         rows = rows_of(student, X)
         proba = None
@@ -165,17 +165,17 @@ def _classes(
                 check_probabilities(said, _num_samples(X)), student.classes_, classes
             )
         predicted = columns_of_labels(np.asarray(student.predict(rows)), classes)
-        answers[name] = Answers(predicted, proba, truth, choice, taught_proba, classes)
+        answers[name] = Predictions(predicted, proba, truth, choice, taught_proba, classes)
     return answers
 
 
 def _values(
     students: Mapping[str, BaseEstimator], X: Any, y: np.ndarray | None, teacher: Teacher | None
-) -> dict[str, Answers]:
+) -> dict[str, Predictions]:
     taught = None if teacher is None else teacher.predict(rows_of(teacher, X))
     answers = {}
     if taught is not None:
-        answers["teacher"] = Answers(taught, truth=y, taught=taught)
+        answers["teacher"] = Predictions(taught, truth=y, taught=taught)
     for name, student in students.items():
         predicted = np.asarray(student.predict(rows_of(student, X)))
         _refuse_nan(name, predicted)
@@ -185,7 +185,7 @@ def _values(
                     f"The values of the student {name!r} have the shape {predicted.shape}, but "
                     f"those of {whose} have {values.shape}."
                 )
-        answers[name] = Answers(predicted, truth=y, taught=taught)
+        answers[name] = Predictions(predicted, truth=y, taught=taught)
     return answers
 
 
