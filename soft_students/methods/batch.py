@@ -65,10 +65,13 @@ class TrainingData:
     ----------
     inputs : Tensor of shape (n, ...)
     labels : Tensor of int64, shape (n,), or None
+    weights : Tensor of float64, shape (n,), or None
+        Samplers draw rows in proportion to these; None draws each row once in a pass.
     """
 
     inputs: Tensor
     labels: Tensor | None
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -80,8 +83,9 @@ class TrainingData:
     def fingerprint(self) -> str:
         """Return what tells these rows from others."""
         digest = hashlib.sha256(self.inputs.numpy().tobytes())
-        if self.labels is not None:
-            digest.update(self.labels.numpy().tobytes())
+        for more in (self.labels, self.weights):
+            if more is not None:
+                digest.update(more.numpy().tobytes())
         return digest.hexdigest()
 
 

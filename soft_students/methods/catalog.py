@@ -94,7 +94,7 @@ def get_method(key: str) -> type[Method]:
 def make_method(
     method: str | Method | Sequence[str | Method],
     parameters: Mapping[str, Any] | None = None,
-    defaults: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Combination:
     """Return the method that names, instances and parameters describe.
 
@@ -106,7 +106,7 @@ def make_method(
         By parameter (``{"angle_weight": 50}``) if there is one method; otherwise, and if one likes,
         by key and parameter: ``{"rkd.angle_weight": 50}`` or ``{"rkd": {"angle_weight": 50}}``.
     defaults : dict, default=None
-        Values for parameters that a named method has and `parameters` leaves out.
+        By key, parameters of named methods that `parameters` leaves out.
 
     Returns
     -------
@@ -138,9 +138,7 @@ def make_method(
         if isinstance(part, Method):
             made.append(part)
             continue
-        known = classes[part]().get_params(deep=False)
-        chosen = {n: v for n, v in (defaults or {}).items() if n in known} | by_key[part]
-        made.append(classes[part](**chosen))
+        made.append(classes[part](**{**(defaults or {}).get(part, {}), **by_key[part]}))
     return Combination(made)
 
 

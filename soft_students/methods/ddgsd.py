@@ -79,17 +79,18 @@ def view_discrepancy(features: Tensor) -> Tensor:
 
 
 class TwoViews:
-    """Every row once, in random order, and each twice in its batch.
+    """Every row once (or by weight) in random order, and each twice in its batch.
 
     Parameters
     ----------
     n_rows, batch_size : int
         Batches have two views of each of `batch_size` rows: first those of all, and then, in the
         same order, those of all again.
+    weights : Tensor of shape (n_rows,), default=None
     """
 
-    def __init__(self, n_rows: int, batch_size: int) -> None:
-        self._rows = Shuffled(n_rows, batch_size)
+    def __init__(self, n_rows: int, batch_size: int, weights: Tensor | None = None) -> None:
+        self._rows = Shuffled(n_rows, batch_size, weights)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -181,7 +182,8 @@ class DDGSD(LossMethod):
 
     def sampler(self, lesson: Lesson) -> TwoViews:
         """Return batches that hold every row twice."""
-        return TwoViews(len(lesson.training_data()), lesson.batch_size)
+        data = lesson.training_data()
+        return TwoViews(len(data), lesson.batch_size, data.weights)
 
     def augment(self, lesson: Lesson) -> Transfer | None:
         """Return what makes the views."""

@@ -26,19 +26,52 @@ class Sampler(Protocol):
         """
 
 
+def draw_by_weight(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw as many rows as there are, each in proportion to its weight.
+
+    The sampling is systematic: a row whose weight is k times the mean is drawn k times, up to
+    rounding, and equal weights draw each row once.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (n,)
+        Non-negative, not all zero.
+    generator : torch.Generator
+
+    Returns
+    -------
+    Tensor of int64, shape (n,)
+        Row numbers, ascending.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.methods.samplers import draw_by_weight
+    >>> draw_by_weight(torch.tensor([1.0, 0.0, 2.0, 1.0]), torch.Generator().manual_seed(0))
+    tensor([0, 2, 2, 3])
+    """
+    n = len(weights)
+    ends = weights.double().cumsum(0)
+    places = torch.arange(n) + torch.rand((), generator=generator, dtype=torch.float64)
+    return torch.searchsorted(ends * (n / ends[-1]), places, right=True).clamp_max(n - 1)
+
+
 class Shuffled:
-    """Every row once, in random order.
+    """Every row once, in random order; with weights, each row in proportion to its weight.
 
     Parameters
     ----------
     n_rows, batch_size : int
         Batches differ in size by one at most, so that none is left with a single row, which batch
         normalisation could not stand.
+    weights : Tensor of shape (n_rows,), default=None
+        See `draw_by_weight`.
     """
 
-    def __init__(self, n_rows: int, batch_size: int) -> None:
+    def __init__(self, n_rows: int, batch_size: int, weights: Tensor | None = None) -> None:
         self._n_rows = n_rows
         self._n_batches = max(1, math.ceil(n_rows / batch_size))
+        self._weights = weights
 
     def __len__(self) -> int:
         return self._n_batches
@@ -46,6 +79,8 @@ class Shuffled:
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield the rows of each batch."""
         order = torch.randperm(self._n_rows, generator=generator)
+        if self._weights is not None:
+            order = draw_by_weight(self._weights, generator)[order]
         yield from order.tensor_split(self._n_batches)
 
 
@@ -56,7 +91,8 @@ class ClassUniform:
     returns. A pass draws as many rows as there are (up to whole batches): of equally frequent
     classes nearly all of them, of others the rare ones several times. No batch holds a row twice.
     Where there are fewer classes than B/k, a class gives k rows several times; where its rows do
-    not suffice, the batches are smaller.
+    not suffice, the batches are smaller. With weights, the rows of a class are drawn in proportion
+    to them, and a batch may hold a row twice.
 
     Parameters
     ----------
@@ -65,6 +101,7 @@ class ClassUniform:
         B.
     per_class : int
         k.
+    weights : Tensor of shape (n_rows,), default=None
 
     Raises
     ------
@@ -81,7 +118,9 @@ class ClassUniform:
     torch.Size([2, 2])
     """
 
-    def __init__(self, labels: Tensor, batch_size: int, per_class: int) -> None:
+    def __init__(
+        self, labels: Tensor, batch_size: int, per_class: int, weights: Tensor | None = None
+    ) -> None:
         if not 1 <= per_class <= batch_size:
             raise ValueError(
                 f"The 'per_class' parameter of ClassUniform must be in the range [1, {batch_size}],"
@@ -95,6 +134,7 @@ class ClassUniform:
                     f"has {len(rows)}. Lower per_class, or leave such classes out."
                 )
         self._rows = list(by_class.values())
+        self._weights = weights
         self._per_class = per_class
         self._most = torch.tensor([len(rows) // per_class for rows in self._rows])
         self._n_groups = min(batch_size // per_class, int(self._most.sum()))
@@ -115,6 +155,8 @@ class ClassUniform:
                 n = int(groups[i]) * self._per_class
                 if len(left[i]) < n:
                     rows = self._rows[i]
+                    if self._weights is not None:
+                        rows = rows[draw_by_weight(self._weights[rows], generator)]
                     left[i] = rows[torch.randperm(len(rows), generator=generator)]
                 columns.append(left[i][:n].view(-1, self._per_class))
                 left[i] = left[i][n:]
@@ -148,6 +190,8 @@ class SuperclassUniform:
         Number of clusters; no more than that remain.
     random_state : int
         Of k-means.
+    weights : Tensor of shape (n_rows,), default=None
+        As of `ClassUniform`.
 
     Attributes
     ----------
@@ -161,6 +205,7 @@ class SuperclassUniform:
         per_class: int,
         n_superclasses: int,
         random_state: int = 0,
+        weights: Tensor | None = None,
     ) -> None:
         if not 1 <= n_superclasses <= len(features):
             raise ValueError(
@@ -184,7 +229,7 @@ class SuperclassUniform:
             distances[:, smallest] = np.inf
             assigned = distances.argmin(1)
         self.superclasses = torch.from_numpy(assigned).long()
-        self._uniform = ClassUniform(self.superclasses, batch_size, per_class)
+        self._uniform = ClassUniform(self.superclasses, batch_size, per_class, weights)
 
     def __len__(self) -> int:
         return len(self._uniform)
@@ -198,7 +243,8 @@ class SameClassPairs:
     """Rows, and with each another one of its class.
 
     A pass has every row once as the first of a pair, with a partner drawn uniformly from the other
-    rows of its class. The only row of a class has no partner and is left out.
+    rows of its class. The only row of a class has no partner and is left out. With weights, both
+    rows of a pair are drawn in proportion to them.
 
     Parameters
     ----------
@@ -206,6 +252,8 @@ class SameClassPairs:
     batch_size : int
         Number of pairs: a batch has twice as many rows, the first of all pairs and then, in the
         same order, their partners.
+    weights : Tensor of shape (n_rows,), default=None
+        Positive.
 
     Raises
     ------
@@ -222,7 +270,7 @@ class SameClassPairs:
     [(0, 2), (1, 3), (2, 0), (3, 1)]
     """
 
-    def __init__(self, labels: Tensor, batch_size: int) -> None:
+    def __init__(self, labels: Tensor, batch_size: int, weights: Tensor | None = None) -> None:
         classes = [rows for rows in _by_class(labels).values() if len(rows) > 1]
         if not classes:
             raise ValueError(
@@ -233,6 +281,7 @@ class SameClassPairs:
         self._rows = torch.cat(classes)  # class after class
         self._sizes = sizes.repeat_interleave(sizes)
         self._starts = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+        self._weights = None if weights is None else weights[self._rows].double()
         self._n_batches = math.ceil(len(self._rows) / batch_size)
 
     def __len__(self) -> int:
@@ -241,13 +290,25 @@ class SameClassPairs:
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield the rows of each batch, of shape (2, number of pairs)."""
         order = torch.randperm(len(self._rows), generator=generator)
-        sizes, starts = self._sizes[order], self._starts[order]
-        # a step of 1 to size - 1 around the class never ends where it began
+        if self._weights is not None:
+            order = draw_by_weight(self._weights, generator)[order]
         share = torch.rand(len(order), generator=generator, dtype=torch.float64)
-        steps = 1 + (share * (sizes - 1)).long()
-        partners = starts + (order - starts + steps) % sizes
+        partners = self._partners(order, share)
         pairs = torch.stack([self._rows[order], self._rows[partners]])
         yield from pairs.tensor_split(self._n_batches, dim=1)
+
+    def _partners(self, order: Tensor, share: Tensor) -> Tensor:
+        """Return the place of another row of the same class, at a share of the way through them."""
+        sizes, starts = self._sizes[order], self._starts[order]
+        if self._weights is None:
+            # a step of 1 to size - 1 around the class never ends where it began
+            return starts + (order - starts + 1 + (share * (sizes - 1)).long()) % sizes
+        ends = self._weights.cumsum(0)
+        own, last = self._weights[order], starts + sizes - 1
+        before = ends[starts] - self._weights[starts]
+        target = before + share * (ends[last] - before - own)
+        target += torch.where(target >= ends[order] - own, own, 0)  # step over the row itself
+        return torch.searchsorted(ends, target, right=True).clamp(starts, last)
 
 
 def _by_class(labels: Tensor) -> dict[int, Tensor]:

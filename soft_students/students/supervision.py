@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _check_sample_weight,
     _num_samples,
     check_array,
     check_consistent_length,
@@ -229,6 +230,22 @@ class ValueSupervision:
             return _mix_values(_values(teacher, rows), borne, hard_weight)
 
         return ask
+
+
+def check_weights(sample_weight: ArrayLike | None, X: Any) -> np.ndarray | None:
+    """Return sample weights as an array of float64, or None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If one is negative, or all are zero.
+    """
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+    return weights
 
 
 def value_supervision(

@@ -18,9 +18,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
-from soft_students.students.supervision import ClassSupervision, ValueSupervision
+from soft_students.students.supervision import (
+    ClassSupervision,
+    ValueSupervision,
+    check_weights,
+)
 from soft_students.targets import one_hot, soften
 
 #: What ``temperature="auto"`` tries; of equally good ones the first is taken.
@@ -33,6 +36,9 @@ HARD_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 HELD_OUT = 0.2
 
 _CHOSEN = ("temperature", "hard_weight")
+
+# Candidates write no files, which belong to the training on all rows.
+_OF_CANDIDATES = {"transfer": None, "checkpoint": None, "snapshots": None}
 
 # The logarithm of a zero is taken here, as in sklearn.metrics.log_loss.
 _LEAST_PROBABILITY = np.finfo(np.float64).eps
@@ -173,15 +179,8 @@ class _Candidates:
         strata: np.ndarray | None,
         sample_weight: ArrayLike | None,
     ) -> None:
-        weights = None
-        rows = np.arange(len(X))
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            rows = np.flatnonzero(weights)
-            if not rows.size:
-                raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+        weights = check_weights(sample_weight, X)
+        rows = np.arange(len(X)) if weights is None else np.flatnonzero(weights)
         if strata is not None:
             strata = strata[rows]
             if np.unique(strata, return_counts=True)[1].min() < 2:
@@ -199,9 +198,10 @@ class _Candidates:
                 f"{' and '.join(autos)} of {type(student).__name__} cannot hold out a fifth of "
                 f"{rows.size} samples: {error} Give more samples, or set a number."
             ) from error
-        self._fixed = {"transfer": None, "random_state": seed}
-        if "checkpoint" in student.get_params(deep=False):
-            self._fixed["checkpoint"] = None  # there is one for the training on all rows
+        own = student.get_params(deep=False)
+        self._fixed = {n: v for n, v in _OF_CANDIDATES.items() if n in own} | {"random_state": seed}
+        if "method_params" in own:  # both parameters are those of soft targets
+            self._fixed |= {"method": "kd", "method_params": None}
         self._student, self._weights = student, weights
         self._shown = _safe_indexing(X, self.training), _safe_indexing(X, self.held_out)
 

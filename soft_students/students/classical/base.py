@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
-    _check_sample_weight,
     check_is_fitted,
     validate_data,
 )
@@ -29,7 +28,12 @@ from soft_students.students.restoring import (
     restore_feature_names,
     restore_hard_weight,
 )
-from soft_students.students.supervision import Ask, class_supervision, value_supervision
+from soft_students.students.supervision import (
+    Ask,
+    check_weights,
+    class_supervision,
+    value_supervision,
+)
 from soft_students.students.tuning import class_settings, value_settings
 from soft_students.transfer import Transfer
 
@@ -130,13 +134,7 @@ class ClassicalStudent(BaseEstimator):
         sample_weight: ArrayLike | None,
     ) -> None:
         """Gather the training set, unlabelled and transferred rows included, and learn it."""
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            if not weights.any():
-                raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+        weights = check_weights(sample_weight, X)
         originals = np.arange(len(X))
         if unlabeled is not None:
             X = np.concatenate([X, unlabeled[0].astype(X.dtype, copy=False)])

@@ -32,7 +32,7 @@ from soft_students.transfer import Transfer
 
 
 @dataclass
-class Training:
+class NetworkTraining:
     """All that training needs; it can be sent to another process.
 
     Parameters
@@ -117,7 +117,7 @@ class Training:
 
 
 @dataclass
-class Trained:
+class TrainedNetwork:
     """What came out.
 
     Parameters
@@ -132,7 +132,7 @@ class Trained:
     history: list[dict[str, Any]]
 
 
-def train(fabric: Fabric, training: Training) -> Trained:
+def train(fabric: Fabric, training: NetworkTraining) -> TrainedNetwork:
     """Train on the device of this process, together with the others if there are any."""
     if fabric.world_size > 1 and isinstance(training.module, nn.Module):
         # Processes that torchrun has started have each made their own.
@@ -184,7 +184,7 @@ def train(fabric: Fabric, training: Training) -> Trained:
                 on_batch=on_batch,
                 on_network=None if snapshots is None else snapshots.write,
             )
-    return Trained(network.to("cpu").eval(), history)
+    return TrainedNetwork(network.to("cpu").eval(), history)
 
 
 @contextlib.contextmanager
