@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from soft_students.methods import Combination, Lesson, TrainingData
-from soft_students.methods.lesson import StreamedData
+from soft_students.methods.batch import StreamedData
 from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
 from soft_students.methods.teaching import EpochReport, teach
@@ -25,9 +25,9 @@ from soft_students.networks import Factory, make_network
 from soft_students.networks.prepared import Prepared, reset
 from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.students.neural.snapshots import Snapshots
-from soft_students.students.threads import torch_threads
 from soft_students.teachers import Teacher
 from soft_students.teachers.preprocessing import Standardize
+from soft_students.threads import torch_threads
 from soft_students.transfer import Transfer
 
 
