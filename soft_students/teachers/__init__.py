@@ -11,11 +11,12 @@ from soft_students.teachers.function import FunctionTeacher
 from soft_students.teachers.inputs import InputRangeWarning
 from soft_students.teachers.onnx import OnnxTeacher
 from soft_students.teachers.torch_module import TorchTeacher
-from soft_students.teachers.training import train_teacher
+from soft_students.teachers.training import Epoch, train_teacher
 
 __all__ = [
     "ArrayTeacher",
     "EnsembleTeacher",
+    "Epoch",
     "EstimatorTeacher",
     "FunctionTeacher",
     "InputRangeWarning",

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import math
 import os
 import pickle
+import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 from numpy.random import RandomState
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, check_X_y
 
 from soft_students.datasets import validation_split
 from soft_students.networks import get_network
+from soft_students.networks.prepared import Prepared
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.progress import progress_bar
 from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.checkpoint import (
     PREDICT_BATCH,
@@ -29,14 +30,45 @@ from soft_students.teachers.checkpoint import (
     plain_data,
     plain_labels,
 )
-from soft_students.teachers.network import build
+from soft_students.teachers.course import Split, TeacherCourse, TeacherSettings
+from soft_students.teachers.network import BuiltNetwork, build
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
-from soft_students.teachers.training_loop import Epoch, Plan, Rows, fit_network
+from soft_students.threads import torch_threads
+from soft_students.training.loop import Alone, EpochReport, run_stages
 from soft_students.transfer import Transfer
 
 _SMALL_BATCH = 2**15  # values
 CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints, at the least
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Progress of `train_teacher` after an epoch, for its callback.
+
+    Parameters
+    ----------
+    model, n_models : int
+        Network of the ensemble, counted from 1, and the number of networks.
+    epoch, n_epochs : int
+        Counted from 1.
+    loss : float
+        Mean cross-entropy of the epoch's batches, distorted and in training mode.
+    validation_accuracy : float or None
+    validation_loss : float or None
+        None without a validation set.
+    seconds : float
+        Time since the training of this network began.
+    """
+
+    model: int
+    n_models: int
+    epoch: int
+    n_epochs: int
+    loss: float
+    validation_accuracy: float | None
+    validation_loss: float | None
+    seconds: float
 
 
 def train_teacher(
@@ -151,91 +183,77 @@ def train_teacher(
             "The 'average' parameter of train_teacher must be 'logits' or 'probabilities'. "
             f"Got {average!r} instead."
         )
-    # All that could be wrong is looked at before minutes go into training.
+    # All arguments are checked before minutes go into training.
     described = plain_data(data)
     rng = check_random_state(random_state)
-    rows = _prepare(X, y, X_val, y_val, validation_fraction, rng)
-    described |= {"n_train": len(rows.X), "n_validation": len(rows.X_val)}
-    shape = _image_shape(input_shape, rows.X.shape[1], takes_images=entry.takes_images)
-    recipe = entry.recipe
-    plan = Plan(
-        n_models=n_models,
-        epochs=recipe.epochs(len(rows.X)) if epochs is None else epochs,
-        batch_size=recipe.batch_size(len(rows.X)) if batch_size is None else batch_size,
-        learning_rate=recipe.learning_rate if learning_rate is None else learning_rate,
-        weight_decay=recipe.weight_decay,
-        augment=augment,
+    split = _prepare(X, y, X_val, y_val, validation_fraction, rng)
+    described |= {"n_train": len(split.X), "n_validation": len(split.X_val)}
+    shape = _image_shape(input_shape, split.X.shape[1], takes_images=entry.takes_images)
+    settings = TeacherSettings.of(
+        entry.recipe, len(split.X), n_models, epochs, batch_size, learning_rate, augment
     )
-    plan.check()
-    standardize = Standardize.fit(rows.X, shape)
+    standardize = Standardize.fit(split.X, shape)
+    make = functools.partial(build, arch, shape, len(split.classes), config)
 
-    training = None
+    kept = None
     if checkpoint is not None:
-        training = Checkpoint(
-            checkpoint,
-            _fingerprint((arch, config, shape, plan), rows, rng),
-            resume=resume,
-            interval=CHECKPOINT_INTERVAL,
-        )
-    members = []
-    if n_jobs is None and plan.batch_size * rows.X.shape[1] < _SMALL_BATCH:
+        fingerprint = _fingerprint((arch, config, shape, settings), split, rng)
+        kept = Checkpoint(checkpoint, fingerprint, resume=resume, interval=CHECKPOINT_INTERVAL)
+    if n_jobs is None and settings.batch_size * split.X.shape[1] < _SMALL_BATCH:
         n_jobs = 1
-    with _threads(n_jobs), _progress_bar(plan, len(rows.X), verbose) as (step, note):
-
-        def report(epoch: Epoch) -> None:
-            note(epoch)
-            if callback is not None:
-                callback(epoch)
-
-        for model in range(1, n_models + 1):
-            seed = int(rng.randint(np.iinfo(np.int32).max))
-            # The caller's own stream of random numbers stays as it is.
-            with torch.random.fork_rng():
-                torch.manual_seed(seed)
-                network = build(arch, shape, len(rows.classes), config).to(device)
-                best = fit_network(
-                    network,
-                    standardize,
-                    rows,
-                    plan,
-                    model,
-                    RandomState(seed),
-                    step,
-                    report,
-                    training,
-                )
-            member = TorchTeacher(
-                network.eval(),
-                classes=rows.classes,
-                input_shape=shape,
-                preprocess=standardize,
-                input_range=(float(rows.X.min()), float(rows.X.max())),
-                name=arch,
-                device=device,
-                batch_size=PREDICT_BATCH,
-            )
-            accuracy = {} if best is None else {"validation": best}
-            member.record = TrainingRecord(accuracy, seed, dict(described))
-            members.append(member)
-
-    if training is not None:
-        training.remove()
+    course = TeacherCourse(split, settings, torch.device(device))
+    with (
+        torch_threads(n_jobs),
+        _reports(course, callback, verbose) as (on_epoch, on_batch),
+        torch.random.fork_rng(),  # the caller's own stream of random numbers stays as it is
+    ):
+        trained, _ = run_stages(
+            course.stages(lambda: Prepared(make(), standardize, shape), rng),
+            course,
+            settings.optimizer,
+            Alone(),
+            checkpoint=kept,
+            on_epoch=on_epoch,
+            on_batch=on_batch,
+        )
+    members = [
+        _member(network, split, device, TrainingRecord(accuracy, seed, dict(described)))
+        for network, seed, accuracy in trained
+    ]
+    if kept is not None:
+        kept.remove()
     teacher = combine(members, average=average)
     if n_models > 1:
         teacher.record = TrainingRecord(data=dict(described))
-        if len(rows.X_val):
-            labels = rows.classes[rows.targets_val]
-            accuracy = {"validation": float(accuracy_score(labels, teacher.predict(rows.X_val)))}
-            teacher.record.accuracy = accuracy
+        if len(split.X_val):
+            correct = teacher.predict(split.X_val) == split.classes[split.targets_val]
+            teacher.record.accuracy = {"validation": float(correct.mean())}
     return teacher
 
 
-def _fingerprint(description: Any, rows: Rows, rng: RandomState) -> str:
+def _member(network: Prepared, split: Split, device: str, record: TrainingRecord) -> TorchTeacher:
+    built = network.module.eval()
+    assert isinstance(built, BuiltNetwork)
+    member = TorchTeacher(
+        built,
+        classes=split.classes,
+        input_shape=built.input_shape,
+        preprocess=network.preprocess,
+        input_range=(float(split.X.min()), float(split.X.max())),
+        name=built.arch,
+        device=device,
+        batch_size=PREDICT_BATCH,
+    )
+    member.record = record
+    return member
+
+
+def _fingerprint(description: Any, split: Split, rng: RandomState) -> str:
     """Return what tells this training from others, for its checkpoint."""
     digest = hashlib.sha256(repr(description).encode())
-    for array in (rows.X, rows.targets, rows.X_val, rows.targets_val):
+    for array in (split.X, split.targets, split.X_val, split.targets_val):
         digest.update(np.ascontiguousarray(array).data)
-    digest.update(repr(rows.classes.tolist()).encode())
+    digest.update(repr(split.classes.tolist()).encode())
     digest.update(pickle.dumps(rng.get_state()))
     return digest.hexdigest()
 
@@ -247,7 +265,7 @@ def _prepare(
     y_val: np.ndarray | None,
     fraction: float,
     rng: RandomState,
-) -> Rows:
+) -> Split:
     X, y = check_X_y(X, y, dtype=np.float32, estimator="train_teacher")
     classes, targets = np.unique(y, return_inverse=True)
     if len(classes) < 2:
@@ -264,12 +282,12 @@ def _prepare(
             f"Got {fraction!r} instead."
         )
     if X_val is None and fraction == 0:
-        return Rows(X, targets, X[:0], targets[:0], classes)
+        return Split(X, targets, X[:0], targets[:0], classes)
     if X_val is None:
         X, X_val, targets, targets_val = validation_split(
             X, targets, fraction=fraction, random_state=rng
         )
-        return Rows(X, targets, X_val, targets_val, classes)
+        return Split(X, targets, X_val, targets_val, classes)
     X_val, y_val = check_X_y(X_val, y_val, dtype=np.float32, estimator="train_teacher")
     if X_val.shape[1] != X.shape[1]:
         raise ValueError(
@@ -278,7 +296,7 @@ def _prepare(
     unknown = np.setdiff1d(y_val, classes)
     if len(unknown):
         raise ValueError(f"y_val holds the label {unknown.tolist()[0]!r}, which is not in y.")
-    return Rows(X, targets, X_val, np.searchsorted(classes, y_val), classes)
+    return Split(X, targets, X_val, np.searchsorted(classes, y_val), classes)
 
 
 def _image_shape(
@@ -303,33 +321,39 @@ def _image_shape(
 
 
 @contextlib.contextmanager
-def _threads(n_jobs: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    try:
-        if n_jobs is not None:
-            torch.set_num_threads(effective_n_jobs(n_jobs))
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _reports(
+    course: TeacherCourse, callback: Callable[[Epoch], object] | None, verbose: int
+) -> Iterator[
+    tuple[
+        Callable[[EpochReport], None],
+        Callable[[Mapping[str, float], str, int, int], None],
+    ]
+]:
+    """Show a bar; yield the functions to call after each epoch and after each batch."""
+    n_models = course.settings.n_models
+    with progress_bar(shown=verbose > 0) as progress:
+        task = progress.add_task("Training the teacher", total=None)
 
-
-@contextlib.contextmanager
-def _progress_bar(
-    plan: Plan, n_rows: int, verbose: int
-) -> Iterator[tuple[Callable[[], None], Callable[[Epoch], None]]]:
-    """Yield what to call after each batch and after each epoch."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, disable=not (verbose and console.is_terminal), transient=True
-    ) as progress:
-        total = plan.n_models * plan.epochs * plan.batches(n_rows)
-        task = progress.add_task("Training the teacher", total=total)
-
-        def note(epoch: Epoch) -> None:
-            text = f"Teacher {epoch.model}/{epoch.n_models}, epoch {epoch.epoch}/{epoch.n_epochs}"
+        def on_epoch(report: EpochReport) -> None:
+            epoch = Epoch(
+                model=course.model,
+                n_models=n_models,
+                epoch=report.epoch,
+                n_epochs=report.n_epochs,
+                loss=report.terms["loss"],
+                validation_accuracy=report.validation_accuracy,
+                validation_loss=report.validation_loss,
+                seconds=time.monotonic() - course.started,
+            )
+            text = f"{report.stage}, epoch {epoch.epoch}/{epoch.n_epochs}"
             if epoch.validation_accuracy is not None:
                 text += f", {epoch.validation_accuracy:.2%} on validation rows"
             progress.update(task, description=text)
+            if callback is not None:
+                callback(epoch)
 
-        yield lambda: progress.advance(task), note
+        def on_batch(terms: Mapping[str, float], stage: str, done: int, total: int) -> None:
+            completed = (course.model - 1) * total + done
+            progress.update(task, completed=completed, total=n_models * total)
+
+        yield on_epoch, on_batch

@@ -22,7 +22,6 @@ from torch import nn
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Combination, Method, make_method
-from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
 from soft_students.networks import NETWORKS, Factory
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
@@ -46,6 +45,7 @@ from soft_students.students.supervision import class_supervision
 from soft_students.teachers import TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.threads import torch_threads
+from soft_students.training.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
 from soft_students.transfer import Transfer
 
 PREDICT_BATCH = 512

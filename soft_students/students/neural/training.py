@@ -12,22 +12,21 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from soft_students.methods import Combination, Lesson, TrainingData
-from soft_students.methods.batch import StreamedData
-from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
-from soft_students.methods.teaching import EpochReport, teach
 from soft_students.networks import Factory, make_network
 from soft_students.networks.prepared import Prepared, reset
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.progress import progress_bar
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.teachers import Teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.threads import torch_threads
+from soft_students.training.batch import StreamedData
+from soft_students.training.loop import EpochReport, run_stages
+from soft_students.training.optimization import OptimizerSettings
 from soft_students.transfer import Transfer
 
 
@@ -173,9 +172,11 @@ def train(fabric: Fabric, training: Training) -> Trained:
             checkpoint = fabric.broadcast(checkpoint)
         snapshots = training.snapshots if fabric.is_global_zero else None
         frozen = contextlib.nullcontext() if teacher is None else teacher.frozen()
-        with frozen, _progress(training.verbose and fabric.is_global_zero) as (on_epoch, on_batch):
-            network, history = teach(
-                method,
+        shown = bool(training.verbose) and fabric.is_global_zero
+        with frozen, _progress(shown) as (on_epoch, on_batch):
+            method.check(lesson)
+            network, history = run_stages(
+                method.stages(lesson),
                 lesson,
                 training.settings,
                 fabric,
@@ -189,20 +190,15 @@ def train(fabric: Fabric, training: Training) -> Trained:
 
 @contextlib.contextmanager
 def _progress(
-    verbose: bool | int,
+    shown: bool,
 ) -> Iterator[
     tuple[
-        Callable[[EpochReport], object] | None,
-        Callable[[Mapping[str, float], str, int, int], object] | None,
+        Callable[[EpochReport], object],
+        Callable[[Mapping[str, float], str, int, int], object],
     ]
 ]:
-    """Yield what to call after each epoch and each batch: a bar on stderr, on a terminal."""
-    console = Console(stderr=True)
-    if not (verbose and console.is_terminal):
-        yield None, None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    """Show a bar; yield the functions to call after each epoch and after each batch."""
+    with progress_bar(shown=shown) as progress:
         task = progress.add_task("Training", total=None)
         accuracy = ""
 
@@ -212,9 +208,9 @@ def _progress(
                 accuracy = f", {report.validation_accuracy:.2%} on validation rows"
 
         def on_batch(terms: Mapping[str, float], stage: str, done: int, total: int) -> None:
-            shown = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
+            losses = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
             progress.update(
-                task, description=f"{stage}: {shown}{accuracy}", completed=done, total=total
+                task, description=f"{stage}: {losses}{accuracy}", completed=done, total=total
             )
 
         yield on_epoch, on_batch

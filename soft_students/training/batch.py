@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soft_students.methods.samplers import Sampler
+from soft_students.training.samplers import Sampler
 from soft_students.transfer import Transfer
 
 

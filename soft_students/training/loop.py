@@ -1,41 +1,162 @@
-"""The loop that trains any method; it knows none by name."""
+"""The one loop that trains networks, of teachers and of every method.
+
+What is trained is a generator of stages, and the loop does this::
+
+    for stage in stages:
+        for epoch in range(stage.epochs):
+            for batch in stage.batches:
+                for player in stage.players:
+                    loss = sum(player.loss(batch).values())  # weighted terms, logged by name
+                    step the parameters of player.trains
+            stage.after_epoch(epoch)
+        load the weights of the epoch that is kept into each of stage.selects
+
+Code between two yields of the generator runs between the two stages: freeze a module, start
+another from what the first stage has learnt.
+"""
 
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from soft_students.methods.base import Combination, Method, Player, Stage
-from soft_students.methods.batch import Batch
-from soft_students.methods.lesson import Lesson
-from soft_students.methods.optimization import OptimizerSettings
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.training.batch import Batch, Passes
+from soft_students.training.optimization import OptimizerSettings
+from soft_students.training.selection import Keep, Score, better, is_best
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+#: Named terms of a loss, already weighted.
+Terms = Mapping[str, Tensor]
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Player:
+    """Modules that move together, and the loss that moves them.
+
+    Parameters
+    ----------
+    trains : sequence of nn.Module
+        Their parameters are stepped; they are in train mode during every epoch.
+    loss : callable
+        Maps a batch to named terms, already weighted; their sum is minimised.
+    optimizer : callable, default=None
+        Maps parameters to an optimiser of constant rate. None takes the settings of the training,
+        with their schedule.
+    rate : float, default=1.0
+        Factor of the learning rate of these settings.
+    """
+
+    trains: Sequence[nn.Module]
+    loss: Callable[[Batch], Terms]
+    optimizer: Callable[[list[nn.Parameter]], Optimizer] | None = None
+    rate: float = 1.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training.
+
+    Parameters
+    ----------
+    name : str
+        For the history and the progress bar.
+    players : sequence of Player
+        They step in turn on every batch.
+    batches : sized iterable of Batch, default=None
+        None takes ``course.batches()``.
+    epochs : int, default=None
+        None takes ``course.epochs``.
+    after_epoch : callable, default=None
+        Called with the number of the epoch, from 0.
+    selects : sequence of nn.Module, default=()
+        Networks that are measured on the validation rows after each epoch; at the end of the stage
+        they get the weights of the last epoch that `keep` accepts.
+    keep : callable, default=is_best
+        One of `soft_students.training.selection`.
+    """
+
+    name: str
+    players: Sequence[Player]
+    batches: Passes | None = None
+    epochs: int | None = None
+    after_epoch: Callable[[int], object] | None = None
+    selects: Sequence[nn.Module] = ()
+    keep: Keep = is_best
+
+
+class Course(Protocol):
+    """The rows that stages train on; `soft_students.methods.Lesson` is one.
+
+    Attributes
+    ----------
+    epochs : int
+        Epochs of a stage without its own number.
+    device : torch.device
+    generator : object
+        Source of the random numbers that decide the batches. A checkpoint keeps its state by
+        ``get_state()`` and ``set_state(state)``.
+    """
+
+    epochs: int
+    device: torch.device
+    generator: Any
+
+    def batches(self) -> Passes:
+        """Return the batches of a stage without its own."""
+
+    def score(self, network: nn.Module) -> Score | None:
+        """Return accuracy and loss on the validation rows; None without such rows."""
+
+
+class Alone:
+    """Stands in for `Fabric` in one process at full precision; importing that takes a second."""
+
+    is_global_zero = True
+
+    def setup_optimizers(self, optimizer: Optimizer) -> Optimizer:
+        """Return the optimiser itself."""
+        return optimizer
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return a context that does nothing."""
+        return nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients."""
+        loss.backward()
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What is known after an epoch.
+    """Progress after an epoch.
 
     Parameters
     ----------
     stage : str
     epoch, n_epochs : int
-        Of the stage, counted from 1.
+        Epoch of the stage, counted from 1, and how many it has.
     terms : dict of str to float
-        Mean of each weighted term over the batches; of several players, the sum of equal names.
+        Mean of each weighted term over the batches; terms of one name are added over players.
     validation_accuracy, validation_loss : float or None
-        Of the first network that the stage selects; None in stages that select none, and without
-        validation rows.
+        Measured for the first network that the stage selects; None in stages that select none, and
+        without validation rows.
     seconds : float
-        Since the training began; over interruptions.
+        Duration of the training so far, including what came before an interruption.
     """
 
     stage: str
@@ -60,9 +181,9 @@ class EpochReport:
 
 @dataclass
 class _Best:
-    """The best epoch so far of each network that a stage selects."""
+    """The best score, and the weights to keep, of each network that a stage selects."""
 
-    scores: list[tuple[float, float] | None]
+    scores: list[Score | None]
     states: list[dict[str, Tensor] | None]
 
 
@@ -79,96 +200,92 @@ class _Running:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def teach(
-    method: Method,
-    lesson: Lesson,
+def run_stages(
+    stages: Generator[Stage, None, _Result],
+    course: Course,
     settings: OptimizerSettings,
-    fabric: Fabric,
+    fabric: Fabric | Alone,
     *,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochReport], object] | None = None,
     on_batch: Callable[[Mapping[str, float], str, int, int], object] | None = None,
     on_network: Callable[[int, nn.Module], object] | None = None,
-) -> tuple[nn.Module, list[dict[str, Any]]]:
-    """Train by a method.
+) -> tuple[_Result, list[dict[str, Any]]]:
+    """Train stage after stage.
 
     Parameters
     ----------
-    method : Method
-    lesson : Lesson
+    stages : generator of Stage
+    course : Course
     settings : OptimizerSettings
         For players without an optimiser of their own.
-    fabric : lightning_fabric.Fabric
-        Device, precision and processes.
+    fabric : lightning_fabric.Fabric or Alone
+        Precision and processes.
     checkpoint : Checkpoint, default=None
-        Where to keep the state after each epoch, and to resume from.
+        Keeps the state after each epoch; the training resumes from it.
     on_epoch, on_batch : callable, default=None
-        Told of progress: an `EpochReport`; or the terms of a batch, the stage's name, the batch
-        and the number of batches of the stage.
+        Called with an `EpochReport` after each epoch; and after each batch with its terms, the
+        name of the stage, the number of the batch and the number of batches of the stage.
     on_network : callable, default=None
-        Shown the first network that a stage selects, before its first epoch (0) and after each.
+        Called with an epoch and the first network that the stage selects: before the first epoch
+        (0) and after each.
 
     Returns
     -------
-    network : nn.Module
-        The one that predicts.
+    result : object
+        The value that the generator returned.
     history : list of dict
-        One row an epoch, of all stages.
+        One row per epoch, of all stages.
 
     Raises
     ------
     FloatingPointError
-        If a term stops being finite; the message names it, and the checkpoint of the last whole
-        epoch stays.
+        If a term stops being finite; the message names it. The checkpoint still holds the last
+        whole epoch.
     """
     history: list[dict[str, Any]] = []
     started = time.monotonic()
     before = 0.0 if checkpoint is None else checkpoint.seconds
-    if not isinstance(method, Combination):
-        method = Combination([method])
-    method.check(lesson)
-
-    def report(epoch_report: EpochReport) -> None:
-        history.append(epoch_report.row())
-        if on_epoch is not None:
-            on_epoch(epoch_report)
 
     def elapsed() -> float:
         return before + time.monotonic() - started
 
-    stages = method.stages(lesson)
     number = 0
     while True:
         try:
             stage = next(stages)
         except StopIteration as end:
-            network = end.value
-            break
-        running = _begin(stage, lesson, settings, fabric)
+            return end.value, history
+        running = _begin(stage, course, settings, fabric)
         done = None if checkpoint is None else checkpoint.take(number)
         if done is not None:
-            _restore(running, done, lesson)
+            _restore(running, done, course)
             history.extend(done["history"])
-        n_epochs = lesson.epochs if stage.epochs is None else stage.epochs
+        n_epochs = course.epochs if stage.epochs is None else stage.epochs
         if running.epoch == 0:
             _show(stage, 0, on_network)
         while running.epoch < n_epochs:
-            terms = _one_epoch(running, lesson, fabric, n_epochs, on_batch)
-            score = _select(running, lesson)
+            terms = _one_epoch(running, course, fabric, n_epochs, on_batch)
+            accuracy, loss = _select(running, course) or (None, None)
             running.epoch += 1
             _show(stage, running.epoch, on_network)
-            accuracy, loss = score or (None, None)
-            report(
-                EpochReport(stage.name, running.epoch, n_epochs, terms, accuracy, loss, elapsed())
+            report = EpochReport(
+                stage.name, running.epoch, n_epochs, terms, accuracy, loss, elapsed()
             )
+            history.append(report.row())
             running.history.append(history[-1])
+            if on_epoch is not None:
+                on_epoch(report)
             if checkpoint is not None and fabric.is_global_zero:
-                checkpoint.write(number, _state(running, lesson), elapsed())
-        for module, state in zip(stage.selects, running.best.states, strict=True):
-            if state is not None:
-                module.load_state_dict(state)
+                state = functools.partial(_state, running, course)
+                if running.epoch == n_epochs:  # the state of the next stage goes beside it
+                    checkpoint.write(number, state(), elapsed())
+                else:
+                    checkpoint.write_if_due(number, state, elapsed())
+        for module, kept in zip(stage.selects, running.best.states, strict=True):
+            if kept is not None:
+                module.load_state_dict(kept)
         number += 1
-    return network, history
 
 
 def _show(stage: Stage, epoch: int, on_network: Callable[[int, nn.Module], object] | None) -> None:
@@ -176,15 +293,17 @@ def _show(stage: Stage, epoch: int, on_network: Callable[[int, nn.Module], objec
         on_network(epoch, stage.selects[0])
 
 
-def _begin(stage: Stage, lesson: Lesson, settings: OptimizerSettings, fabric: Fabric) -> _Running:
-    n_epochs = lesson.epochs if stage.epochs is None else stage.epochs
-    n_steps = n_epochs * len(stage.batches or lesson.batches())
+def _begin(
+    stage: Stage, course: Course, settings: OptimizerSettings, fabric: Fabric | Alone
+) -> _Running:
+    n_epochs = course.epochs if stage.epochs is None else stage.epochs
+    n_steps = n_epochs * len(stage.batches or course.batches())
     modules: list[nn.Module] = []
     optimizers, schedules = [], []
     for player in stage.players:
         modules += [module for module in player.trains if not any(module is m for m in modules)]
         for module in player.trains:
-            module.to(lesson.device)
+            module.to(course.device)
         parameters = _parameters(player)
         if player.optimizer is None:
             optimizer, schedule = settings.make(parameters, n_steps, player.rate)
@@ -207,13 +326,13 @@ def _parameters(player: Player) -> list[nn.Parameter]:
 
 def _one_epoch(
     running: _Running,
-    lesson: Lesson,
-    fabric: Fabric,
+    course: Course,
+    fabric: Fabric | Alone,
     n_epochs: int,
     on_batch: Callable[[Mapping[str, float], str, int, int], object] | None,
 ) -> dict[str, float]:
     stage = running.stage
-    batches = stage.batches or lesson.batches()
+    batches = stage.batches or course.batches()
     n_batches = len(batches)
     totals: dict[str, float] = {}
     # Validation, and methods that look at shapes, may have left eval mode behind.
@@ -242,7 +361,7 @@ def _one_epoch(
 
 
 def _step(
-    player: Player, optimizer: Any, batch: Batch, fabric: Fabric, stage: Stage, number: int
+    player: Player, optimizer: Any, batch: Batch, fabric: Fabric | Alone, stage: Stage, number: int
 ) -> dict[str, float]:
     with fabric.autocast():
         terms = player.loss(batch)
@@ -259,7 +378,7 @@ def _step(
             )
     optimizer.zero_grad()
     fabric.backward(total * batch.weight)
-    if fabric.world_size > 1:
+    if not isinstance(fabric, Alone) and fabric.world_size > 1:
         _average_gradients(player, fabric)
     optimizer.step()
     return values
@@ -278,24 +397,23 @@ def _average_gradients(player: Player, fabric: Fabric) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def _select(running: _Running, lesson: Lesson) -> tuple[float, float] | None:
-    """Measure the networks that the stage selects; remember those that are the best so far."""
+def _select(running: _Running, course: Course) -> Score | None:
+    """Measure the networks that the stage selects; keep their weights if they are good enough."""
     first = None
     for i, module in enumerate(running.stage.selects):
-        score = lesson.score(module)
+        score = course.score(module)
         if i == 0:
             first = score
         if score is None:
             continue
-        so_far = running.best.scores[i]
-        # Of equally accurate epochs the one of lower loss: few rows make many ties.
-        if so_far is None or (score[0], -score[1]) >= (so_far[0], -so_far[1]):
-            running.best.scores[i] = score
+        best = better(score, running.best.scores[i])
+        running.best.scores[i] = best
+        if running.stage.keep(score, best):
             running.best.states[i] = copy.deepcopy(module.state_dict())
     return first
 
 
-def _state(running: _Running, lesson: Lesson) -> dict[str, Any]:
+def _state(running: _Running, course: Course) -> dict[str, Any]:
     """Return all that changes while a stage runs, as tensors and plain values."""
     return {
         "epoch": running.epoch,
@@ -305,12 +423,12 @@ def _state(running: _Running, lesson: Lesson) -> dict[str, Any]:
         "best_scores": [None if s is None else list(s) for s in running.best.scores],
         "best_states": running.best.states,
         "torch_random": torch.get_rng_state(),
-        "random": lesson.generator.get_state(),
+        "random": course.generator.get_state(),
         "history": running.history,
     }
 
 
-def _restore(running: _Running, state: dict[str, Any], lesson: Lesson) -> None:
+def _restore(running: _Running, state: dict[str, Any], course: Course) -> None:
     for key in ("modules", "optimizers", "schedules"):
         if len(state[key]) != len(getattr(running, key)):
             raise ValueError(
@@ -329,4 +447,4 @@ def _restore(running: _Running, state: dict[str, Any], lesson: Lesson) -> None:
     running.epoch = state["epoch"]
     running.history = list(state["history"])
     torch.set_rng_state(state["torch_random"])
-    lesson.generator.set_state(state["random"])
+    course.generator.set_state(state["random"])
