@@ -40,7 +40,7 @@ from soft_students.methods.sp import SP, sp_loss
 from soft_students.methods.ttm import TTM, WTTM, ttm_loss
 from soft_students.methods.vid import VID, vid_loss
 from soft_students.training.batch import Batch, TrainingData
-from soft_students.training.loop import Player, Stage
+from soft_students.training.stages import Player, Stage
 
 __all__ = [
     "AB",

@@ -18,9 +18,8 @@ from soft_students.methods.observe import (
     peek,
     spatial_layers,
 )
-from soft_students.training.batch import Batch, Passes
-from soft_students.training.loop import Player, Stage, Terms
-from soft_students.training.samplers import Sampler
+from soft_students.training.batch import Batch, Passes, Sampler
+from soft_students.training.stages import Player, Stage, Terms
 from soft_students.transfer import Transfer
 
 

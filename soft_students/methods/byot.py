@@ -15,7 +15,7 @@ from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observe import embedding_layer, observe, peek, spatial_layers
 from soft_students.methods.peers import ensemble_logits
-from soft_students.training.loop import Terms
+from soft_students.training.stages import Terms
 
 
 def exit_hint_loss(features: Tensor, deepest: Tensor) -> Tensor:

@@ -14,9 +14,8 @@ from soft_students.methods.gram import cosines, gram
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observe import peek
 from soft_students.methods.samplers import ClassUniform, SuperclassUniform
-from soft_students.training.batch import Batch
-from soft_students.training.loop import Terms
-from soft_students.training.samplers import Sampler
+from soft_students.training.batch import Batch, Sampler
+from soft_students.training.stages import Terms
 
 KERNELS = ("gaussian", "bilinear", "mmd")
 SAMPLERS = ("class_uniform", "superclass_uniform", "shuffled")

@@ -13,7 +13,7 @@ from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import unit
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observe import peek
-from soft_students.training.loop import Terms
+from soft_students.training.stages import Terms
 
 VARIANTS = ("reference", "paper")
 

@@ -21,7 +21,7 @@ from soft_students.methods.observe import INPUT, embedding_layer, observe
 from soft_students.networks.prepared import Prepared
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.training.batch import Batch, NoData
-from soft_students.training.loop import Player, Stage, Terms
+from soft_students.training.stages import Player, Stage, Terms
 
 
 def one_hot_loss(logits: Tensor) -> Tensor:

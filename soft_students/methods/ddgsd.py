@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
-from soft_students.training.loop import Terms
-from soft_students.training.samplers import Shuffled
+from soft_students.training.batch import Shuffled
+from soft_students.training.stages import Terms
 from soft_students.transfer import GaussianNoise, ImageDistortion, Transfer
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
-from soft_students.training.loop import Terms
+from soft_students.training.stages import Terms
 
 
 def pearson_correlation(a: Tensor, b: Tensor, eps: float = 1e-8) -> Tensor:

@@ -16,7 +16,7 @@ from soft_students.methods.base import Method, Objective, Paper
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import Ensemble, best_peer, keeping_statistics, make_peers
 from soft_students.training.batch import Batch
-from soft_students.training.loop import Player, Stage, Terms
+from soft_students.training.stages import Player, Stage, Terms
 
 
 def mutual_loss(logits: Tensor, others: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.training.batch import Batch
-from soft_students.training.loop import Player, Stage, Terms
+from soft_students.training.stages import Player, Stage, Terms
 
 
 def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
 from soft_students.training.batch import Batch
-from soft_students.training.loop import Player, Stage, Terms
+from soft_students.training.stages import Player, Stage, Terms
 
 
 def normalized_factor(factor: Tensor, eps: float = 1e-6) -> Tensor:

@@ -16,7 +16,7 @@ from soft_students.methods.base import Method, Objective, Paper, Task
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import best_peer, make_peers
 from soft_students.training.batch import Batch, Passes
-from soft_students.training.loop import Player, Stage, Terms
+from soft_students.training.stages import Player, Stage, Terms
 
 
 def weight_entropy(weights: Tensor, n_bins: int = 10) -> float:

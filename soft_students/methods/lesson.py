@@ -15,11 +15,12 @@ from soft_students.training.batch import (
     Batch,
     Batches,
     Passes,
+    Sampler,
+    Shuffled,
     StreamedBatches,
     StreamedData,
     TrainingData,
 )
-from soft_students.training.samplers import Sampler, Shuffled
 from soft_students.training.selection import Score, score
 from soft_students.transfer import Transfer
 

@@ -11,7 +11,7 @@ from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import unit
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
-from soft_students.training.loop import Terms
+from soft_students.training.stages import Terms
 
 KERNELS = ("poly", "linear", "gaussian")
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import gram, unit
 from soft_students.methods.lesson import Lesson, Step
-from soft_students.training.loop import Terms
+from soft_students.training.stages import Terms
 
 
 def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
-from soft_students.training.loop import Terms
+from soft_students.training.stages import Terms
 
 
 def ttm_loss(

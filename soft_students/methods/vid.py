@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
-from soft_students.training.loop import Terms
+from soft_students.training.stages import Terms
 
 _EPS = 1e-5
 

@@ -4,6 +4,7 @@ from soft_students.teachers.array import ArrayTeacher
 from soft_students.teachers.base import Teacher
 from soft_students.teachers.checkpoint import save_teacher
 from soft_students.teachers.conversion import as_teacher
+from soft_students.teachers.course import Epoch
 from soft_students.teachers.ensemble import EnsembleTeacher
 from soft_students.teachers.estimator import EstimatorTeacher
 from soft_students.teachers.files import load_teacher
@@ -11,7 +12,7 @@ from soft_students.teachers.function import FunctionTeacher
 from soft_students.teachers.inputs import InputRangeWarning
 from soft_students.teachers.onnx import OnnxTeacher
 from soft_students.teachers.torch_module import TorchTeacher
-from soft_students.teachers.training import Epoch, train_teacher
+from soft_students.teachers.training import train_teacher
 
 __all__ = [
     "ArrayTeacher",

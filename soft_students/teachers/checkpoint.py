@@ -37,7 +37,7 @@ from soft_students.persistence import atomic_write
 from soft_students.persistence.checkpoints import write_torch
 from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.ensemble import EnsembleTeacher
-from soft_students.teachers.network import BuiltNetwork, build
+from soft_students.teachers.network import BuiltNetwork
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
 
@@ -372,7 +372,7 @@ def _read_network(
     state = _read(entry, "state_dict", dict)
     # On the meta device nothing is allocated: a configuration may claim any size.
     with torch.device("meta"):
-        network = build(arch, input_shape, n_classes, config)
+        network = BuiltNetwork(arch, input_shape, n_classes, config)
     expected = network.state_dict()
     if format_version == 1 and len(state) == len(expected):
         state = dict(zip(expected, state.values(), strict=True))

@@ -15,14 +15,41 @@ from numpy.random import RandomState
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.networks import Recipe
 from soft_students.networks.prepared import Prepared
 from soft_students.persistence.checkpoints import kept_random, numpy_random
 from soft_students.training.batch import Batch, TrainingData
-from soft_students.training.loop import Player, Stage
-from soft_students.training.optimization import OptimizerSettings
 from soft_students.training.selection import Score, score, within_one_standard_error
+from soft_students.training.stages import EpochReport, Player, Stage
 from soft_students.transfer import Transfer
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Progress of `train_teacher` after an epoch, for its callback.
+
+    Parameters
+    ----------
+    model, n_models : int
+        Network of the ensemble, counted from 1, and the number of networks.
+    epoch, n_epochs : int
+        Counted from 1.
+    loss : float
+        Mean cross-entropy of the epoch's batches, distorted and in training mode.
+    validation_accuracy : float or None
+    validation_loss : float or None
+        None without a validation set.
+    seconds : float
+        Time since the training of this network began.
+    """
+
+    model: int
+    n_models: int
+    epoch: int
+    n_epochs: int
+    loss: float
+    validation_accuracy: float | None
+    validation_loss: float | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -36,55 +63,19 @@ class Split:
     classes: np.ndarray
 
 
-@dataclass(frozen=True)
-class TeacherSettings:
-    """How every network is trained."""
-
-    n_models: int
-    epochs: int
-    batch_size: int
-    optimizer: OptimizerSettings
-    augment: Transfer | None
-
-    @classmethod
-    def of(
-        cls,
-        recipe: Recipe,
-        n_rows: int,
-        n_models: int,
-        epochs: int | None,
-        batch_size: int | None,
-        learning_rate: float | None,
-        augment: Transfer | None,
-    ) -> TeacherSettings:
-        """Return the settings of a recipe, with those of `train_teacher` that are given."""
-        rate = recipe.learning_rate if learning_rate is None else learning_rate
-        settings = cls(
-            n_models=n_models,
-            epochs=recipe.epochs(n_rows) if epochs is None else epochs,
-            batch_size=recipe.batch_size(n_rows) if batch_size is None else batch_size,
-            optimizer=OptimizerSettings("adamw", rate, recipe.weight_decay),
-            augment=augment,
-        )
-        for name in ("n_models", "epochs", "batch_size"):
-            value = getattr(settings, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"The {name!r} parameter of train_teacher must be an int >= 1. "
-                    f"Got {value!r} instead."
-                )
-        if not 0 < rate < math.inf:
-            raise ValueError(
-                "The 'learning_rate' parameter of train_teacher must be a number above 0. "
-                f"Got {rate!r} instead."
-            )
-        return settings
-
-
+@dataclass
 class TeacherCourse:
-    """The `Course` of one or several networks that are trained by labels, one after another.
+    """Networks that are trained by labels, one after another, as the loop takes them.
 
-    Batches follow a numpy `RandomState`.
+    Parameters
+    ----------
+    split : Split
+    n_models, epochs, batch_size : int
+    learning_rate : float
+        For the message of a training that diverges.
+    augment : Transfer or None
+        Distorts every batch.
+    device : torch.device
 
     Attributes
     ----------
@@ -94,36 +85,45 @@ class TeacherCourse:
         Time at which its training began.
     """
 
-    def __init__(self, split: Split, settings: TeacherSettings, device: torch.device) -> None:
-        self.settings = settings
-        self.epochs = settings.epochs
-        self.device = device
-        self.generator = self
-        self.model = 0
-        self.started = time.monotonic()
-        self._split = split
-        self._random = RandomState()
-        self._validation = None
-        if len(split.X_val):
-            self._validation = TrainingData(
-                torch.from_numpy(split.X_val), torch.from_numpy(split.targets_val)
+    split: Split
+    n_models: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    augment: Transfer | None
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        for name in ("n_models", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"The {name!r} parameter of train_teacher must be an int >= 1. "
+                    f"Got {value!r} instead."
+                )
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(
+                "The 'learning_rate' parameter of train_teacher must be a number above 0. "
+                f"Got {self.learning_rate!r} instead."
             )
+        self.generator = self
+        self.model, self.started, self._random = 0, 0.0, RandomState()
 
     def stages(
         self, make: Callable[[], Prepared], rng: RandomState
     ) -> Generator[Stage, None, list[tuple[Prepared, int, dict[str, float]]]]:
         """Yield a stage for each network; return the networks, their seeds and accuracies."""
         trained = []
-        for model in range(1, self.settings.n_models + 1):
+        for model in range(1, self.n_models + 1):
             seed = int(rng.randint(np.iinfo(np.int32).max))
             torch.manual_seed(seed)
             self._random, self.model, self.started = RandomState(seed), model, time.monotonic()
             network = make().to(self.device)
             yield Stage(
-                f"Teacher {model}/{self.settings.n_models}",
+                f"Teacher {model}/{self.n_models}",
                 [Player([network], functools.partial(self._loss, network))],
                 selects=[network],
-                keep=within_one_standard_error(len(self._split.X_val)),
+                keep=within_one_standard_error(len(self.split.X_val)),
             )
             measured = self.score(network)
             accuracy = {} if measured is None else {"validation": measured[0]}
@@ -136,24 +136,37 @@ class TeacherCourse:
         if not torch.isfinite(loss):
             raise ValueError(
                 f"The training diverged: the loss of epoch {batch.epoch + 1} is not finite. "
-                f"Choose a learning_rate below {self.settings.optimizer.learning_rate:g}."
+                f"Choose a learning_rate below {self.learning_rate:g}."
             )
         return {"loss": loss}
+
+    def epoch_of(self, report: EpochReport) -> Epoch:
+        """Return a report of the loop as callbacks of `train_teacher` take it."""
+        return Epoch(
+            model=self.model,
+            n_models=self.n_models,
+            epoch=report.epoch,
+            n_epochs=report.n_epochs,
+            loss=report.terms["loss"],
+            validation_accuracy=report.validation_accuracy,
+            validation_loss=report.validation_loss,
+            seconds=time.monotonic() - self.started,
+        )
 
     def batches(self) -> TeacherCourse:
         """Return this object: it yields the batches of a pass."""
         return self
 
     def __len__(self) -> int:
-        return math.ceil(len(self._split.X) / self.settings.batch_size)
+        return math.ceil(len(self.split.X) / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         # Parts of nearly equal size: a last batch of one row would break batch normalisation.
-        for rows in np.array_split(self._random.permutation(len(self._split.X)), len(self)):
-            X = self._split.X[rows]
-            if self.settings.augment is not None:
-                X = self.settings.augment.sample(X, self._random)
-            labels = torch.from_numpy(self._split.targets[rows])
+        for rows in np.array_split(self._random.permutation(len(self.split.X)), len(self)):
+            X = self.split.X[rows]
+            if self.augment is not None:
+                X = self.augment.sample(X, self._random)
+            labels = torch.from_numpy(self.split.targets[rows])
             yield Batch(torch.from_numpy(X).to(self.device), labels.to(self.device), None)
 
     def get_state(self) -> list[Any]:
@@ -166,4 +179,7 @@ class TeacherCourse:
 
     def score(self, network: nn.Module) -> Score | None:
         """Return accuracy and mean cross-entropy on the validation rows, if there are any."""
-        return score(network, self._validation, self.device)
+        if not len(self.split.X_val):
+            return None
+        X, targets = torch.from_numpy(self.split.X_val), torch.from_numpy(self.split.targets_val)
+        return score(network, TrainingData(X, targets), self.device)

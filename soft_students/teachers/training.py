@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import hashlib
-import math
 import os
 import pickle
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,8 +16,8 @@ from sklearn.utils import check_random_state, check_X_y
 from soft_students.datasets import validation_split
 from soft_students.networks import get_network
 from soft_students.networks.prepared import Prepared
+from soft_students.networks.shapes import shape_of_rows
 from soft_students.persistence.checkpoints import Checkpoint
-from soft_students.progress import progress_bar
 from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.checkpoint import (
     PREDICT_BATCH,
@@ -30,45 +25,17 @@ from soft_students.teachers.checkpoint import (
     plain_data,
     plain_labels,
 )
-from soft_students.teachers.course import Split, TeacherCourse, TeacherSettings
-from soft_students.teachers.network import BuiltNetwork, build
+from soft_students.teachers.course import Epoch, Split, TeacherCourse
+from soft_students.teachers.network import BuiltNetwork
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
 from soft_students.threads import torch_threads
-from soft_students.training.loop import Alone, EpochReport, run_stages
+from soft_students.training.loop import Alone, run_stages
+from soft_students.training.optimization import OptimizerSettings
 from soft_students.transfer import Transfer
 
 _SMALL_BATCH = 2**15  # values
 CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints, at the least
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Progress of `train_teacher` after an epoch, for its callback.
-
-    Parameters
-    ----------
-    model, n_models : int
-        Network of the ensemble, counted from 1, and the number of networks.
-    epoch, n_epochs : int
-        Counted from 1.
-    loss : float
-        Mean cross-entropy of the epoch's batches, distorted and in training mode.
-    validation_accuracy : float or None
-    validation_loss : float or None
-        None without a validation set.
-    seconds : float
-        Time since the training of this network began.
-    """
-
-    model: int
-    n_models: int
-    epoch: int
-    n_epochs: int
-    loss: float
-    validation_accuracy: float | None
-    validation_loss: float | None
-    seconds: float
 
 
 def train_teacher(
@@ -188,33 +155,42 @@ def train_teacher(
     rng = check_random_state(random_state)
     split = _prepare(X, y, X_val, y_val, validation_fraction, rng)
     described |= {"n_train": len(split.X), "n_validation": len(split.X_val)}
-    shape = _image_shape(input_shape, split.X.shape[1], takes_images=entry.takes_images)
-    settings = TeacherSettings.of(
-        entry.recipe, len(split.X), n_models, epochs, batch_size, learning_rate, augment
+    shape = shape_of_rows(input_shape, split.X.shape[1], takes_images=entry.takes_images)
+    recipe = entry.recipe
+    rate = recipe.learning_rate if learning_rate is None else learning_rate
+    optimizer = OptimizerSettings("adamw", rate, recipe.weight_decay)
+    course = TeacherCourse(
+        split,
+        n_models,
+        recipe.epochs(len(split.X)) if epochs is None else epochs,
+        recipe.batch_size(len(split.X)) if batch_size is None else batch_size,
+        rate,
+        augment,
+        torch.device(device),
     )
     standardize = Standardize.fit(split.X, shape)
-    make = functools.partial(build, arch, shape, len(split.classes), config)
+
+    def make() -> Prepared:
+        network = BuiltNetwork(arch, shape, len(split.classes), config)
+        return Prepared(network, standardize, shape)
 
     kept = None
     if checkpoint is not None:
-        fingerprint = _fingerprint((arch, config, shape, settings), split, rng)
+        sizes = (shape, n_models, course.epochs, course.batch_size)
+        fingerprint = _fingerprint((arch, config, sizes, optimizer, augment), split, rng)
         kept = Checkpoint(checkpoint, fingerprint, resume=resume, interval=CHECKPOINT_INTERVAL)
-    if n_jobs is None and settings.batch_size * split.X.shape[1] < _SMALL_BATCH:
+    if n_jobs is None and course.batch_size * split.X.shape[1] < _SMALL_BATCH:
         n_jobs = 1
-    course = TeacherCourse(split, settings, torch.device(device))
-    with (
-        torch_threads(n_jobs),
-        _reports(course, callback, verbose) as (on_epoch, on_batch),
-        torch.random.fork_rng(),  # the caller's own stream of random numbers stays as it is
-    ):
+    # The caller's own stream of random numbers stays as it is.
+    with torch_threads(n_jobs), torch.random.fork_rng():
         trained, _ = run_stages(
-            course.stages(lambda: Prepared(make(), standardize, shape), rng),
+            course.stages(make, rng),
             course,
-            settings.optimizer,
+            optimizer,
             Alone(),
             checkpoint=kept,
-            on_epoch=on_epoch,
-            on_batch=on_batch,
+            on_epoch=None if callback is None else lambda report: callback(course.epoch_of(report)),
+            verbose=verbose > 0,
         )
     members = [
         _member(network, split, device, TrainingRecord(accuracy, seed, dict(described)))
@@ -297,63 +273,3 @@ def _prepare(
     if len(unknown):
         raise ValueError(f"y_val holds the label {unknown.tolist()[0]!r}, which is not in y.")
     return Split(X, targets, X_val, np.searchsorted(classes, y_val), classes)
-
-
-def _image_shape(
-    input_shape: tuple[int, ...] | None, n_features: int, *, takes_images: bool
-) -> tuple[int, ...]:
-    if input_shape is None:
-        side = math.isqrt(n_features)
-        if not takes_images:
-            return (n_features,)
-        if side * side != n_features:
-            raise ValueError(
-                f"Rows of {n_features} features are no square images. Say what they hold by "
-                "input_shape=(height, width) or (channels, height, width), or use arch='mlp'."
-            )
-        return (1, side, side)
-    shape = tuple(int(side) for side in input_shape)
-    if math.prod(shape) != n_features:
-        raise ValueError(
-            f"input_shape {shape} needs {math.prod(shape)} features a row. X has {n_features}."
-        )
-    return (1, *shape) if len(shape) == 2 else shape
-
-
-@contextlib.contextmanager
-def _reports(
-    course: TeacherCourse, callback: Callable[[Epoch], object] | None, verbose: int
-) -> Iterator[
-    tuple[
-        Callable[[EpochReport], None],
-        Callable[[Mapping[str, float], str, int, int], None],
-    ]
-]:
-    """Show a bar; yield the functions to call after each epoch and after each batch."""
-    n_models = course.settings.n_models
-    with progress_bar(shown=verbose > 0) as progress:
-        task = progress.add_task("Training the teacher", total=None)
-
-        def on_epoch(report: EpochReport) -> None:
-            epoch = Epoch(
-                model=course.model,
-                n_models=n_models,
-                epoch=report.epoch,
-                n_epochs=report.n_epochs,
-                loss=report.terms["loss"],
-                validation_accuracy=report.validation_accuracy,
-                validation_loss=report.validation_loss,
-                seconds=time.monotonic() - course.started,
-            )
-            text = f"{report.stage}, epoch {epoch.epoch}/{epoch.n_epochs}"
-            if epoch.validation_accuracy is not None:
-                text += f", {epoch.validation_accuracy:.2%} on validation rows"
-            progress.update(task, description=text)
-            if callback is not None:
-                callback(epoch)
-
-        def on_batch(terms: Mapping[str, float], stage: str, done: int, total: int) -> None:
-            completed = (course.model - 1) * total + done
-            progress.update(task, completed=completed, total=n_models * total)
-
-        yield on_epoch, on_batch

@@ -21,106 +21,27 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
+from rich.progress import Progress
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.progress import progress_bar
 from soft_students.training.batch import Batch, Passes
 from soft_students.training.optimization import OptimizerSettings
-from soft_students.training.selection import Keep, Score, better, is_best
+from soft_students.training.selection import Score, better
+from soft_students.training.stages import Course, EpochReport, Player, Stage
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-#: Named terms of a loss, already weighted.
-Terms = Mapping[str, Tensor]
-
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Player:
-    """Modules that move together, and the loss that moves them.
-
-    Parameters
-    ----------
-    trains : sequence of nn.Module
-        Their parameters are stepped; they are in train mode during every epoch.
-    loss : callable
-        Maps a batch to named terms, already weighted; their sum is minimised.
-    optimizer : callable, default=None
-        Maps parameters to an optimiser of constant rate. None takes the settings of the training,
-        with their schedule.
-    rate : float, default=1.0
-        Factor of the learning rate of these settings.
-    """
-
-    trains: Sequence[nn.Module]
-    loss: Callable[[Batch], Terms]
-    optimizer: Callable[[list[nn.Parameter]], Optimizer] | None = None
-    rate: float = 1.0
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the training.
-
-    Parameters
-    ----------
-    name : str
-        For the history and the progress bar.
-    players : sequence of Player
-        They step in turn on every batch.
-    batches : sized iterable of Batch, default=None
-        None takes ``course.batches()``.
-    epochs : int, default=None
-        None takes ``course.epochs``.
-    after_epoch : callable, default=None
-        Called with the number of the epoch, from 0.
-    selects : sequence of nn.Module, default=()
-        Networks that are measured on the validation rows after each epoch; at the end of the stage
-        they get the weights of the last epoch that `keep` accepts.
-    keep : callable, default=is_best
-        One of `soft_students.training.selection`.
-    """
-
-    name: str
-    players: Sequence[Player]
-    batches: Passes | None = None
-    epochs: int | None = None
-    after_epoch: Callable[[int], object] | None = None
-    selects: Sequence[nn.Module] = ()
-    keep: Keep = is_best
-
-
-class Course(Protocol):
-    """The rows that stages train on; `soft_students.methods.Lesson` is one.
-
-    Attributes
-    ----------
-    epochs : int
-        Epochs of a stage without its own number.
-    device : torch.device
-    generator : object
-        Source of the random numbers that decide the batches. A checkpoint keeps its state by
-        ``get_state()`` and ``set_state(state)``.
-    """
-
-    epochs: int
-    device: torch.device
-    generator: Any
-
-    def batches(self) -> Passes:
-        """Return the batches of a stage without its own."""
-
-    def score(self, network: nn.Module) -> Score | None:
-        """Return accuracy and loss on the validation rows; None without such rows."""
 
 
 class Alone:
@@ -141,44 +62,6 @@ class Alone:
         loss.backward()
 
 
-@dataclass(frozen=True)
-class EpochReport:
-    """Progress after an epoch.
-
-    Parameters
-    ----------
-    stage : str
-    epoch, n_epochs : int
-        Epoch of the stage, counted from 1, and how many it has.
-    terms : dict of str to float
-        Mean of each weighted term over the batches; terms of one name are added over players.
-    validation_accuracy, validation_loss : float or None
-        Measured for the first network that the stage selects; None in stages that select none, and
-        without validation rows.
-    seconds : float
-        Duration of the training so far, including what came before an interruption.
-    """
-
-    stage: str
-    epoch: int
-    n_epochs: int
-    terms: dict[str, float]
-    validation_accuracy: float | None
-    validation_loss: float | None
-    seconds: float
-
-    def row(self) -> dict[str, Any]:
-        """Return a flat row of the history."""
-        return {
-            "stage": self.stage,
-            "epoch": self.epoch,
-            **self.terms,
-            "validation_accuracy": self.validation_accuracy,
-            "validation_loss": self.validation_loss,
-            "seconds": self.seconds,
-        }
-
-
 @dataclass
 class _Best:
     """The best score, and the weights to keep, of each network that a stage selects."""
@@ -192,6 +75,8 @@ class _Running:
     """A stage in training: everything that changes while it runs."""
 
     stage: Stage
+    batches: Passes
+    n_epochs: int
     modules: list[nn.Module]
     optimizers: list[Any]
     schedules: list[Any]
@@ -208,8 +93,8 @@ def run_stages(
     *,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochReport], object] | None = None,
-    on_batch: Callable[[Mapping[str, float], str, int, int], object] | None = None,
     on_network: Callable[[int, nn.Module], object] | None = None,
+    verbose: bool = False,
 ) -> tuple[_Result, list[dict[str, Any]]]:
     """Train stage after stage.
 
@@ -223,12 +108,13 @@ def run_stages(
         Precision and processes.
     checkpoint : Checkpoint, default=None
         Keeps the state after each epoch; the training resumes from it.
-    on_epoch, on_batch : callable, default=None
-        Called with an `EpochReport` after each epoch; and after each batch with its terms, the
-        name of the stage, the number of the batch and the number of batches of the stage.
+    on_epoch : callable, default=None
+        Called with an `EpochReport` after each epoch.
     on_network : callable, default=None
         Called with an epoch and the first network that the stage selects: before the first epoch
         (0) and after each.
+    verbose : bool, default=False
+        Show a progress bar on standard error, if that is a terminal.
 
     Returns
     -------
@@ -250,42 +136,43 @@ def run_stages(
     def elapsed() -> float:
         return before + time.monotonic() - started
 
-    number = 0
-    while True:
-        try:
-            stage = next(stages)
-        except StopIteration as end:
-            return end.value, history
-        running = _begin(stage, course, settings, fabric)
-        done = None if checkpoint is None else checkpoint.take(number)
-        if done is not None:
-            _restore(running, done, course)
-            history.extend(done["history"])
-        n_epochs = course.epochs if stage.epochs is None else stage.epochs
-        if running.epoch == 0:
-            _show(stage, 0, on_network)
-        while running.epoch < n_epochs:
-            terms = _one_epoch(running, course, fabric, n_epochs, on_batch)
-            accuracy, loss = _select(running, course) or (None, None)
-            running.epoch += 1
-            _show(stage, running.epoch, on_network)
-            report = EpochReport(
-                stage.name, running.epoch, n_epochs, terms, accuracy, loss, elapsed()
-            )
-            history.append(report.row())
-            running.history.append(history[-1])
-            if on_epoch is not None:
-                on_epoch(report)
-            if checkpoint is not None and fabric.is_global_zero:
-                state = functools.partial(_state, running, course)
-                if running.epoch == n_epochs:  # the state of the next stage goes beside it
-                    checkpoint.write(number, state(), elapsed())
-                else:
-                    checkpoint.write_if_due(number, state, elapsed())
-        for module, kept in zip(stage.selects, running.best.states, strict=True):
-            if kept is not None:
-                module.load_state_dict(kept)
-        number += 1
+    with progress_bar(shown=verbose and fabric.is_global_zero) as bar:
+        bar.add_task("Training", total=None)
+        number = 0
+        while True:
+            try:
+                stage = next(stages)
+            except StopIteration as end:
+                return end.value, history
+            running = _begin(stage, course, settings, fabric)
+            done = None if checkpoint is None else checkpoint.take(number)
+            if done is not None:
+                _restore(running, done, course)
+                history.extend(done["history"])
+            if running.epoch == 0:
+                _show(stage, 0, on_network)
+            while running.epoch < running.n_epochs:
+                terms = _one_epoch(running, fabric, bar)
+                accuracy, loss = _select(running, course) or (None, None)
+                running.epoch += 1
+                _show(stage, running.epoch, on_network)
+                report = EpochReport(
+                    stage.name, running.epoch, running.n_epochs, terms, accuracy, loss, elapsed()
+                )
+                history.append(report.row())
+                running.history.append(history[-1])
+                if on_epoch is not None:
+                    on_epoch(report)
+                if checkpoint is not None and fabric.is_global_zero:
+                    state = functools.partial(_state, running, course)
+                    if running.epoch == running.n_epochs:  # that of the next stage goes beside it
+                        checkpoint.write(number, state(), elapsed())
+                    else:
+                        checkpoint.write_if_due(number, state, elapsed())
+            for module, kept in zip(stage.selects, running.best.states, strict=True):
+                if kept is not None:
+                    module.load_state_dict(kept)
+            number += 1
 
 
 def _show(stage: Stage, epoch: int, on_network: Callable[[int, nn.Module], object] | None) -> None:
@@ -297,7 +184,8 @@ def _begin(
     stage: Stage, course: Course, settings: OptimizerSettings, fabric: Fabric | Alone
 ) -> _Running:
     n_epochs = course.epochs if stage.epochs is None else stage.epochs
-    n_steps = n_epochs * len(stage.batches or course.batches())
+    batches = course.batches() if stage.batches is None else stage.batches
+    n_steps = n_epochs * len(batches)
     modules: list[nn.Module] = []
     optimizers, schedules = [], []
     for player in stage.players:
@@ -313,7 +201,7 @@ def _begin(
         schedules.append(schedule)
     modules += [m for m in stage.selects if not any(m is other for other in modules)]
     best = _Best([None] * len(stage.selects), [None] * len(stage.selects))
-    return _Running(stage, modules, optimizers, schedules, best)
+    return _Running(stage, batches, n_epochs, modules, optimizers, schedules, best)
 
 
 def _parameters(player: Player) -> list[nn.Parameter]:
@@ -324,22 +212,15 @@ def _parameters(player: Player) -> list[nn.Parameter]:
     return parameters
 
 
-def _one_epoch(
-    running: _Running,
-    course: Course,
-    fabric: Fabric | Alone,
-    n_epochs: int,
-    on_batch: Callable[[Mapping[str, float], str, int, int], object] | None,
-) -> dict[str, float]:
-    stage = running.stage
-    batches = stage.batches or course.batches()
-    n_batches = len(batches)
+def _one_epoch(running: _Running, fabric: Fabric | Alone, bar: Progress) -> dict[str, float]:
+    stage, n_epochs = running.stage, running.n_epochs
+    n_batches = len(running.batches)
     totals: dict[str, float] = {}
     # Validation, and methods that look at shapes, may have left eval mode behind.
     for player in stage.players:
         for module in player.trains:
             module.train()
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(running.batches):
         done = running.epoch * n_batches + number
         batch = replace(batch, progress=done / (n_epochs * n_batches), epoch=running.epoch)
         shown: dict[str, float] = {}
@@ -353,11 +234,19 @@ def _one_epoch(
                 shown[name] = shown.get(name, 0.0) + value
         for name, value in shown.items():
             totals[name] = totals.get(name, 0.0) + value / n_batches
-        if on_batch is not None:
-            on_batch(shown, stage.name, done + 1, n_epochs * n_batches)
+        if not bar.disable:
+            text, total = _describe(running, shown), n_epochs * n_batches
+            bar.update(bar.task_ids[0], description=text, completed=done + 1, total=total)
     if stage.after_epoch is not None:
         stage.after_epoch(running.epoch)
     return totals
+
+
+def _describe(running: _Running, terms: Mapping[str, float]) -> str:
+    losses = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
+    text = f"{running.stage.name}, epoch {running.epoch + 1}/{running.n_epochs}: {losses}"
+    accuracy = running.history[-1]["validation_accuracy"] if running.history else None
+    return text if accuracy is None else f"{text}, {accuracy:.2%} on validation rows"
 
 
 def _step(

@@ -23,6 +23,7 @@ from torch import nn
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Combination, Method, make_method
 from soft_students.networks import NETWORKS, Factory
+from soft_students.networks.shapes import three_sides
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
 from soft_students.students.neural.rows import (
@@ -30,7 +31,6 @@ from soft_students.students.neural.rows import (
     find_shape,
     hold_out,
     teacher_of_rows,
-    three_sides,
 )
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.students.neural.training import Training, train

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,13 +18,12 @@ from soft_students.methods.teacher_outputs import TeacherOutputs
 from soft_students.networks import Factory, make_network
 from soft_students.networks.prepared import Prepared, reset
 from soft_students.persistence.checkpoints import Checkpoint
-from soft_students.progress import progress_bar
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.teachers import Teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.threads import torch_threads
 from soft_students.training.batch import StreamedData
-from soft_students.training.loop import EpochReport, run_stages
+from soft_students.training.loop import run_stages
 from soft_students.training.optimization import OptimizerSettings
 from soft_students.transfer import Transfer
 
@@ -172,8 +170,7 @@ def train(fabric: Fabric, training: Training) -> Trained:
             checkpoint = fabric.broadcast(checkpoint)
         snapshots = training.snapshots if fabric.is_global_zero else None
         frozen = contextlib.nullcontext() if teacher is None else teacher.frozen()
-        shown = bool(training.verbose) and fabric.is_global_zero
-        with frozen, _progress(shown) as (on_epoch, on_batch):
+        with frozen:
             method.check(lesson)
             network, history = run_stages(
                 method.stages(lesson),
@@ -181,36 +178,7 @@ def train(fabric: Fabric, training: Training) -> Trained:
                 training.settings,
                 fabric,
                 checkpoint=checkpoint,
-                on_epoch=on_epoch,
-                on_batch=on_batch,
                 on_network=None if snapshots is None else snapshots.write,
+                verbose=bool(training.verbose),
             )
     return Trained(network.to("cpu").eval(), history)
-
-
-@contextlib.contextmanager
-def _progress(
-    shown: bool,
-) -> Iterator[
-    tuple[
-        Callable[[EpochReport], object],
-        Callable[[Mapping[str, float], str, int, int], object],
-    ]
-]:
-    """Show a bar; yield the functions to call after each epoch and after each batch."""
-    with progress_bar(shown=shown) as progress:
-        task = progress.add_task("Training", total=None)
-        accuracy = ""
-
-        def on_epoch(report: EpochReport) -> None:
-            nonlocal accuracy
-            if report.validation_accuracy is not None:
-                accuracy = f", {report.validation_accuracy:.2%} on validation rows"
-
-        def on_batch(terms: Mapping[str, float], stage: str, done: int, total: int) -> None:
-            losses = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
-            progress.update(
-                task, description=f"{stage}: {losses}{accuracy}", completed=done, total=total
-            )
-
-        yield on_epoch, on_batch

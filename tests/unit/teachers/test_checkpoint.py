@@ -16,7 +16,7 @@ from soft_students.teachers.checkpoint import (
     teacher_from_checkpoint,
 )
 from soft_students.teachers.ensemble import EnsembleTeacher
-from soft_students.teachers.network import build
+from soft_students.teachers.network import BuiltNetwork
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
 from tests.references import teacher_v1 as numbered
@@ -27,7 +27,7 @@ X = np.random.RandomState(0).rand(20, N_FEATURES).astype(np.float32)
 
 def make_teacher(seed=0, classes=(0, 1, 2)):
     torch.manual_seed(seed)
-    network = build("mlp", (N_FEATURES,), len(classes), {"hidden": [8], "dropout": 0.1})
+    network = BuiltNetwork("mlp", (N_FEATURES,), len(classes), {"hidden": [8], "dropout": 0.1})
     network.train()
     network(torch.randn(32, N_FEATURES))  # moves the running statistics away from 0 and 1
     teacher = TorchTeacher(
@@ -69,7 +69,7 @@ def test_an_image_network_survives_the_file(tmp_path):
     torch.manual_seed(0)
     images = np.random.RandomState(1).rand(5, 3 * 8 * 9).astype(np.float32)
     teacher = TorchTeacher(
-        build("resnet", (3, 8, 9), 2).eval(),
+        BuiltNetwork("resnet", (3, 8, 9), 2).eval(),
         classes=np.array([4, 9]),
         input_shape=(3, 8, 9),
         preprocess=Standardize.fit(images, (3, 8, 9)),
@@ -103,7 +103,7 @@ def test_files_of_version_1_numbered_their_layers_and_still_load(tmp_path, arch)
     old = numbered.NumberedNetwork(arch)
     old.train()(torch.randn(64, 1, 10, 10))  # moves the running statistics away from 0 and 1
     teacher = TorchTeacher(
-        build(arch, (1, 10, 10), 3, numbered.CONFIGS[arch]),
+        BuiltNetwork(arch, (1, 10, 10), 3, numbered.CONFIGS[arch]),
         input_shape=(1, 10, 10),
         preprocess={"mean": [0.0], "std": [1.0]},
     )
@@ -148,7 +148,7 @@ def test_an_ensemble_keeps_its_members_weights_and_average(tmp_path, average):
 def test_members_may_differ_in_everything_but_the_set_of_classes(tmp_path):
     torch.manual_seed(0)
     image_teacher = TorchTeacher(
-        build("resnet", (1, 4, 4), 3).eval(),
+        BuiltNetwork("resnet", (1, 4, 4), 3).eval(),
         classes=np.array([2, 0, 1]),
         input_shape=(1, 4, 4),
         preprocess=Standardize(torch.full((1, 1, 1), 0.2), torch.full((1, 1, 1), 3.0)),
@@ -156,7 +156,7 @@ def test_members_may_differ_in_everything_but_the_set_of_classes(tmp_path):
     )
     images = np.random.RandomState(0).rand(9, 16).astype(np.float32)
     table_teacher = TorchTeacher(
-        build("mlp", (16,), 3).eval(),
+        BuiltNetwork("mlp", (16,), 3).eval(),
         classes=np.array([0, 1, 2]),
         input_shape=(16,),
         preprocess=Standardize.fit(images, (16,)),

@@ -268,7 +268,7 @@ def test_a_constant_feature_is_harmless():
         ({"average": "median"}, "'average' parameter"),
         ({"arch": "cmn"}, "Did you mean 'cnn'"),
         ({"arch": "cnn", "config": None}, "use 'mlp'"),
-        ({"arch": "cnn", "config": None, "input_shape": (3, 3)}, "needs 9 features a row. X has 4"),
+        ({"arch": "cnn", "config": None, "input_shape": (3, 3)}, "takes 9 features a row. X has 4"),
         ({"config": {"widths": [3]}}, "no setting 'widths'"),
         ({"X_val": IRIS}, "needs both X_val and y_val"),
         ({"X_val": IRIS[:, :3], "y_val": SPECIES}, "X_val has 3 features, but X has 4"),
@@ -290,7 +290,9 @@ def test_what_no_file_could_hold_is_refused_before_training():
 
 def test_rows_that_are_no_square_images_need_a_shape():
     X, y = np.random.RandomState(0).rand(20, 60), np.arange(20) % 2
-    with pytest.raises(ValueError, match="60 features are no square images"):
+    with pytest.raises(
+        ValueError, match=r"takes images of shape .* Got inputs of shape \(60,\): set input_shape"
+    ):
         train_teacher(X, y, arch="cnn", epochs=1)
     teacher = train_teacher(
         X, y, arch="cnn", epochs=1, input_shape=(6, 10), n_jobs=1, random_state=0

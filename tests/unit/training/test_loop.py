@@ -5,11 +5,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from soft_students.persistence.checkpoints import Checkpoint
-from soft_students.training.batch import Batches, TrainingData
-from soft_students.training.loop import Alone, Player, Stage, run_stages
+from soft_students.training.batch import Batches, Shuffled, TrainingData
+from soft_students.training.loop import Alone, run_stages
 from soft_students.training.optimization import OptimizerSettings
-from soft_students.training.samplers import Shuffled
 from soft_students.training.selection import score
+from soft_students.training.stages import Player, Stage
 
 
 class Rows:

@@ -24,8 +24,7 @@ from soft_students.students.files import dumps, loads
 from soft_students.students.neural.parts import PartRows
 from soft_students.teachers import load_teacher, save_teacher, train_teacher
 from soft_students.teachers.preprocessing import Standardize
-from soft_students.training.batch import share_of
-from soft_students.training.samplers import Shuffled
+from soft_students.training.batch import Shuffled, share_of
 from soft_students.transfer import GaussianNoise
 
 N_ROWS = 1500
