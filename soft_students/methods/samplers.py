@@ -1,87 +1,16 @@
-"""Which training rows make a batch."""
+"""Batches that are more than rows in random order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-
-class Sampler(Protocol):
-    """Makes the batches of one pass; a new order each time."""
-
-    def __len__(self) -> int:
-        """Return the number of batches of a pass."""
-
-    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield the rows of each batch, tensors of int64.
-
-        Of shape (n,), or (m, n) where the m rows of a column belong together: several processes
-        share a batch by columns, and its rows then follow in the order of ``flatten()``.
-        """
-
-
-def draw_by_weight(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw as many rows as there are, each in proportion to its weight.
-
-    The sampling is systematic: a row whose weight is k times the mean is drawn k times, up to
-    rounding, and equal weights draw each row once.
-
-    Parameters
-    ----------
-    weights : Tensor of shape (n,)
-        Non-negative, not all zero.
-    generator : torch.Generator
-
-    Returns
-    -------
-    Tensor of int64, shape (n,)
-        Row numbers, ascending.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from soft_students.methods.samplers import draw_by_weight
-    >>> draw_by_weight(torch.tensor([1.0, 0.0, 2.0, 1.0]), torch.Generator().manual_seed(0))
-    tensor([0, 2, 2, 3])
-    """
-    n = len(weights)
-    ends = weights.double().cumsum(0)
-    places = torch.arange(n) + torch.rand((), generator=generator, dtype=torch.float64)
-    return torch.searchsorted(ends * (n / ends[-1]), places, right=True).clamp_max(n - 1)
-
-
-class Shuffled:
-    """Every row once, in random order; with weights, each row in proportion to its weight.
-
-    Parameters
-    ----------
-    n_rows, batch_size : int
-        Batches differ in size by one at most, so that none is left with a single row, which batch
-        normalisation could not stand.
-    weights : Tensor of shape (n_rows,), default=None
-        See `draw_by_weight`.
-    """
-
-    def __init__(self, n_rows: int, batch_size: int, weights: Tensor | None = None) -> None:
-        self._n_rows = n_rows
-        self._n_batches = max(1, math.ceil(n_rows / batch_size))
-        self._weights = weights
-
-    def __len__(self) -> int:
-        return self._n_batches
-
-    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield the rows of each batch."""
-        order = torch.randperm(self._n_rows, generator=generator)
-        if self._weights is not None:
-            order = draw_by_weight(self._weights, generator)[order]
-        yield from order.tensor_split(self._n_batches)
+from soft_students.training.batch import draw_by_weight
 
 
 class ClassUniform:

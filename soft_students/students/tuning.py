@@ -199,7 +199,9 @@ class _Candidates:
                 f"{rows.size} samples: {error} Give more samples, or set a number."
             ) from error
         own = student.get_params(deep=False)
-        self._fixed = {n: v for n, v in _OF_CANDIDATES.items() if n in own} | {"random_state": seed}
+        self._fixed: dict[str, Any] = {n: v for n, v in _OF_CANDIDATES.items() if n in own} | {
+            "random_state": seed
+        }
         if "method_params" in own:  # both parameters are those of soft targets
             self._fixed |= {"method": "kd", "method_params": None}
         self._student, self._weights = student, weights

@@ -21,11 +21,10 @@ from torch import nn
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Method, make_method
-from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES
+from soft_students.networks import NETWORKS, Factory
 from soft_students.students.neural import preparation
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.method_choice import choose_method, soft_targets
-from soft_students.students.neural.modules import MODULES, Factory
 from soft_students.students.neural.network_training import NetworkTraining, train
 from soft_students.students.neural.rows import checked_rows
 from soft_students.students.neural.snapshots import Snapshots
@@ -39,6 +38,7 @@ from soft_students.students.restoring import (
     restore_hard_weight,
 )
 from soft_students.threads import torch_threads
+from soft_students.training.optimization import OPTIMIZERS, SCHEDULES
 from soft_students.transfer import Transfer
 
 PREDICT_BATCH = 512
@@ -50,7 +50,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     module : str, nn.Module or callable, default="mlp"
-        The network: a name of `soft_students.students.neural.modules.MODULES`, a module to start
+        The network: a name of `soft_students.networks.NETWORKS`, a module to start
         from (a copy of it is trained), or a callable that makes one from (input_shape, n_classes).
     method : str, Method or sequence of them, default="kd"
         How it learns: keys of `soft_students.methods.available`, also several with commas between
@@ -157,7 +157,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "module": [StrOptions(set(MODULES)), nn.Module, callable],
+        "module": [StrOptions(set(NETWORKS)), nn.Module, callable],
         "method": [str, Method, list, tuple],
         "method_params": [dict, None],
         "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],

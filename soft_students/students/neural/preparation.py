@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Combination
-from soft_students.methods.optimization import OptimizerSettings
+from soft_students.networks.shapes import three_sides
 from soft_students.students.copies import in_the_form_of, taught_copies
 from soft_students.students.neural.method_choice import choose_method
 from soft_students.students.neural.network_training import NetworkTraining
@@ -25,7 +25,6 @@ from soft_students.students.neural.rows import (
     find_shape,
     hold_out,
     teacher_of_rows,
-    three_sides,
 )
 from soft_students.students.neural.streamed_parts import (
     StreamedParts,
@@ -37,6 +36,7 @@ from soft_students.students.supervision import ClassSupervision, check_weights, 
 from soft_students.students.tuning import check_chosen, class_settings
 from soft_students.teachers import TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
+from soft_students.training.optimization import OptimizerSettings
 
 
 @dataclass

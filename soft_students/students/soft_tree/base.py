@@ -10,7 +10,6 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -217,7 +216,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
             random_state=random_state,
             validation_loss=None if validation is None else self._validation_loss(*validation),
             checkpoint=self._open_checkpoint(parameters, rows, validation, random_state),
-            n_threads=self._n_threads(),
+            n_threads=self.n_jobs,
             verbose=bool(self.verbose),
         )
         parameters, history = training.run(self.n_devices, self.n_nodes)
@@ -252,7 +251,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         if not weights.any():
             return
         random_state = check_random_state(self.random_state)
-        with torch_threads(self._n_threads()):
+        with torch_threads(self.n_jobs):
             trainer = self.__dict__.get("_trainer")
             if trainer is None:
                 resume = hasattr(self, "gate_weights_")
@@ -310,9 +309,6 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
             log_betas=None if plain else tensor(np.log(betas)),
             leaves=tensor(leaves),
         )
-
-    def _n_threads(self) -> int | None:
-        return None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
 
     def _moments(self, X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and deviation of each feature; the latter only where it is needed."""
