@@ -28,8 +28,9 @@ class Distillation:
         Fitted.
     rows : dict of str to dict
         By ``"teacher"``, ``"student"``, ``"labels"`` (the same student trained on labels alone)
-        and ``"labels_transfer"`` (on labels, with the rows of its transfer set, where these keep
-        the label of the row they come from): what `evaluate_student` returns.
+        and ``"labels_transfer"`` (on labels, with the rows of its transfer set or its distorted
+        batches, where these keep the label of the row they come from): what `evaluate_student`
+        returns.
     seconds : dict of str to float
         Training time, likewise.
     accuracy_by_prediction : dict of str to float, or None
@@ -120,10 +121,10 @@ def distill(
         on_student(models["student"])
     if baselines:
         without_transfer = clone(student)
-        transfer = getattr(student, "transfer", None)
-        if transfer is not None:
-            without_transfer.set_params(transfer=None)
-            if transfer.keeps_labels:
+        made = {n: own[n] for n in ("transfer", "augment") if own.get(n) is not None}
+        if made:
+            without_transfer.set_params(**dict.fromkeys(made))
+            if all(each.keeps_labels for each in made.values()):
                 fit("labels_transfer", clone(student), data.y_train)
         fit("labels", without_transfer, data.y_train)
     if not measure:

@@ -236,7 +236,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         Strength of minimal cost-complexity pruning. "auto" holds out `validation_fraction` of the
         rows (transferred ones included), takes the alpha whose pruned tree has the lowest soft
         cross-entropy on them (squared error for values), and grows the tree again on all rows.
-    validation_fraction : float, default=0.2
+    validation_fraction : float, default=0.1
         Read by ``ccp_alpha="auto"`` alone.
     transfer : Transfer or None, default=None
         Makes further rows, which the teacher labels.
@@ -294,7 +294,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
         ccp_alpha: float | str = 0.0,
-        validation_fraction: float = 0.2,
+        validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,
@@ -362,7 +362,7 @@ validation_fraction, transfer, transfer_copies, random_state
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
         ccp_alpha: float | str = 0.0,
-        validation_fraction: float = 0.2,
+        validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,
