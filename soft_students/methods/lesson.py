@@ -1,4 +1,4 @@
-"""What a method is given: who learns what, from whom, on which batches."""
+"""Input of a method: student, teacher, training rows and their batches."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class Batch:
     Parameters
     ----------
     inputs : Tensor of shape (n, ...)
-        As all networks take them: before standardisation.
+        Inputs before standardisation.
     labels : Tensor of int64, shape (n,), or None
-        Number of the true class.
+        Index of the true class.
     rows : Tensor of int64, shape (n,), or None
-        Which training rows they are, so that what has been said of them is known; None if the
-        inputs have been distorted.
+        Indices of the training rows, by which cached outputs are found; None if the inputs are
+        distorted.
     progress : float
-        Share of the stage that is done, in [0, 1).
+        Completed share of the stage, in [0, 1).
     epoch : int
-        Of the stage, from 0.
+        Epoch of the stage, from 0.
     index : Tensor of int64, shape (n,), or None
-        Which training rows the inputs are, distorted or not; None if they are of no one row.
+        Indices of the training rows, distorted or not; None if an input is not of a single row.
     teacher_logits : Tensor of shape (n, n_classes), or None
-        What the teacher says of the inputs, where that comes with them.
+        Logits of the teacher, if they are stored with the inputs.
     weight : float
-        Of the mean over these rows in the mean over processes: one where all have as many.
+        Weight of these rows' mean in the mean over processes: 1 if all have equally many rows.
     """
 
     inputs: Tensor
@@ -54,7 +54,7 @@ class Batch:
 
 
 class Passes(Sized, Protocol):
-    """Batches, in a fresh order at each pass."""
+    """Batches, in a new order at each pass."""
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of a pass."""
@@ -81,7 +81,7 @@ class TrainingData:
         return self.inputs[torch.arange(n) % len(self)]
 
     def fingerprint(self) -> str:
-        """Return what tells these rows from others."""
+        """Return a SHA-256 digest of the rows, in hexadecimal."""
         digest = hashlib.sha256(self.inputs.numpy().tobytes())
         if self.labels is not None:
             digest.update(self.labels.numpy().tobytes())
@@ -89,7 +89,7 @@ class TrainingData:
 
 
 class StreamedData(Protocol):
-    """Training rows that are read as training goes on: more of them than memory holds."""
+    """Training rows that exceed memory and are read during training."""
 
     def __len__(self) -> int:
         """Return the number of rows in a pass."""
@@ -100,30 +100,30 @@ class StreamedData(Protocol):
     def read(
         self, batch_size: int, generator: torch.Generator, share: tuple[int, int]
     ) -> Iterator[Batch]:
-        """Yield one pass: a process's part of each batch, on the CPU."""
+        """Yield one pass: a process's share of each batch, on the CPU."""
 
     def example(self, n: int) -> Tensor:
         """Return a few inputs."""
 
     def fingerprint(self) -> str:
-        """Return what tells these rows from others."""
+        """Return a digest of the rows."""
 
 
 class Batches:
-    """A fresh pass over the training rows each time it is iterated.
+    """Batches of training rows in memory; each iteration is a new pass.
 
     Parameters
     ----------
     data : TrainingData
     sampler : Sampler
-        Which rows make which batch.
+        Yields the rows of each batch.
     generator : torch.Generator
-        Of the order.
+        Generator of the order.
     device : torch.device
     augment : Transfer or None
         Distorts each batch.
     share : tuple of int, default=(0, 1)
-        (process, number of processes): each takes its part of each batch.
+        (process, number of processes): each process takes its share of each batch.
     """
 
     def __init__(
@@ -155,14 +155,14 @@ class Batches:
 
 
 class StreamedBatches:
-    """A fresh pass over rows that are read meanwhile, each time it is iterated.
+    """Batches of rows that are read during training; each iteration is a new pass.
 
     Parameters
     ----------
     data : StreamedData
     batch_size : int
     generator, device, augment, share
-        As of `Batches`.
+        See `Batches`.
     """
 
     def __init__(
@@ -190,12 +190,12 @@ class StreamedBatches:
 
 
 class NoData:
-    """Batches without rows, for methods that make their own.
+    """Batches without rows, for methods that generate their own.
 
     Parameters
     ----------
     n_batches : int
-        Of a pass.
+        Number of batches in a pass.
     """
 
     def __init__(self, n_batches: int) -> None:
@@ -210,15 +210,15 @@ class NoData:
 
 
 def share_of(rows: Tensor, share: tuple[int, int]) -> tuple[Tensor, float]:
-    """Return a process's part of the rows of a batch, and the weight of the mean over it.
+    """Return a process's share of the rows of a batch, and the weight of its mean.
 
-    The mean over all processes, each with its weight, is that over the batch. A process for which
-    there is no row takes the first, of no weight, so that all take as many steps.
+    The weighted mean over all processes is the mean over the batch. If a batch has fewer rows than
+    processes, the rest take the first row with weight zero, so that all take the same steps.
 
     Parameters
     ----------
     rows : Tensor of shape (n,) or (m, n)
-        As of `Sampler.batches`.
+        Rows of a batch, from `Sampler.batches`.
     share : tuple of int
         (process, number of processes).
     """
@@ -233,19 +233,19 @@ def share_of(rows: Tensor, share: tuple[int, int]) -> tuple[Tensor, float]:
 def _ready(
     batch: Batch, augment: Transfer | None, generator: torch.Generator, device: torch.device
 ) -> Batch:
-    """Return a batch on a device, with distorted inputs if they are to be."""
+    """Move a batch to a device, after distorting its inputs if `augment` is given."""
     if augment is not None:
-        # whatever the teacher has said, it was not of these inputs
+        # earlier logits of the teacher do not apply to distorted inputs
         inputs = distort(augment, batch.inputs, generator)
         batch = replace(batch, inputs=inputs, rows=None, teacher_logits=None)
-        if not augment.keeps_labels:  # mixtures, say, are of no one row
+        if not augment.keeps_labels:  # e.g. mixtures of several rows
             batch = replace(batch, labels=None, index=None)
-    labels, said = batch.labels, batch.teacher_logits
+    labels, logits = batch.labels, batch.teacher_logits
     return replace(
         batch,
         inputs=batch.inputs.to(device),
         labels=None if labels is None else labels.to(device),
-        teacher_logits=None if said is None else said.to(device),
+        teacher_logits=None if logits is None else logits.to(device),
     )
 
 
@@ -259,26 +259,26 @@ def distort(augment: Transfer, inputs: Tensor, generator: torch.Generator) -> Te
 
 @dataclass
 class Lesson:
-    """Who learns what from whom.
+    """Student, teacher, data and settings of a training.
 
     Parameters
     ----------
     student : nn.Module
-        From inputs to logits.
+        Network from inputs to logits.
     teacher : TeacherOutputs or None
-        Frozen, and in eval mode.
+        The teacher, frozen and in eval mode.
     data : TrainingData, StreamedData or None
         None for methods that take no data.
     epochs, batch_size, n_classes : int
     input_shape : tuple of int
     generator : torch.Generator
-        On the CPU; of everything random but initial weights and dropout, which use torch's own.
+        Generator on the CPU for all randomness except initial weights and dropout, which use
+        torch's default generator.
     make_student : callable
-        Returns another student of the same architecture, with fresh weights.
+        Returns another student of the same architecture, with new initial weights.
     device : torch.device
     augment : Transfer or None
-        Distorts the inputs of each batch. Methods that need distortions, and find none here, say
-        so.
+        Distorts the inputs of each batch.
     validation : TrainingData or None
         Held-out rows.
     input_range : tuple of float
@@ -308,9 +308,9 @@ class Lesson:
         Parameters
         ----------
         sampler : Sampler, default=None
-            None shuffles. Another one needs the rows in memory.
+            None shuffles. Any other sampler needs the rows in memory.
         augment : bool, default=True
-            Whether the lesson's distortions are applied.
+            Whether to apply the lesson's distortions.
         """
         how = (self.generator, self.device, self.augment if augment else None, self.share)
         if sampler is None and not isinstance(self.data, TrainingData | None):
@@ -319,38 +319,38 @@ class Lesson:
         return Batches(data, sampler or Shuffled(len(data), self.batch_size), *how)
 
     def training_data(self) -> TrainingData:
-        """Return the rows in memory, or say that there are none."""
+        """Return the rows in memory; raise ValueError if there are none."""
         if self.data is None:
             raise ValueError("This method needs training rows, but X is None.")
         if not isinstance(self.data, TrainingData):
             raise ValueError(
-                "This method needs all training rows in memory, and these are read as training "
-                "goes on. Use another method, such as 'kd', or pass fewer rows as an array."
+                "This method needs all training rows in memory, but they are read during training. "
+                "Use another method, such as 'kd', or pass fewer rows as an array."
             )
         return self.data
 
     def labels(self) -> Tensor:
-        """Return the true classes of all rows; without them, the teacher's choices."""
+        """Return the true classes of all rows; without labels, the teacher's predictions."""
         data = self.training_data()
         if data.labels is not None:
             return data.labels
-        assert self.teacher is not None  # nobody else could say
+        assert self.teacher is not None
         return self.teacher.all_logits(data.inputs).argmax(1).cpu()
 
     def example(self, n: int = 2) -> Tensor:
-        """Return a few inputs, to learn shapes from."""
+        """Return a few inputs, to find shapes."""
         if self.data is None:
             return torch.zeros(n, *self.input_shape, device=self.device)
         return self.data.example(n).to(self.device)
 
     def share_of_epochs(self, share: float) -> int:
-        """Return a share of the epochs, one at least, for a stage before the main one."""
+        """Return a share of the epochs, at least one, for a stage before the main one."""
         return max(1, round(share * self.epochs))
 
     def label_loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Return the mean cross-entropy to the true labels.
+        """Return the mean cross-entropy to the labels, or without labels to the teacher.
 
-        Without labels the teacher's probabilities, at temperature one, take their place.
+        The teacher's probabilities are then taken at temperature one.
         """
         if batch.labels is not None:
             return F.cross_entropy(logits, batch.labels)
@@ -365,7 +365,7 @@ class Lesson:
         return torch.cat(parts)
 
     def score(self, network: nn.Module) -> tuple[float, float] | None:
-        """Return accuracy and mean cross-entropy on the validation rows, if there are any."""
+        """Return accuracy and mean cross-entropy on the validation rows; None without labels."""
         if self.validation is None or self.validation.labels is None:
             return None
         logits = self.predict(network, self.validation.inputs).float()
@@ -376,17 +376,17 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Step:
-    """One batch as student and teacher saw it.
+    """One batch, with the outputs of student and teacher.
 
     Parameters
     ----------
     batch : Batch
     student : Observation
-        With gradients.
+        Logits and features of the network in training, with gradients.
     teacher : Observation or None
-        Without gradients; None if the method needs no teacher.
+        Logits and features of the teacher, without gradients; None if no method needs a teacher.
     network : nn.Module
-        The network that learns: the student, or one of several peers.
+        The network in training: the student, or one of several peers.
     lesson : Lesson
     """
 
@@ -397,5 +397,5 @@ class Step:
     lesson: Lesson
 
     def see(self, inputs: Tensor) -> Tensor:
-        """Return the logits of the network that learns for other inputs."""
+        """Return the logits of the network in training for other inputs."""
         return observe(self.network, inputs).logits
