@@ -1,4 +1,4 @@
-"""The threads of torch, for a while."""
+"""Temporary setting of torch's thread count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def torch_threads(n_jobs: int | None) -> Iterator[None]:
-    """Give torch `n_jobs` threads for a while; None leaves its setting alone."""
+    """Temporarily set torch's thread count to `n_jobs`; None changes nothing."""
     if n_jobs is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""The loop that trains any method; it knows none by name."""
+"""The training loop of all methods."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from soft_students.persistence.checkpoints import Checkpoint
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What is known after an epoch.
+    """Losses and validation scores of an epoch.
 
     Parameters
     ----------
     stage : str
     epoch, n_epochs : int
-        Of the stage, counted from 1.
+        Epoch of the stage, from 1, and number of its epochs.
     terms : dict of str to float
-        Mean of each weighted term over the batches; of several players, the sum of equal names.
+        Mean of each weighted term over the batches; terms of the same name are summed over players.
     validation_accuracy, validation_loss : float or None
-        Of the first network that the stage selects; None in stages that select none, and without
+        Scores of the stage's first selected network. None if the stage selects none, or without
         validation rows.
     seconds : float
-        Since the training began; over interruptions.
+        Training time, summed over interruptions.
     """
 
     stage: str
@@ -68,7 +68,7 @@ class _Best:
 
 @dataclass
 class _Running:
-    """A stage in training: everything that changes while it runs."""
+    """The state of a stage in training."""
 
     stage: Stage
     modules: list[nn.Module]
@@ -90,36 +90,39 @@ def teach(
     on_batch: Callable[[Mapping[str, float], str, int, int], object] | None = None,
     on_network: Callable[[int, nn.Module], object] | None = None,
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
-    """Train by a method.
+    """Train a student by a method.
 
     Parameters
     ----------
     method : Method
     lesson : Lesson
     settings : OptimizerSettings
-        For players without an optimiser of their own.
+        Settings of players without an optimiser of their own.
     fabric : lightning_fabric.Fabric
         Device, precision and processes.
     checkpoint : Checkpoint, default=None
-        Where to keep the state after each epoch, and to resume from.
-    on_epoch, on_batch : callable, default=None
-        Told of progress: an `EpochReport`; or the terms of a batch, the stage's name, the batch
-        and the number of batches of the stage.
+        File that stores the state after each epoch, and from which to resume.
+    on_epoch : callable, default=None
+        Called after each epoch with an `EpochReport`.
+    on_batch : callable, default=None
+        Called after each batch with its terms, the stage's name, the batch's number and the number
+        of batches of the stage.
     on_network : callable, default=None
-        Shown the first network that a stage selects, before its first epoch (0) and after each.
+        Called with the epoch and the stage's first selected network, before the first epoch (0) and
+        after each.
 
     Returns
     -------
     network : nn.Module
-        The one that predicts.
+        The network that predicts.
     history : list of dict
-        One row an epoch, of all stages.
+        One row per epoch, over all stages.
 
     Raises
     ------
     FloatingPointError
-        If a term stops being finite; the message names it, and the checkpoint of the last whole
-        epoch stays.
+        If a term is not finite; the message names it. The checkpoint of the last whole epoch is
+        kept.
     """
     history: list[dict[str, Any]] = []
     started = time.monotonic()
@@ -216,7 +219,7 @@ def _one_epoch(
     batches = stage.batches or lesson.batches()
     n_batches = len(batches)
     totals: dict[str, float] = {}
-    # Validation, and methods that look at shapes, may have left eval mode behind.
+    # validation, or a method's check of shapes, may have left modules in eval mode
     for player in stage.players:
         for module in player.trains:
             module.train()
@@ -247,7 +250,10 @@ def _step(
     with fabric.autocast():
         terms = player.loss(batch)
         if not terms:
-            raise ValueError(f"The stage {stage.name!r} has no loss: its methods give no terms.")
+            raise ValueError(
+                f"The stage {stage.name!r} has no loss: its methods return no terms. Combine them "
+                "with another method, such as 'kd'."
+            )
         total = torch.stack([term.float() for term in terms.values()]).sum()
     values = {name: float(term.detach()) for name, term in terms.items()}
     for name, value in values.items():
@@ -266,9 +272,9 @@ def _step(
 
 
 def _average_gradients(player: Player, fabric: Fabric) -> None:
-    """Give all processes the mean of their gradients, in one exchange.
+    """Average the gradients over all processes, in one exchange.
 
-    Done here, and not by a wrapper around each network, since methods call parts of networks.
+    A wrapper around each network would miss methods that call parts of networks.
     """
     gradients = [p.grad for p in _parameters(player) if p.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
@@ -279,7 +285,7 @@ def _average_gradients(player: Player, fabric: Fabric) -> None:
 
 
 def _select(running: _Running, lesson: Lesson) -> tuple[float, float] | None:
-    """Measure the networks that the stage selects; remember those that are the best so far."""
+    """Score the networks that the stage selects, and keep the best state so far of each."""
     first = None
     for i, module in enumerate(running.stage.selects):
         score = lesson.score(module)
@@ -288,7 +294,7 @@ def _select(running: _Running, lesson: Lesson) -> tuple[float, float] | None:
         if score is None:
             continue
         so_far = running.best.scores[i]
-        # Of equally accurate epochs the one of lower loss: few rows make many ties.
+        # ties, which are frequent with few rows, go to the lower loss
         if so_far is None or (score[0], -score[1]) >= (so_far[0], -so_far[1]):
             running.best.scores[i] = score
             running.best.states[i] = copy.deepcopy(module.state_dict())
@@ -314,7 +320,8 @@ def _restore(running: _Running, state: dict[str, Any], lesson: Lesson) -> None:
     for key in ("modules", "optimizers", "schedules"):
         if len(state[key]) != len(getattr(running, key)):
             raise ValueError(
-                "The checkpoint is of another method. Use another checkpoint file, or resume=False."
+                "The checkpoint is of another method. Use another checkpoint file, or set "
+                "resume=False."
             )
     for module, kept in zip(running.modules, state["modules"], strict=True):
         module.load_state_dict(kept)

@@ -15,22 +15,22 @@ from sklearn.utils.validation import _num_samples
 from soft_students.targets import check_probabilities, check_temperature, soften
 from soft_students.teachers.inputs import InputRangeWarning, check_n_features, range_complaint
 
-# A single logit of each of that many rows lies in [0, 1] by chance once in a million teachers.
+# So many single logits all lie in [0, 1] by chance for about one teacher in a million.
 _ROWS_TO_SUSPECT_A_SIGMOID = 10
 
 
 @dataclass
 class TrainingRecord:
-    """What is known of how a teacher came to be; the attribute `record` of a trained teacher.
+    """Origin of a trained teacher, stored as its attribute `record`.
 
     Parameters
     ----------
     accuracy : dict of str to float
-        Measured accuracy by name of the split: "validation", "test".
+        Measured accuracy by split: "validation", "test".
     seed : int or None
-        Of a single network.
+        Seed of the training, for a single network.
     data : dict
-        What it was trained on, of plain JSON values: name, source, numbers of rows, and so on.
+        Description of the training data, in plain JSON values: name, source, numbers of rows, ...
     """
 
     accuracy: dict[str, float] = field(default_factory=dict)
@@ -39,36 +39,36 @@ class TrainingRecord:
 
 
 class Teacher(ABC):
-    """A fitted model that is asked, and never changed.
+    """Base class of the teachers: a fitted model that predicts and is never changed.
 
     Parameters
     ----------
     name : str
-        Short, for tables and messages.
+        Short name for tables and messages.
     task : {"classification", "regression"}, default="classification"
     kind : {"logits", "probabilities"} or None, default="logits"
-        What the model gives. None stands for logits, with a warning if they look like
-        probabilities. One column alone is that of the second of two classes: its logit z, beside
-        which the first class has the logit 0, or its probability.
+        Kind of the model's outputs. None means logits, with a warning if they look like
+        probabilities. A single column belongs to the second of two classes: its probability, or its
+        logit, with logit 0 for the first class.
     classes : array-like of shape (n_classes,), default=None
         Label of each column.
     n_features : int, default=None
-        Values a row.
+        Number of features.
     input_range : tuple of float, default=None
-        Smallest and largest value of the inputs it was trained on.
+        Smallest and largest value of the training inputs.
 
     Attributes
     ----------
     name, task, kind
         As given.
     classes_ : ndarray of shape (n_classes,) or None
-        Label of each column; None if the model does not say.
+        Label of each column; None if unknown.
     n_features_in_ : int or None
-        Values a row; None if any number may do.
+        Number of features; None if not fixed.
     input_range_ : tuple of float or None
         Inputs far outside give an `InputRangeWarning`; None if unknown.
     record : TrainingRecord or None
-        How it came to be, for teachers of `train_teacher`.
+        Origin of a teacher of `train_teacher`.
     """
 
     record: TrainingRecord | None = None
@@ -102,7 +102,7 @@ class Teacher(ABC):
 
     @abstractmethod
     def _outputs(self, X: Any) -> Any:
-        """Return what the model gives, an array of shape (n,) or (n, n_columns)."""
+        """Return the model's outputs, an array of shape (n,) or (n, n_columns)."""
 
     def logits(self, X: Any) -> np.ndarray:
         """Return the logits of each class.
@@ -110,19 +110,19 @@ class Teacher(ABC):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            As the model takes it.
+            Rows, in the form that the model takes.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Logits, or logarithms of probabilities where the model gives no logits; a probability
-            of zero counts as the smallest float there is.
+            Logits, or logarithms of the model's probabilities. A probability of zero counts as the
+            smallest positive float.
 
         Raises
         ------
         ValueError
-            If `X` has no rows or another number of features, the model gives something else than
-            one row of finite logits for each row of `X`, or it is a regressor.
+            If `X` has no rows or another number of features, the model does not return one row of
+            finite logits for each row of `X`, or the teacher is a regressor.
         """
         if self.task != "classification":
             raise ValueError(f"The teacher {self.name!r} predicts values and has no logits.")
@@ -136,8 +136,8 @@ class Teacher(ABC):
         ----------
         X : array-like of shape (n_samples, n_features)
         temperature : float, default=1.0
-            T > 0 of ``softmax(logits / T)``. Probabilities p of a model without logits become
-            ``p ** (1 / T)``, normalised: the same.
+            T > 0 of ``softmax(logits / T)``. Without logits, probabilities p become ``p ** (1 /
+            T)``, normalised, which is equivalent.
 
         Returns
         -------
@@ -148,7 +148,7 @@ class Teacher(ABC):
         return soften(self.logits(X), temperature)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the likeliest label of each row, or a regressor's values.
+        """Return the most probable label of each row, or a regressor's values.
 
         Parameters
         ----------
@@ -156,8 +156,8 @@ class Teacher(ABC):
 
         Returns
         -------
-        ndarray of shape (n_samples,), or (n_samples, n_outputs) of a regressor
-            Labels are column numbers where the teacher does not know its classes.
+        ndarray of shape (n_samples,), or (n_samples, n_outputs) for several outputs
+            Labels are column numbers if `classes_` is None.
         """
         if self.task == "regression":
             self._check(X)
@@ -166,7 +166,7 @@ class Teacher(ABC):
         return columns if self.classes_ is None else self.classes_[columns]
 
     def __sklearn_clone__(self) -> Self:
-        # A teacher is fitted, and shared by all students that learn from it.
+        # a fitted teacher is shared by all its students
         return self
 
     def __repr__(self) -> str:
@@ -190,14 +190,14 @@ class Teacher(ABC):
 
     def _check_inputs(self, X: Any) -> None:
         if _num_samples(X) == 0:
-            raise ValueError(f"The teacher {self.name!r} was asked about no rows: X is empty.")
+            raise ValueError(f"X is empty: the teacher {self.name!r} needs at least one row.")
         check_n_features(X, self.n_features_in_, self.name)
 
     def _range_complaint(self, X: Any) -> str | None:
         return range_complaint(X, self.input_range_, self.name)
 
     def _logits(self, X: Any) -> np.ndarray:
-        """Return checked logits of inputs that are known to be fit."""
+        """Return checked logits of checked inputs."""
         outputs = self._finite_outputs(X)
         single = outputs.shape[1] == 1 and (self.classes_ is None or len(self.classes_) == 2)
         if self.kind == "probabilities":
@@ -210,13 +210,13 @@ class Teacher(ABC):
             logits = np.hstack([np.zeros_like(outputs), outputs]) if single else outputs
         if self.classes_ is not None and logits.shape[1] != len(self.classes_):
             raise ValueError(
-                f"The teacher {self.name!r} gave {logits.shape[1]} columns for its "
-                f"{len(self.classes_)} classes."
+                f"The teacher {self.name!r} returned {logits.shape[1]} columns for "
+                f"{len(self.classes_)} classes. Pass the label of each column as 'classes'."
             )
         return logits
 
     def _values(self, X: Any) -> np.ndarray:
-        """Return checked values of inputs that are known to be fit."""
+        """Return checked values of checked inputs."""
         values = self._finite_outputs(X)
         return values[:, 0] if values.shape[1] == 1 else values
 
@@ -225,21 +225,21 @@ class Teacher(ABC):
         n_samples = _num_samples(X)
         if outputs.dtype.kind not in "fiub":
             raise ValueError(
-                f"The teacher {self.name!r} must give numbers. Got an array of {outputs.dtype}."
+                f"The teacher {self.name!r} must return numbers. Got an array of {outputs.dtype}."
             )
         if outputs.shape == (n_samples,):
             outputs = outputs[:, np.newaxis]
         if outputs.ndim != 2 or len(outputs) != n_samples or outputs.shape[1] < 1:
             columns = "n_classes" if self.task == "classification" else "n_outputs"
             raise ValueError(
-                f"The teacher {self.name!r} must give an array of shape ({n_samples}, {columns}) "
+                f"The teacher {self.name!r} must return an array of shape ({n_samples}, {columns}) "
                 f"for the {n_samples} rows of X. Got one of shape {outputs.shape}."
             )
         if outputs.dtype.kind != "f" or outputs.dtype.itemsize < 4:
             outputs = outputs.astype(np.float64)
         bad = ~np.isfinite(outputs)
         if self.task == "classification":
-            # -inf is the logarithm of probability zero; not every class can have that
+            # -inf is the logarithm of probability zero, which not all classes can have
             impossible = np.isneginf(outputs)
             bad &= ~impossible | impossible.all(axis=1, keepdims=True)
         rows = bad.any(axis=1)
@@ -260,31 +260,28 @@ class Teacher(ABC):
             suspicious = np.allclose(outputs.sum(axis=1), 1, rtol=0, atol=1e-4)
         if suspicious:
             warnings.warn(
-                f"The outputs of the teacher {self.name!r} look like probabilities, but are taken "
+                f"The outputs of the teacher {self.name!r} look like probabilities, but are used "
                 'as logits, which makes its targets nearly uniform. Pass kind="probabilities" if '
-                'it ends in a softmax or sigmoid, kind="logits" if it does not.',
+                'it ends in a softmax or sigmoid, kind="logits" otherwise.',
                 UserWarning,
                 stacklevel=_level_outside(),
             )
 
 
 def as_array(values: Any) -> np.ndarray:
-    """Return an array-like as an array, a PyTorch tensor without its gradient."""
+    """Convert an array-like to an array; detach and copy a PyTorch tensor to the CPU."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
     return np.asarray(values)
 
 
 def last_line(error: BaseException) -> str:
-    """Return where long messages say what happened."""
+    """Return the last line of an error, where long messages name the cause."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:300]
 
 
 def _level_outside() -> int:
-    """Return the `stacklevel` at which a warning names who called this package.
-
-    Teachers are asked by their users, and by students within the package.
-    """
+    """Return the `stacklevel` at which a warning names the caller of this package."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals["__name__"].startswith("soft_students."):
         frame, level = frame.f_back, level + 1
@@ -299,8 +296,8 @@ def _check_classes(classes: Any) -> np.ndarray:
     labels = np.asarray(classes)
     if labels.ndim != 1 or not len(labels) or len(set(labels.tolist())) < len(labels):
         raise ValueError(
-            "The 'classes' of a teacher must be different labels, one for each column. "
-            f"Got {classes!r} instead."
+            f"The 'classes' of a teacher must be distinct labels, one per column. Got {classes!r} "
+            "instead."
         )
     return labels
 

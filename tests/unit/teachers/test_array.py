@@ -34,7 +34,7 @@ def test_labels_name_the_columns():
 
 @pytest.mark.parametrize("n_rows", [1, 2, 4])
 def test_other_rows_cannot_be_asked_about(n_rows):
-    with pytest.raises(ValueError, match=f"array of 3 rows, but X has {n_rows}.*can be asked"):
+    with pytest.raises(ValueError, match=f"array of 3 rows, but X has {n_rows}.*pass the model"):
         ArrayTeacher(P).logits(X[:1].repeat(n_rows, axis=0))
 
 

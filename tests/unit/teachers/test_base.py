@@ -128,7 +128,7 @@ def test_answers_of_another_shape_are_refused(outputs, task):
 
 
 def test_answers_that_are_no_numbers_are_refused():
-    with pytest.raises(ValueError, match="must give numbers"):
+    with pytest.raises(ValueError, match="must return numbers"):
         Answers(np.array(["a", "b"])).logits(X)
 
 
@@ -138,7 +138,7 @@ def test_probabilities_that_do_not_sum_to_one_are_refused():
 
 
 def test_another_number_of_columns_than_classes_is_refused():
-    with pytest.raises(ValueError, match="gave 3 columns for its 2 classes"):
+    with pytest.raises(ValueError, match="returned 3 columns for 2 classes"):
         Answers(np.zeros((2, 3)), classes=[0, 1]).logits(X)
 
 
@@ -155,7 +155,7 @@ def test_another_number_of_features_is_refused():
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("empty", [np.zeros((0, 3)), []])
 def test_no_rows_are_refused(task, empty):
-    with pytest.raises(ValueError, match="'answers' was asked about no rows"):
+    with pytest.raises(ValueError, match="X is empty: the teacher 'answers'"):
         Answers(np.zeros(0), task=task).predict(empty)
 
 
@@ -247,7 +247,7 @@ def test_the_representation_says_what_is_known():
     [
         ({"task": "ranking"}, "'task' of a teacher must be"),
         ({"kind": "odds"}, "'kind' of a teacher must be"),
-        ({"classes": [1, 2, 1]}, "'classes' of a teacher must be different"),
+        ({"classes": [1, 2, 1]}, "'classes' of a teacher must be distinct"),
         ({"classes": []}, "'classes'"),
         ({"classes": [[1, 2]]}, "'classes'"),
         ({"input_range": (1, 0)}, "'input_range'"),

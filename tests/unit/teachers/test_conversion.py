@@ -129,13 +129,17 @@ def test_classes_of_members_must_be_the_same(classifier):
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (P, {"input_shape": (3,)}, r"'input_shape', which means nothing .* 'array'"),
-        (P, {"weights": [1]}, "'weights', which means nothing"),
-        (lambda rows: rows, {"device": "cpu"}, "'device', which means nothing .* 'callable'"),
-        (ArrayTeacher(P), {"classes": [1, 2, 3]}, "'classes', which means nothing .* 'teacher'"),
-        (nn.Linear(4, 3), {"average": "logits"}, "'average', which means nothing .* 'module'"),
-        ([ArrayTeacher(P)], {"batch_size": 3}, "'batch_size', which means nothing"),
-        (LinearRegression().fit(X, y), {"kind": "logits"}, "'kind', which means .* 'estimator'"),
+        (P, {"input_shape": (3,)}, r"'input_shape', which does not apply .* 'array'"),
+        (P, {"weights": [1]}, "'weights', which does not apply"),
+        (lambda rows: rows, {"device": "cpu"}, "'device', which does not apply .* 'callable'"),
+        (ArrayTeacher(P), {"classes": [1, 2, 3]}, "'classes', which does not apply .* 'teacher'"),
+        (nn.Linear(4, 3), {"average": "logits"}, "'average', which does not apply .* 'module'"),
+        ([ArrayTeacher(P)], {"batch_size": 3}, "'batch_size', which does not apply"),
+        (
+            LinearRegression().fit(X, y),
+            {"kind": "logits"},
+            "'kind', which does not apply .* 'estimator'",
+        ),
     ],
 )
 def test_options_that_would_be_ignored_are_refused(model, options, message):

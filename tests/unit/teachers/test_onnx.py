@@ -178,7 +178,9 @@ def test_a_model_of_two_inputs_is_refused(tmp_path):
     nodes = [helper.make_node("Add", ["a", "b"], ["c"])]
     inputs = [value(name, [None, 3]) for name in "ab"]
     path = write(tmp_path / "two.onnx", nodes, inputs, [value("c", [None, 3])])
-    with pytest.raises(BundleError, match=r"one input of floats\. .* 'a' of tensor\(float\), 'b'"):
+    with pytest.raises(
+        BundleError, match=r"one floating-point input\. .* 'a' of tensor\(float\), 'b'"
+    ):
         OnnxTeacher(path)
 
 

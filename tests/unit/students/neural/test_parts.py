@@ -322,7 +322,7 @@ def test_a_sampler_that_nobody_announced(parts):
         def sampler(self, lesson):
             return Shuffled(len(lesson.data), 10)
 
-    with pytest.raises(ValueError, match="needs all training rows in memory, and these are read"):
+    with pytest.raises(ValueError, match="needs all training rows in memory, but they are read"):
         quick(method=Sampling()).fit(parts)
 
 
