@@ -138,8 +138,10 @@ class TeacherOutputs:
         single = outputs.shape[1] == 1
         if self._teacher.kind == "probabilities":
             p = torch.cat([1 - outputs, outputs], dim=1) if single else outputs
-            return p.clamp_min(torch.finfo(p.dtype).tiny).log()
-        return torch.cat([torch.zeros_like(outputs), outputs], dim=1) if single else outputs
+            logits = p.clamp_min(torch.finfo(p.dtype).tiny).log()
+        else:
+            logits = torch.cat([torch.zeros_like(outputs), outputs], dim=1) if single else outputs
+        return self._teacher.in_class_order(logits)
 
     def _holds(self, name: str, rows: Tensor) -> bool:
         return name in self._known and bool(self._known[name][rows].all())

@@ -120,9 +120,10 @@ class EnsembleTeacher(Teacher):
         if self.task == "regression":
             return member._values(X).astype(np.float64)
         logits = member._logits(X).astype(np.float64)
-        if self.classes_ is not None and member.classes_ is not None:
+        own = self._output_classes
+        if own is not None and member.classes_ is not None:
             order = {label: column for column, label in enumerate(member.classes_.tolist())}
-            logits = logits[:, [order[label] for label in self.classes_.tolist()]]
+            logits = logits[:, [order[label] for label in own.tolist()]]
         return logits if self.average == "logits" else soften(logits)
 
     def _common(self, attribute: str) -> Any:

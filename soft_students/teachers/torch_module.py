@@ -40,8 +40,8 @@ class TorchTeacher(Teacher):
         Smallest and largest value of the training data before preprocessing; inputs far outside
         give a warning.
     kind : {"logits", "probabilities"}, default=None
-        Kind of the module's outputs. None means logits, with a warning if they look like
-        probabilities.
+        Kind of the module's outputs. None means probabilities if they lie in [0, 1] and sum to one,
+        which a warning says, and logits otherwise.
     task : {"classification", "regression"}, default="classification"
     name : str, default=None
         Name of the teacher. None takes the class name of the module.
@@ -136,10 +136,13 @@ class TorchTeacher(Teacher):
                 f"The teacher {self.name!r} failed on inputs of shape {tuple(batch.shape)}: "
                 f"{last_line(error)}.{hint}"
             ) from error
+        answer = logits_of(answer)
         if not isinstance(answer, Tensor):
             raise ValueError(
-                f"The module of the teacher {self.name!r} returned a {type(answer).__name__}, not "
-                "a tensor. Wrap it in a module that returns the logits alone."
+                f"The module of the teacher {self.name!r} returned a {type(answer).__name__}, in "
+                "which no logits were found: a tensor, a tuple that begins with one, or 'logits' "
+                "as a key or attribute. Pass a function that returns them: "
+                "as_teacher(lambda X: ..., kind='logits')."
             )
         if answer.numel() == len(batch):
             answer = answer.reshape(len(batch), 1)
@@ -159,6 +162,31 @@ class TorchTeacher(Teacher):
             if tensor.is_floating_point():
                 return device, tensor.dtype
         return device, dtype
+
+
+def logits_of(outputs: Any) -> Any:
+    """Return the logits among the outputs of a module.
+
+    Parameters
+    ----------
+    outputs : object
+        A tensor, a tuple or list that begins with the logits, a mapping with the key ``logits``, or
+        an object with the attribute ``logits``, such as a ``ModelOutput``.
+
+    Returns
+    -------
+    object
+        The logits; `outputs` itself if they are not found.
+    """
+    if isinstance(outputs, Tensor):
+        return outputs
+    if isinstance(outputs, Mapping) and "logits" in outputs:
+        return outputs["logits"]
+    if hasattr(outputs, "logits"):
+        return outputs.logits
+    if isinstance(outputs, tuple | list) and outputs and isinstance(outputs[0], Tensor):
+        return outputs[0]
+    return outputs
 
 
 def check_device(device: str) -> None:
