@@ -257,7 +257,7 @@ def test_a_module_that_ends_in_softmax_is_told_apart(layer):
     teacher = TorchTeacher(module, kind="probabilities")
     np.testing.assert_allclose(teacher.predict_proba(X), expected, rtol=1e-5)
     unsaid = TorchTeacher(module)
-    with pytest.warns(UserWarning, match=r"'Sequential' lie in \[0, 1\] and sum .* --kind logits"):
+    with pytest.warns(UserWarning, match=r"'Sequential' lie in \[0, 1\] and sum .*--kind logits"):
         np.testing.assert_allclose(unsaid.predict_proba(X), expected, rtol=1e-5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # once is enough
