@@ -22,8 +22,8 @@ from torch import nn
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Combination, Method, make_method
-from soft_students.networks import NETWORKS, Factory
 from soft_students.networks.shapes import three_sides
+from soft_students.networks.zoo import NETWORKS, Factory
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
 from soft_students.students.neural.rows import (
@@ -57,7 +57,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     module : str, nn.Module or callable, default="mlp"
-        The network: a name of `soft_students.networks.NETWORKS`, a module to start
+        The network: a name of `soft_students.networks.zoo.NETWORKS`, a module to start
         from (a copy of it is trained), or a callable that makes one from (input_shape, n_classes).
     method : str, Method or sequence of them, default="kd"
         How it learns: keys of `soft_students.methods.available`, also several with commas between

@@ -15,8 +15,8 @@ from torch import nn
 
 from soft_students import DistilledClassifier, NeuralStudentClassifier
 from soft_students.methods import AT, KD
-from soft_students.networks import make_network
 from soft_students.networks.convolutional import small_cnn
+from soft_students.networks.zoo import make_network
 from soft_students.persistence import BundleError, checkpoints
 from soft_students.students.files import dumps, load, loads
 from soft_students.students.neural import classifier
