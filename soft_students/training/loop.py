@@ -165,10 +165,9 @@ def run_stages(
                     on_epoch(report)
                 if checkpoint is not None and fabric.is_global_zero:
                     state = functools.partial(_state, running, course)
-                    if running.epoch == running.n_epochs:  # that of the next stage goes beside it
-                        checkpoint.write(number, state(), elapsed())
-                    else:
-                        checkpoint.write_if_due(number, state, elapsed())
+                    checkpoint.write_if_due(number, state, elapsed())
+                    if running.epoch == running.n_epochs:
+                        checkpoint.keep(number, state())
             for module, kept in zip(stage.selects, running.best.states, strict=True):
                 if kept is not None:
                     module.load_state_dict(kept)
