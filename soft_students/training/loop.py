@@ -27,7 +27,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -137,7 +136,6 @@ def run_stages(
         return before + time.monotonic() - started
 
     with progress_bar(shown=verbose and fabric.is_global_zero) as bar:
-        bar.add_task("Training", total=None)
         number = 0
         while True:
             try:
@@ -151,8 +149,11 @@ def run_stages(
                 history.extend(done["history"])
             if running.epoch == 0:
                 _show(stage, 0, on_network)
+            for task in bar.task_ids:
+                bar.remove_task(task)
+            task = bar.add_task(stage.name, total=running.n_epochs * len(running.batches))
             while running.epoch < running.n_epochs:
-                terms = _one_epoch(running, fabric, bar)
+                terms = _one_epoch(running, fabric, functools.partial(bar.update, task))
                 accuracy, loss = _select(running, course) or (None, None)
                 running.epoch += 1
                 _show(stage, running.epoch, on_network)
@@ -211,7 +212,9 @@ def _parameters(player: Player) -> list[nn.Parameter]:
     return parameters
 
 
-def _one_epoch(running: _Running, fabric: Fabric | Alone, bar: Progress) -> dict[str, float]:
+def _one_epoch(
+    running: _Running, fabric: Fabric | Alone, update: Callable[..., None]
+) -> dict[str, float]:
     stage, n_epochs = running.stage, running.n_epochs
     n_batches = len(running.batches)
     totals: dict[str, float] = {}
@@ -233,9 +236,7 @@ def _one_epoch(running: _Running, fabric: Fabric | Alone, bar: Progress) -> dict
                 shown[name] = shown.get(name, 0.0) + value
         for name, value in shown.items():
             totals[name] = totals.get(name, 0.0) + value / n_batches
-        if not bar.disable:
-            text, total = _describe(running, shown), n_epochs * n_batches
-            bar.update(bar.task_ids[0], description=text, completed=done + 1, total=total)
+        update(description=_describe(running, shown), completed=done + 1)
     if stage.after_epoch is not None:
         stage.after_epoch(running.epoch)
     return totals
