@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from soft_students.methods.batch import Batch
-from soft_students.methods.observe import Observation, Prepared, evaluating, observe
+from soft_students.methods.observe import Observation, observe
+from soft_students.networks.prepared import Prepared, evaluating
 from soft_students.teachers import Teacher, TorchTeacher
+from soft_students.training.batch import Batch
 
 
 class TeacherOutputs:

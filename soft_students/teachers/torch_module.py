@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from soft_students.networks.prepared import evaluating
 from soft_students.teachers.base import Teacher, last_line
 from soft_students.teachers.inputs import dense_rows
 from soft_students.teachers.preprocessing import Standardize
@@ -106,8 +106,8 @@ class TorchTeacher(Teacher):
         rows = dense_rows(X, self.input_shape, self.name)
         device, dtype = self._placement()
         answers = []
-        # not inference_mode: tensors that a module caches in it could not be used in training
-        with torch.no_grad(), _evaluating(self.module, self.preprocess):
+        # Under inference_mode, what a module caches could never take part in training again.
+        with torch.no_grad(), evaluating(self.module, self.preprocess):
             for start in range(0, len(rows), self.batch_size):
                 # a copy: modules may work in place
                 batch = torch.tensor(
@@ -198,29 +198,6 @@ def check_device(device: str) -> None:
             "The 'device' of a teacher must be one that torch can use here, such as 'cpu'. Got "
             f"{device!r}: {last_line(error)}"
         ) from error
-
-
-@contextmanager
-def _evaluating(*modules: object) -> Iterator[None]:
-    """Temporarily set modules to eval mode; on exit, restore the mode of each submodule.
-
-    Sets only the flags: ``eval()`` may do more, such as merging adapters, and fails for exported
-    modules.
-    """
-    training = [
-        part
-        for module in modules
-        if isinstance(module, nn.Module)
-        for part in module.modules()
-        if getattr(part, "training", False)  # a frozen TorchScript module has no mode
-    ]
-    try:
-        for part in training:
-            part.training = False
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _standardize(values: Mapping[str, Any], input_shape: tuple[int, ...] | None) -> Standardize:
