@@ -63,10 +63,9 @@ def test_columns_of_a_table_are_the_classes(student, teacher):
 
 
 def test_classes_of_a_teacher_in_any_order_teach_networks_as_well():
-    network = nn.Linear(3, 3)
     teacher = as_teacher(sharp, classes=["ebb", "slack", "flood"])
     student = NeuralStudentClassifier(
-        lambda shape, n: network, epochs=60, learning_rate=0.05, random_state=0
+        lambda shape, n: nn.Linear(3, n), epochs=100, learning_rate=0.1, random_state=0
     )
     student.fit(X.astype(np.float32), teacher)
     assert student.classes_.tolist() == ["ebb", "flood", "slack"]
