@@ -1,6 +1,6 @@
-"""How a neural student learns: one file a method, and the loop that knows none of them by name.
+"""Distillation methods for neural students: one file per method, and one loop that trains them all.
 
-The pure functions (`kd_loss`, `at_loss`, ...) work alone, in anybody's own training loop.
+The loss functions (`kd_loss`, `at_loss`, ...) are pure and work in any training loop.
 """
 
 from soft_students.methods.ab import AB, ab_loss

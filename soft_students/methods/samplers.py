@@ -14,14 +14,13 @@ from soft_students.training.batch import draw_by_weight
 
 
 class ClassUniform:
-    """A few rows of each of many classes: B/k classes, and k rows of each.
+    """Sample batches of k rows from each of B/k classes.
 
-    Classes take turns, however many rows they have; within a class all rows are drawn before one
-    returns. A pass draws as many rows as there are (up to whole batches): of equally frequent
-    classes nearly all of them, of others the rare ones several times. No batch holds a row twice.
-    Where there are fewer classes than B/k, a class gives k rows several times; where its rows do
-    not suffice, the batches are smaller. With weights, the rows of a class are drawn in proportion
-    to them, and a batch may hold a row twice.
+    Classes take turns, whatever their size; within a class all rows are drawn before one repeats. A
+    pass draws about as many rows as the data has, up to whole batches. Rows of rare classes repeat
+    within a pass, but no batch contains a row twice. With fewer than B/k classes, a class fills
+    several groups of k rows; if its rows do not suffice, batches are smaller. With
+    weights, the rows of a class are drawn in proportion to them, and a batch may hold a row twice.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ class ClassUniform:
     Raises
     ------
     ValueError
-        If a class has fewer than k rows, or a batch would.
+        If k exceeds B or the rows of a class.
 
     Examples
     --------
@@ -43,7 +42,7 @@ class ClassUniform:
     >>> from soft_students.methods.samplers import ClassUniform
     >>> sampler = ClassUniform(torch.tensor([0, 0, 0, 1, 1, 1, 2, 2]), batch_size=4, per_class=2)
     >>> batch = next(sampler.batches(torch.Generator().manual_seed(0)))
-    >>> batch.shape  # two rows of each of two classes, below each other
+    >>> batch.shape  # 2 rows of each of 2 classes; one column per class
     torch.Size([2, 2])
     """
 
@@ -59,8 +58,8 @@ class ClassUniform:
         for name, rows in by_class.items():
             if len(rows) < per_class:
                 raise ValueError(
-                    f"A class-uniform batch takes {per_class} rows of a class, but class {name} "
-                    f"has {len(rows)}. Lower per_class, or leave such classes out."
+                    f"A class-uniform batch takes {per_class} rows per class, but class {name} has "
+                    f"{len(rows)}. Lower per_class, or leave such classes out."
                 )
         self._rows = list(by_class.values())
         self._weights = weights
@@ -92,7 +91,7 @@ class ClassUniform:
             yield torch.cat(columns).T
 
     def _groups(self, turns: Tensor, generator: torch.Generator) -> Tensor:
-        """Return how often each class is in a batch: those first that had the fewest turns."""
+        """Return the number of groups of each class in a batch; fewest earlier turns go first."""
         groups = torch.zeros_like(self._most)
         while (missing := self._n_groups - int(groups.sum())) > 0:
             order = turns + torch.rand(len(turns), generator=generator)
@@ -103,28 +102,29 @@ class ClassUniform:
 
 
 class SuperclassUniform:
-    """Batches as of `ClassUniform`, where classes are clusters of the teacher's features.
+    """Batches as in `ClassUniform`, with k-means clusters of the teacher's features as classes.
 
-    Clusters come from k-means. The rows of one that is smaller than k go to the nearest other.
+    The rows of a cluster smaller than k are assigned to the next nearest cluster.
 
     Parameters
     ----------
     features : Tensor of shape (n_rows, ...)
-        The teacher's, of all rows.
+        The teacher's features of all rows.
     batch_size : int
         B.
     per_class : int
         k.
     n_superclasses : int
-        Number of clusters; no more than that remain.
+        Number of clusters before small ones are dissolved.
     random_state : int
-        Of k-means.
+        Seed of k-means.
     weights : Tensor of shape (n_rows,), default=None
-        As of `ClassUniform`.
+        As in `ClassUniform`.
 
     Attributes
     ----------
     superclasses : Tensor of int64, shape (n_rows,)
+        Cluster of each row.
     """
 
     def __init__(
@@ -143,8 +143,8 @@ class SuperclassUniform:
             )
         if len(features) < per_class:
             raise ValueError(
-                f"A superclass-uniform batch takes {per_class} rows of a superclass. Got "
-                f"{len(features)} rows in all."
+                f"A superclass-uniform batch takes {per_class} rows per superclass. Got "
+                f"{len(features)} rows in all. Lower per_class, or use more rows."
             )
         rows = features.detach().flatten(1).cpu().float().numpy()
         means = KMeans(n_superclasses, n_init=1, random_state=random_state).fit(rows)
@@ -169,18 +169,18 @@ class SuperclassUniform:
 
 
 class SameClassPairs:
-    """Rows, and with each another one of its class.
+    """Sample pairs of rows of the same class.
 
-    A pass has every row once as the first of a pair, with a partner drawn uniformly from the other
-    rows of its class. The only row of a class has no partner and is left out. With weights, both
-    rows of a pair are drawn in proportion to them.
+    A pass contains every row once as the first of a pair. Its partner is drawn uniformly from the
+    other rows of its class. The only row of a class has no partner and is left out.
+    With weights, both rows of a pair are drawn in proportion to them.
 
     Parameters
     ----------
     labels : Tensor of int64, shape (n_rows,)
     batch_size : int
-        Number of pairs: a batch has twice as many rows, the first of all pairs and then, in the
-        same order, their partners.
+        Number of pairs. A batch has twice as many rows: the first rows of all pairs, then their
+        partners in the same order.
     weights : Tensor of shape (n_rows,), default=None
         Positive.
 
@@ -207,7 +207,7 @@ class SameClassPairs:
                 f"{len(labels)} rows, each the only one of its class."
             )
         sizes = torch.tensor([len(rows) for rows in classes])
-        self._rows = torch.cat(classes)  # class after class
+        self._rows = torch.cat(classes)  # sorted by class
         self._sizes = sizes.repeat_interleave(sizes)
         self._starts = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
         self._weights = None if weights is None else weights[self._rows].double()
@@ -230,7 +230,7 @@ class SameClassPairs:
         """Return the place of another row of the same class, at a share of the way through them."""
         sizes, starts = self._sizes[order], self._starts[order]
         if self._weights is None:
-            # a step of 1 to size - 1 around the class never ends where it began
+            # a cyclic step of 1 to size - 1 within the class never returns the row itself
             return starts + (order - starts + 1 + (share * (sizes - 1)).long()) % sizes
         ends = self._weights.cumsum(0)
         own, last = self._weights[order], starts + sizes - 1

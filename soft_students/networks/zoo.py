@@ -117,7 +117,7 @@ def complete_config(
 
     Examples
     --------
-    >>> from soft_students.networks import complete_config
+    >>> from soft_students.networks.zoo import complete_config
     >>> complete_config("mlp", (30,), {"dropout": 0.2})
     {'hidden': [64, 64], 'dropout': 0.2}
     """
@@ -171,7 +171,7 @@ def make_network(
     Examples
     --------
     >>> import torch
-    >>> from soft_students.networks import make_network
+    >>> from soft_students.networks.zoo import make_network
     >>> make_network("resnet8", (1, 28, 28), 10)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
     """

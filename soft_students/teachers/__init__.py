@@ -1,4 +1,4 @@
-"""Who teaches: any fitted model, behind one interface."""
+"""Teachers: any fitted model, behind one interface."""
 
 from soft_students.teachers.array import ArrayTeacher
 from soft_students.teachers.base import Teacher

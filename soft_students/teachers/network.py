@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from soft_students.networks import complete_config, get_network, make_network
+from soft_students.networks.zoo import complete_config, get_network, make_network
 
 
 class BuiltNetwork(nn.Module):
@@ -19,7 +19,7 @@ class BuiltNetwork(nn.Module):
     Parameters
     ----------
     arch : str
-        Key of `soft_students.networks.NETWORKS`.
+        Key of `soft_students.networks.zoo.NETWORKS`.
     input_shape : tuple of int
         (channels, height, width) of images; any shape for "mlp".
     n_classes : int

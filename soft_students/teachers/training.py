@@ -14,9 +14,9 @@ from numpy.random import RandomState
 from sklearn.utils import check_random_state, check_X_y
 
 from soft_students.datasets import validation_split
-from soft_students.networks import get_network
 from soft_students.networks.prepared import Prepared
 from soft_students.networks.shapes import shape_of_rows
+from soft_students.networks.zoo import get_network
 from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.checkpoint import (
@@ -77,7 +77,7 @@ def train_teacher(
     y : array-like of shape (n,)
         Their labels: numbers or strings.
     arch : str, default="cnn"
-        A network of `soft_students.networks.NETWORKS`: "mlp" for tables; "cnn", "resnet" and
+        A network of `soft_students.networks.zoo.NETWORKS`: "mlp" for tables; "cnn", "resnet" and
         others for images.
     config : dict, default=None
         Settings of the network that differ from a teacher's defaults. "mlp" has ``hidden``

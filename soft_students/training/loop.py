@@ -27,7 +27,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -72,7 +71,7 @@ class _Best:
 
 @dataclass
 class _Running:
-    """A stage in training: everything that changes while it runs."""
+    """The state of a stage in training."""
 
     stage: Stage
     batches: Passes
@@ -137,7 +136,6 @@ def run_stages(
         return before + time.monotonic() - started
 
     with progress_bar(shown=verbose and fabric.is_global_zero) as bar:
-        bar.add_task("Training", total=None)
         number = 0
         while True:
             try:
@@ -151,8 +149,11 @@ def run_stages(
                 history.extend(done["history"])
             if running.epoch == 0:
                 _show(stage, 0, on_network)
+            for task in bar.task_ids:
+                bar.remove_task(task)
+            task = bar.add_task(stage.name, total=running.n_epochs * len(running.batches))
             while running.epoch < running.n_epochs:
-                terms = _one_epoch(running, fabric, bar)
+                terms = _one_epoch(running, fabric, functools.partial(bar.update, task))
                 accuracy, loss = _select(running, course) or (None, None)
                 running.epoch += 1
                 _show(stage, running.epoch, on_network)
@@ -165,10 +166,9 @@ def run_stages(
                     on_epoch(report)
                 if checkpoint is not None and fabric.is_global_zero:
                     state = functools.partial(_state, running, course)
-                    if running.epoch == running.n_epochs:  # that of the next stage goes beside it
-                        checkpoint.write(number, state(), elapsed())
-                    else:
-                        checkpoint.write_if_due(number, state, elapsed())
+                    checkpoint.write_if_due(number, state, elapsed())
+                    if running.epoch == running.n_epochs:
+                        checkpoint.keep(number, state())
             for module, kept in zip(stage.selects, running.best.states, strict=True):
                 if kept is not None:
                     module.load_state_dict(kept)
@@ -212,11 +212,13 @@ def _parameters(player: Player) -> list[nn.Parameter]:
     return parameters
 
 
-def _one_epoch(running: _Running, fabric: Fabric | Alone, bar: Progress) -> dict[str, float]:
+def _one_epoch(
+    running: _Running, fabric: Fabric | Alone, update: Callable[..., None]
+) -> dict[str, float]:
     stage, n_epochs = running.stage, running.n_epochs
     n_batches = len(running.batches)
     totals: dict[str, float] = {}
-    # Validation, and methods that look at shapes, may have left eval mode behind.
+    # validation, or a method's check of shapes, may have left modules in eval mode
     for player in stage.players:
         for module in player.trains:
             module.train()
@@ -234,9 +236,7 @@ def _one_epoch(running: _Running, fabric: Fabric | Alone, bar: Progress) -> dict
                 shown[name] = shown.get(name, 0.0) + value
         for name, value in shown.items():
             totals[name] = totals.get(name, 0.0) + value / n_batches
-        if not bar.disable:
-            text, total = _describe(running, shown), n_epochs * n_batches
-            bar.update(bar.task_ids[0], description=text, completed=done + 1, total=total)
+        update(description=_describe(running, shown), completed=done + 1)
     if stage.after_epoch is not None:
         stage.after_epoch(running.epoch)
     return totals
@@ -255,7 +255,10 @@ def _step(
     with fabric.autocast():
         terms = player.loss(batch)
         if not terms:
-            raise ValueError(f"The stage {stage.name!r} has no loss: its methods give no terms.")
+            raise ValueError(
+                f"The stage {stage.name!r} has no loss: its methods return no terms. Combine them "
+                "with another method, such as 'kd'."
+            )
         total = torch.stack([term.float() for term in terms.values()]).sum()
     values = {name: float(term.detach()) for name, term in terms.items()}
     for name, value in values.items():
@@ -274,9 +277,9 @@ def _step(
 
 
 def _average_gradients(player: Player, fabric: Fabric) -> None:
-    """Give all processes the mean of their gradients, in one exchange.
+    """Average the gradients over all processes, in one exchange.
 
-    Done here, and not by a wrapper around each network, since methods call parts of networks.
+    A wrapper around each network would miss methods that call parts of networks.
     """
     gradients = [p.grad for p in _parameters(player) if p.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
@@ -321,7 +324,8 @@ def _restore(running: _Running, state: dict[str, Any], course: Course) -> None:
     for key in ("modules", "optimizers", "schedules"):
         if len(state[key]) != len(getattr(running, key)):
             raise ValueError(
-                "The checkpoint is of another method. Use another checkpoint file, or resume=False."
+                "The checkpoint is of another method. Use another checkpoint file, or set "
+                "resume=False."
             )
     for module, kept in zip(running.modules, state["modules"], strict=True):
         module.load_state_dict(kept)

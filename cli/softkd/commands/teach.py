@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from soft_students.networks import NETWORKS
+from soft_students.networks.zoo import NETWORKS
 from soft_students.teachers import save_teacher, train_teacher
 from soft_students.teachers.checkpoint import record_test_accuracy
 from soft_students.transfer import ImageDistortion

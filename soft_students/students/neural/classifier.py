@@ -21,7 +21,7 @@ from torch import nn
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Method, make_method
-from soft_students.networks import NETWORKS, Factory
+from soft_students.networks.zoo import NETWORKS, Factory
 from soft_students.students.neural import preparation
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.method_choice import choose_method, soft_targets
@@ -50,7 +50,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     module : str, nn.Module or callable, default="mlp"
-        The network: a name of `soft_students.networks.NETWORKS`, a module to start
+        The network: a name of `soft_students.networks.zoo.NETWORKS`, a module to start
         from (a copy of it is trained), or a callable that makes one from (input_shape, n_classes).
     method : str, Method or sequence of them, default="kd"
         How it learns: keys of `soft_students.methods.available`, also several with commas between

@@ -15,8 +15,8 @@ from torch import nn
 
 from soft_students.methods import Combination, Lesson, TrainingData
 from soft_students.methods.teacher_outputs import TeacherOutputs
-from soft_students.networks import Factory, make_network
 from soft_students.networks.prepared import Prepared, reset
+from soft_students.networks.zoo import Factory, make_network
 from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.teachers import Teacher

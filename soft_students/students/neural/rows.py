@@ -12,8 +12,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import validate_data
 
 from soft_students.methods import TrainingData
-from soft_students.networks import get_network
 from soft_students.networks.shapes import shape_of_rows
+from soft_students.networks.zoo import get_network
 from soft_students.teachers import ArrayTeacher, Teacher
 
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from soft_students.networks import (
+from soft_students.networks.prepared import evaluating
+from soft_students.networks.zoo import (
     NETWORKS,
     Recipe,
     complete_config,
     get_network,
     make_network,
 )
-from soft_students.networks.prepared import evaluating
 from soft_students.teachers.network import BuiltNetwork
 
 ALL = list(NETWORKS)

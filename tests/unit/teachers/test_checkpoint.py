@@ -123,7 +123,7 @@ def test_files_of_version_1_numbered_their_layers_and_still_load(tmp_path, arch)
 def test_what_a_safe_file_cannot_hold_is_refused_when_saving(tmp_path):
     teacher = make_teacher()
     teacher.record.data["when"] = np.datetime64("2026-01-01")
-    with pytest.raises(TypeError, match="plain JSON values alone"):
+    with pytest.raises(TypeError, match="plain JSON values only"):
         save_teacher(teacher, tmp_path / "t.pt")
     dates = np.array(["2026-01-01", "2026-01-02", "2026-01-03"], dtype="datetime64[D]")
     with pytest.raises(TypeError, match=r"numbers or strings\. Got date.*astype\(str\)"):
@@ -343,16 +343,16 @@ STATE = (*FIRST, "state_dict")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_set(("members",), []), "not a list of one dictionary or more"),
-        (_set(FIRST, 5), "not a list of one dictionary or more"),
+        (_set(("members",), []), "not a list of at least one dictionary"),
+        (_set(FIRST, 5), "not a list of at least one dictionary"),
         (_set(("record", "seed"), "7"), "'seed' is of type str"),
-        (_set(("record", "data"), {"x": torch.zeros(2)}), "more than plain values"),
+        (_set(("record", "data"), {"x": torch.zeros(2)}), "values that JSON lacks"),
         (_set(("average",), "median"), "'average' is 'median'"),
         (_set((*FIRST, "classes"), [0, 1]), "shape"),
         (_set((*FIRST, "classes"), [0, 1, "2"]), "not all numbers or all strings"),
-        (_set((*FIRST, "classes"), [0, 1, 1]), "different labels"),
-        (_set((*FIRST, "classes"), [0.0, 1.0, math.nan]), "different labels"),
-        (_set((*FIRST, "classes"), [0]), "two or more"),
+        (_set((*FIRST, "classes"), [0, 1, 1]), "distinct labels"),
+        (_set((*FIRST, "classes"), [0.0, 1.0, math.nan]), "distinct labels"),
+        (_set((*FIRST, "classes"), [0]), "at least two distinct"),
         (_set((*FIRST, "input_shape"), [7]), r"has shape \(8, 6\), not \(8, 7\)"),
         (_set((*FIRST, "input_shape"), [-6]), "'input_shape'"),
         (_set((*FIRST, "input_shape"), [6.0]), "'input_shape'"),
@@ -360,7 +360,7 @@ STATE = (*FIRST, "state_dict")
         (_set((*FIRST, "input_range"), [1.0]), "pair of numbers"),
         (_set((*FIRST, "input_range"), [1.0, 0.0]), r"from 1\.0 down to 0\.0"),
         (_set((*FIRST, "input_range"), [0.0, math.nan]), "not a finite number"),
-        (_set((*FIRST, "preprocess", "std"), torch.zeros(N_FEATURES)), "not above zero"),
+        (_set((*FIRST, "preprocess", "std"), torch.zeros(N_FEATURES)), "not positive"),
         (
             _set((*FIRST, "preprocess", "std"), torch.full((N_FEATURES,), math.inf)),
             "NaN or infinite",
@@ -369,7 +369,7 @@ STATE = (*FIRST, "state_dict")
         (_set((*FIRST, "preprocess", "mean"), 0.5), "'mean' is of type float"),
         (_set(("record", "accuracy"), {"test": 1.5}), r"not in the range \[0, 1\]"),
         (_set(("record", "accuracy"), {"test": "high"}), "not a finite number"),
-        (_set((*FIRST, "weight"), -1.0), "below zero"),
+        (_set((*FIRST, "weight"), -1.0), "is negative"),
         (_set((*FIRST, "weight"), math.inf), "not a finite number"),
         (_set((*FIRST, "arch"), "transformer"), "no network 'transformer'"),
         (_set((*FIRST, "arch"), "cnn"), "takes images"),

@@ -284,7 +284,7 @@ def test_what_no_file_could_hold_is_refused_before_training():
     def never(epoch):
         raise AssertionError("training has begun")
 
-    with pytest.raises(TypeError, match="plain JSON values alone"):
+    with pytest.raises(TypeError, match="plain JSON values only"):
         train_teacher(IRIS, SPECIES, **QUICK, data={"rows": np.arange(3)}, callback=never)
 
 

@@ -15,8 +15,8 @@ from torch import nn
 
 from soft_students import DistilledClassifier, NeuralStudentClassifier
 from soft_students.methods import AT, KD
-from soft_students.networks import make_network
 from soft_students.networks.convolutional import small_cnn
+from soft_students.networks.zoo import make_network
 from soft_students.persistence import BundleError, checkpoints
 from soft_students.students.files import dumps, load, loads
 from soft_students.students.neural import classifier
@@ -191,12 +191,12 @@ def test_a_fit_that_fails_keeps_what_was_fitted(digits):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"method": "rdk"}, "There is no method 'rdk'"),
+        ({"method": "rdk"}, "Unknown method 'rdk'"),
         ({"method": "kdd"}, "Did you mean 'kd'"),
         ({"method_params": {"temprature": 2}}, "Did you mean 'temperature'"),
         ({"method": "at,kd", "method_params": {"weight": 2}}, "'METHOD.parameter'"),
         ({"method": "kd,kd"}, "can be named once"),
-        ({"method": "at"}, "looks inside the teacher, which must be a PyTorch module"),
+        ({"method": "at"}, "reads the teacher's layers: the teacher must be a PyTorch module"),
         ({"module": "small_cn"}, "'module' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
     ],
