@@ -279,7 +279,8 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         weights = for_student.pop("sample_weight", None)
         if weights is not None:
             for_student[f"{_last_step(self.student)[0]}sample_weight"] = weights
-            if self.cross_fit is not None:
+            # "balanced" is a word of the students
+            if self.cross_fit is not None and not isinstance(weights, str):
                 prefix, last = _last_step(self.teacher)
                 if has_fit_parameter(last, "sample_weight"):
                     for_teacher[f"{prefix}sample_weight"] = weights

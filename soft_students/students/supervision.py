@@ -60,6 +60,33 @@ class ClassSupervision:
             return soften(self.logits, temperature)
         return soften(mix_labels(self.logits, self.labels, hard_weight), temperature)
 
+    def row_weights(self, sample_weight: ArrayLike | str | None) -> ArrayLike | None:
+        """Return the weights of the rows.
+
+        Parameters
+        ----------
+        sample_weight : array-like of shape (n_samples,), "balanced" or None
+            "balanced" gives all classes the same total weight: those of the true labels or, without
+            labels, of the teacher's probabilities.
+
+        Raises
+        ------
+        ValueError
+            If it is another string.
+        """
+        if not isinstance(sample_weight, str):
+            return sample_weight
+        if sample_weight != "balanced":
+            raise ValueError(
+                f"sample_weight must be an array of weights or 'balanced'. Got {sample_weight!r}."
+            )
+        shares = self.targets(1.0, 1.0)
+        mass = shares.sum(axis=0)
+        present = mass > 0
+        of_class = np.zeros(len(mass))
+        of_class[present] = len(shares) / (present.sum() * mass[present])
+        return shares @ of_class
+
     def ask_about(self, X: Any, temperature: float) -> np.ndarray:
         """Return the teacher's soft targets of other rows than those of the labels."""
         return soften(self.logits_of(X), temperature)

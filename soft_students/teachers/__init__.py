@@ -2,6 +2,7 @@
 
 from soft_students.teachers.array import ArrayTeacher
 from soft_students.teachers.base import Teacher
+from soft_students.teachers.cached import CachedTeacher
 from soft_students.teachers.checkpoint import save_teacher
 from soft_students.teachers.conversion import as_teacher
 from soft_students.teachers.course import Epoch
@@ -16,6 +17,7 @@ from soft_students.teachers.training import train_teacher
 
 __all__ = [
     "ArrayTeacher",
+    "CachedTeacher",
     "EnsembleTeacher",
     "Epoch",
     "EstimatorTeacher",

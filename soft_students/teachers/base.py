@@ -74,6 +74,8 @@ class Teacher(ABC):
     """
 
     record: TrainingRecord | None = None
+    #: Whether asking may cost money: such a teacher is not timed unless a time is asked for.
+    may_cost = False
     #: Whether students leave out classes of the teacher that no label has.
     only_labelled_classes = False
 

@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 
 from soft_students.teachers.array import ArrayTeacher
 from soft_students.teachers.base import Teacher, as_array
+from soft_students.teachers.cached import CachedTeacher
 from soft_students.teachers.ensemble import EnsembleTeacher
 from soft_students.teachers.estimator import EstimatorTeacher
 from soft_students.teachers.function import FunctionTeacher
@@ -50,6 +51,7 @@ def as_teacher(
     average: str | None = None,
     device: str | None = None,
     batch_size: int | None = None,
+    cache: bool = False,
 ) -> Teacher:
     """Convert a model to a :class:`Teacher`; a teacher is returned unchanged.
 
@@ -81,7 +83,10 @@ def as_teacher(
     device : str, default=None
         Device to which modules are moved. None does not move them.
     batch_size : int, default=None
-        Rows per forward pass of a module. None means 1024.
+        Rows of a forward pass of a module; None means 1024. With `cache`, rows of a question.
+    cache : bool, default=False
+        Ask once about each distinct row and keep the answers in memory, see
+        :class:`CachedTeacher`: for a service that costs money or time.
 
     Returns
     -------
@@ -105,6 +110,22 @@ def as_teacher(
     >>> teacher.predict_proba(X[:1], temperature=5.0).round(2)
     array([[0.68, 0.31, 0.02]])
     """
+    if cache:
+        is_module = isinstance(model, nn.Module | ExportedProgram)
+        teacher = as_teacher(
+            model,
+            classes=classes,
+            kind=kind,
+            task=task,
+            input_shape=input_shape,
+            preprocess=preprocess,
+            input_range=input_range,
+            weights=weights,
+            average=average,
+            device=device,
+            batch_size=batch_size if is_module else None,
+        )
+        return CachedTeacher(teacher, batch_size=None if is_module else batch_size)
     given = {
         "task": task,
         "classes": classes,

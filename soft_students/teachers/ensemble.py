@@ -82,6 +82,7 @@ class EnsembleTeacher(Teacher):
         )
         ranges = {member.input_range_ for member in self.members}
         self.input_range_ = ranges.pop() if len(ranges) == 1 else None
+        self.may_cost = any(member.may_cost for member in self.members)
 
     def _check_inputs(self, X: Any) -> None:
         for member in self.members:

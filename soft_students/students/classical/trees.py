@@ -72,6 +72,12 @@ class TreeStudent(Explained, ClassicalStudent):
             **{name: value for name, value in self.get_params(deep=False).items() if name in known}
         )
 
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Importance of each feature, of shape (n_features,): see scikit-learn's estimators."""
+        check_is_fitted(self)
+        return self.estimator_.feature_importances_
+
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         trees = getattr(self.estimator_, "estimators_", [self.estimator_])
         metadata = {**self._names_state(), **self._output_state(), "n_trees": len(trees)}

@@ -258,3 +258,20 @@ def test_a_fitted_teacher_hides_its_parameters_and_weights_are_handed_on(wine):
     only = (names == "barolo").astype(float)
     sure = distilled.fit(rows, names, sample_weight=only)
     assert (sure.predict(rows) == "barolo").all()
+
+
+@pytest.mark.parametrize("student", STUDENTS, ids=lambda student: type(student).__name__)
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_balanced_weights_give_classes_the_same_total(student, has_labels):
+    rare = (X[:, 1] > 1.2).astype(int)
+    soft = np.c_[1 - rare, rare] * 0.9 + 0.05
+    targets = rare if has_labels else soft
+    by_hand = 1 / np.bincount(rare)[rare] if has_labels else soft @ (1 / soft.sum(axis=0))
+    by_hand *= len(X) / 2
+    balanced = student.fit(X, targets, sample_weight="balanced").predict_proba(X)
+    np.testing.assert_allclose(
+        balanced, student.fit(X, targets, sample_weight=by_hand).predict_proba(X), atol=1e-5
+    )
+    assert balanced[:, 1].mean() > student.fit(X, targets).predict_proba(X)[:, 1].mean()
+    with pytest.raises(ValueError, match=r"'balanced'\. Got 'auto'"):
+        student.fit(X, targets, sample_weight="auto")
