@@ -259,7 +259,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         *,
         labels: ArrayLike | None = None,
         teacher: Any = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | str | None = None,
         X_unlabeled: ArrayLike | None = None,
     ) -> Self:
         """Train the student.
@@ -279,10 +279,11 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
             True labels beside the teacher.
         teacher : object, default=None
             The teacher by name; `y` may then hold the true labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative. Every method takes them, since rows are drawn in proportion: an epoch has
-            as many rows as have a weight above zero, a row of twice the weight takes part twice as
-            often, and a row of weight zero never. The held-out rows are weighted in the same way.
+        sample_weight : array-like of shape (n_samples,) or "balanced", default=None
+            Non-negative. "balanced" gives all classes the same total weight. Rows are drawn in
+            proportion to their weight, whatever the method: an epoch has as many rows as have a
+            weight above zero; a row of twice the weight takes part twice as often, and a row of
+            weight zero never. The held-out rows are weighted in the same way.
         X_unlabeled : array-like of shape (n, n_features), default=None
             Further rows, which the teacher labels; each weighs one. Its choices stand in for their
             true labels. A transfer set starts from them, too.

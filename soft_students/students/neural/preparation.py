@@ -73,7 +73,7 @@ def from_rows(
     *,
     labels: ArrayLike | None,
     teacher: Any,
-    sample_weight: ArrayLike | None,
+    sample_weight: ArrayLike | str | None,
     X_unlabeled: ArrayLike | None,
 ) -> NetworkTraining:
     """Return the training of a student on rows in memory.
@@ -89,6 +89,7 @@ def from_rows(
     shown = X if hasattr(X, "columns") else rows
     lesson = class_supervision(student, shown, y, labels, teacher, student.hard_weight)
     _set_classes(student, lesson.classes)
+    sample_weight = lesson.row_weights(sample_weight)
     weights = check_weights(sample_weight, rows)
     temperature, hard_weight = class_settings(student, shown, lesson, sample_weight)
     method = choose_method(student, temperature=temperature, hard_weight=hard_weight)

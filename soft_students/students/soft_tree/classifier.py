@@ -297,14 +297,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
                 more, shown = self._unlabeled(X_unlabeled)
                 unlabeled = more, lesson.ask_about(shown, temperature)
             self.classes_ = lesson.classes
-            self._fit(
-                rows,
-                targets,
-                sample_weight,
-                in_the_form_of(X, lesson.asker(temperature, hard_weight)),
-                targets.argmax(axis=1),
-                unlabeled,
-            )
+            ask = in_the_form_of(X, lesson.asker(temperature, hard_weight))
+            self._fit(rows, targets, sample_weight, ask, targets.argmax(axis=1), unlabeled)
             self.temperature_, self.hard_weight_ = temperature, hard_weight
         return self
 

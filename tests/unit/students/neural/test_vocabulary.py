@@ -182,6 +182,14 @@ def test_equal_weights_change_nothing(wine, teacher):
             quick().fit(X, teacher, sample_weight=wrong)
 
 
+def test_balanced_classes_weigh_the_same(wine):
+    X, y = wine
+    balanced = quick(epochs=3).fit(X, y, sample_weight="balanced")
+    by_hand = quick(epochs=3).fit(X, y, sample_weight=(1 / np.bincount(y))[y])
+    assert torch.equal(weights(balanced), weights(by_hand))
+    assert not torch.equal(weights(balanced), weights(quick(epochs=3).fit(X, y)))
+
+
 def test_held_out_rows_are_weighted_too():
     X, y = np.zeros((200, 2)), np.arange(200) % 2
     weight = np.where(y == 1, 9.0, 1.0)
