@@ -162,7 +162,7 @@ def test_bad_usage(softkd, arguments, text):
 def test_what_goes_wrong_with_parts_is_one_line(softkd, targets, tmp_path):
     for folder, more, code, text in (
         (tmp_path, (), 1, "holds no labelled parts"),
-        (targets, ("--hard-weight", 0.5), 1, "names no column of labels"),
+        (targets, ("--hard-weight", 0.5), 1, "has no column of labels"),
         (targets, ("--set", "depht=3"), 2, "Did you mean 'depth'?"),
         (targets, ("--temperature", "auto"), 1, "cannot choose temperature='auto'"),
     ):

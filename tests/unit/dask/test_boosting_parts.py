@@ -183,7 +183,7 @@ def test_parts_that_do_not_fit(label, values, client):
 
 def test_a_hard_weight_needs_labels(label, client):
     parts = label(target=None, exclude=["y"])
-    with pytest.raises(ValueError, match="names no column of labels"):
+    with pytest.raises(ValueError, match="has no column of labels"):
         fit_xgboost(classifier(hard_weight=0.5), parts, client=client)
 
 
