@@ -192,7 +192,7 @@ def test_devices_are_for_students_of_several_processes(softkd, targets, teacher,
     assert "--devices and --num-nodes are for soft_tree and neural" in result.stderr
     result = softkd("distill", *source, *NEURAL, "--num-nodes", 2, *more)
     assert result.exit_code == 2
-    assert "n_nodes=2 needs the processes to be started on each host" in result.stderr
+    assert "n_nodes=2 needs processes started by torchrun on each host" in result.stderr
 
 
 @pytest.fixture

@@ -323,9 +323,9 @@ def test_an_edited_bundle_is_noticed_by_its_checksum(content, arrays, what):
             "not finite",
         ),
         ({"fitted": {"classes": [], "how": [{"at": {"__float__": "inf"}}]}}, "not finite"),
-        ({"params": {"checkpoint": "/home/reader/notes.txt"}}, "hold 'checkpoint'"),
-        ({"params": {"resume": True, "power": 1}}, "hold 'resume'"),
-        ({"params": {"snapshots": "pictures"}}, "hold 'snapshots'"),
+        ({"params": {"checkpoint": "/home/reader/notes.txt"}}, "contain 'checkpoint'"),
+        ({"params": {"resume": True, "power": 1}}, "contain 'resume'"),
+        ({"params": {"snapshots": "pictures"}}, "contain 'snapshots'"),
         (
             {"params": {"transfer": {"__object__": "Munge", "params": {"local_variance": -1.0}}}},
             "'local_variance' parameter of Munge",
