@@ -1,31 +1,15 @@
-"""Base classes of the methods. A method is a generator of training stages.
-
-One loop trains the stages of every method::
-
-    for stage in method.stages(lesson):
-        for epoch in range(stage.epochs):
-            for batch in stage.batches:
-                for player in stage.players:
-                    loss = sum(player.loss(batch).values())  # weighted terms, logged by name
-                    step the parameters of player.trains
-            stage.after_epoch(epoch)
-
-Code between two yields of `stages` runs between the two stages. It may freeze a module, or
-initialise one from the result of the first stage.
-"""
+"""What a method is: a generator of stages, which `soft_students.training.loop` trains."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from soft_students.methods.batch import Batch, Passes
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observe import (
     Observation,
@@ -34,61 +18,9 @@ from soft_students.methods.observe import (
     peek,
     spatial_layers,
 )
-from soft_students.methods.samplers import Sampler
+from soft_students.training.batch import Batch, Passes, Sampler
+from soft_students.training.stages import Player, Stage, Terms
 from soft_students.transfer import Transfer
-
-Terms = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Player:
-    """Modules that are trained together, and the loss they minimise.
-
-    Parameters
-    ----------
-    trains : sequence of nn.Module
-        The modules whose parameters are updated; in train mode during every epoch.
-    loss : callable
-        Maps a batch to named, weighted terms; their sum is minimised.
-    optimizer : callable, default=None
-        Maps parameters to an optimiser of constant learning rate. None takes the student's
-        optimiser and schedule.
-    rate : float, default=1.0
-        Factor of the student's learning rate.
-    """
-
-    trains: Sequence[nn.Module]
-    loss: Callable[[Batch], Terms]
-    optimizer: Callable[[list[nn.Parameter]], Optimizer] | None = None
-    rate: float = 1.0
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of the training.
-
-    Parameters
-    ----------
-    name : str
-        Name in the history and the progress bar.
-    players : sequence of Player
-        They take turns to step on every batch.
-    batches : sized iterable of Batch, default=None
-        None takes ``lesson.batches()``.
-    epochs : int, default=None
-        None takes ``lesson.epochs``.
-    after_epoch : callable, default=None
-        Called with the epoch's number, from 0.
-    selects : sequence of nn.Module, default=()
-        Networks whose weights of the epoch with the best validation accuracy are kept.
-    """
-
-    name: str
-    players: Sequence[Player]
-    batches: Passes | None = None
-    epochs: int | None = None
-    after_epoch: Callable[[int], object] | None = None
-    selects: Sequence[nn.Module] = ()
 
 
 @dataclass(frozen=True)

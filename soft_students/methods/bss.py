@@ -10,9 +10,10 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.training.stages import Terms
 
 #: Width of [-2.5, 2.5], to which the authors clamp standardised inputs: the step is scaled by it.
 _RANGE_OF_STANDARDISED = 5.0

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import Method, Objective, Paper
 from soft_students.methods.lesson import Lesson
+from soft_students.training.batch import Batch
+from soft_students.training.stages import Player, Stage, Terms
 
 _REAL, _FAKE = 0, 1  # the first two columns of a discriminator's output
 

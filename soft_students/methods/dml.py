@@ -12,10 +12,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import Method, Objective, Paper
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import Ensemble, best_peer, keeping_statistics, make_peers
+from soft_students.training.batch import Batch
+from soft_students.training.stages import Player, Stage, Terms
 
 
 def mutual_loss(logits: Tensor, others: Tensor) -> Tensor:

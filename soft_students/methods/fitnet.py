@@ -11,10 +11,11 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.training.batch import Batch
+from soft_students.training.stages import Player, Stage, Terms
 
 
 def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:

@@ -12,10 +12,11 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Task, Terms
-from soft_students.methods.batch import Batch, Passes
+from soft_students.methods.base import Method, Objective, Paper, Task
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import best_peer, make_peers
+from soft_students.training.batch import Batch, Passes
+from soft_students.training.stages import Player, Stage, Terms
 
 
 def weight_entropy(weights: Tensor, n_bins: int = 10) -> float:

@@ -9,17 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.batch import (
+from soft_students.methods.observe import Observation, observe
+from soft_students.methods.teacher_outputs import TeacherOutputs
+from soft_students.training.batch import (
     Batch,
     Batches,
     Passes,
+    Sampler,
+    Shuffled,
     StreamedBatches,
     StreamedData,
     TrainingData,
 )
-from soft_students.methods.observe import Observation, evaluating, observe
-from soft_students.methods.samplers import Sampler, Shuffled
-from soft_students.methods.teacher_outputs import TeacherOutputs
+from soft_students.training.selection import Score, score
 from soft_students.transfer import Transfer
 
 
@@ -123,21 +125,9 @@ class Lesson:
         assert self.teacher is not None
         return F.cross_entropy(logits, self.teacher.logits(batch).softmax(1))
 
-    @torch.no_grad()
-    def predict(self, network: nn.Module, inputs: Tensor, batch_size: int = 512) -> Tensor:
-        """Return a network's logits in eval mode, on the CPU."""
-        with evaluating(network):
-            parts = [network(part.to(self.device)).cpu() for part in inputs.split(batch_size)]
-        return torch.cat(parts)
-
-    def score(self, network: nn.Module) -> tuple[float, float] | None:
-        """Return accuracy and mean cross-entropy on the validation rows; None without labels."""
-        if self.validation is None or self.validation.labels is None:
-            return None
-        logits = self.predict(network, self.validation.inputs).float()
-        labels = self.validation.labels
-        accuracy = (logits.argmax(1) == labels).double().mean().item()
-        return accuracy, F.cross_entropy(logits, labels).item()
+    def score(self, network: nn.Module) -> Score | None:
+        """Return accuracy and mean cross-entropy on the validation rows, if there are any."""
+        return score(network, self.validation, self.device)
 
 
 @dataclass(frozen=True)

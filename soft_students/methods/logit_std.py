@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Step
+from soft_students.training.stages import Terms
 
 
 def standardize_logits(logits: Tensor, variant: str = "reference", eps: float = 1e-7) -> Tensor:

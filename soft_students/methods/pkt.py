@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import cosines
 from soft_students.methods.lesson import Step
+from soft_students.training.stages import Terms
 
 VARIANTS = ("reference", "paper")
 _LEAST = 1e-7

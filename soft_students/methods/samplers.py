@@ -1,52 +1,14 @@
-"""Samplers: the training rows of each batch."""
+"""Batches that are more than rows in random order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
-
-
-class Sampler(Protocol):
-    """Yields the row indices of each batch of a pass, in a new order each time."""
-
-    def __len__(self) -> int:
-        """Return the number of batches in a pass."""
-
-    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield the row indices of each batch, tensors of int64.
-
-        Their shape is (n,), or (m, n) if the m rows of a column belong together. Several processes
-        share a batch by columns; the batch has its rows in the order of ``flatten()``.
-        """
-
-
-class Shuffled:
-    """Sample every row once per pass, in random order.
-
-    Parameters
-    ----------
-    n_rows, batch_size : int
-        Batch sizes differ by at most one, so that no small rest remains: batch normalisation fails
-        on a single row.
-    """
-
-    def __init__(self, n_rows: int, batch_size: int) -> None:
-        self._n_rows = n_rows
-        self._n_batches = max(1, math.ceil(n_rows / batch_size))
-
-    def __len__(self) -> int:
-        return self._n_batches
-
-    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield the rows of each batch."""
-        order = torch.randperm(self._n_rows, generator=generator)
-        yield from order.tensor_split(self._n_batches)
 
 
 class ClassUniform:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import gram, unit
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.training.stages import Terms
 
 
 def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from soft_students.methods.batch import Batch
-from soft_students.methods.observe import Observation, Prepared, evaluating, observe
+from soft_students.methods.observe import Observation, observe
+from soft_students.networks.prepared import Prepared, evaluating
 from soft_students.teachers import Teacher, TorchTeacher
+from soft_students.training.batch import Batch
 
 
 class TeacherOutputs:
@@ -138,8 +139,10 @@ class TeacherOutputs:
         single = outputs.shape[1] == 1
         if self._teacher.kind == "probabilities":
             p = torch.cat([1 - outputs, outputs], dim=1) if single else outputs
-            return p.clamp_min(torch.finfo(p.dtype).tiny).log()
-        return torch.cat([torch.zeros_like(outputs), outputs], dim=1) if single else outputs
+            logits = p.clamp_min(torch.finfo(p.dtype).tiny).log()
+        else:
+            logits = torch.cat([torch.zeros_like(outputs), outputs], dim=1) if single else outputs
+        return self._teacher.in_class_order(logits)
 
     def _holds(self, name: str, rows: Tensor) -> bool:
         return name in self._known and bool(self._known[name][rows].all())

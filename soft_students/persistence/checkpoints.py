@@ -65,9 +65,13 @@ class Checkpoint:
         """Return the state of a stage, counted from 0; None if it has not started."""
         return self._stages[stage] if stage < len(self._stages) else None
 
+    def keep(self, stage: int, state: dict[str, Any]) -> None:
+        """Store the state of a finished stage, for the next write of the file."""
+        self._stages[stage:] = [state]
+
     def write(self, stage: int, state: dict[str, Any], seconds: float) -> None:
         """Replace the state of a stage and of all later ones, and write the file."""
-        self._stages[stage:] = [state]
+        self.keep(stage, state)
         self.seconds = seconds
         content = {
             "format": FORMAT,

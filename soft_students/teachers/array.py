@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from soft_students.targets import check_logits, check_probabilities
-from soft_students.teachers.base import Teacher, as_array
+from soft_students.teachers.base import Teacher
 
 
 class ArrayTeacher(Teacher):
@@ -17,6 +17,8 @@ class ArrayTeacher(Teacher):
     Parameters
     ----------
     outputs : array-like of shape (n_samples, n_classes), or (n_samples,) for values
+        Columns of a DataFrame name the classes. One probability a row, of shape (n_samples,) or
+        (n_samples, 1), is that of the second of two classes.
         Output for each row of X.
     kind : {"logits", "probabilities"}, default="probabilities"
     task : {"classification", "regression"}, default="classification"
@@ -38,10 +40,18 @@ class ArrayTeacher(Teacher):
         classes: Any = None,
     ) -> None:
         super().__init__(name="array", task=task, kind=kind, classes=classes)
-        outputs = as_array(outputs)
+        outputs = self._by_name(outputs)
         if outputs.ndim == 0:
             raise ValueError("The outputs of a teacher must be an array. Got a single number.")
         if task == "classification":
+            if kind == "probabilities" and outputs.size == len(outputs):
+                second = outputs.reshape(-1, 1)
+                if not ((second >= 0) & (second <= 1)).all():
+                    raise ValueError(
+                        "Soft targets must have the shape (n_samples, n_classes), or be one "
+                        "probability a row, from 0 to 1. Labels are passed as y."
+                    )
+                outputs = np.hstack([1 - second, second])
             n_classes = None if self.classes_ is None else len(self.classes_)
             check = check_probabilities if kind == "probabilities" else check_logits
             outputs = check(outputs, len(outputs), n_classes)

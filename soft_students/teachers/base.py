@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import warnings
@@ -13,10 +14,11 @@ import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from soft_students.targets import check_probabilities, check_temperature, soften
+from soft_students.teachers.class_columns import class_columns, column_positions
 from soft_students.teachers.inputs import InputRangeWarning, check_n_features, range_complaint
 
 # So many single logits all lie in [0, 1] by chance for about one teacher in a million.
-_ROWS_TO_SUSPECT_A_SIGMOID = 10
+_ROWS_TO_RECOGNISE_A_SIGMOID = 10
 
 
 @dataclass
@@ -47,9 +49,9 @@ class Teacher(ABC):
         Short name for tables and messages.
     task : {"classification", "regression"}, default="classification"
     kind : {"logits", "probabilities"} or None, default="logits"
-        Kind of the model's outputs. None means logits, with a warning if they look like
-        probabilities. A single column belongs to the second of two classes: its probability, or its
-        logit, with logit 0 for the first class.
+        Kind of the model's outputs. None means probabilities if they lie in [0, 1] and sum to one,
+        which a warning says, and logits otherwise. A single column belongs to the second of two
+        classes: its probability, or its logit, with logit 0 for the first class.
     classes : array-like of shape (n_classes,), default=None
         Label of each column.
     n_features : int, default=None
@@ -59,7 +61,7 @@ class Teacher(ABC):
 
     Attributes
     ----------
-    name, task, kind
+    name, task
         As given.
     classes_ : ndarray of shape (n_classes,) or None
         Label of each column; None if unknown.
@@ -72,6 +74,10 @@ class Teacher(ABC):
     """
 
     record: TrainingRecord | None = None
+    #: Whether asking may cost money: such a teacher is not timed unless a time is asked for.
+    may_cost = False
+    #: Whether students leave out classes of the teacher that no label has.
+    only_labelled_classes = False
 
     def __init__(
         self,
@@ -96,7 +102,9 @@ class Teacher(ABC):
         self.name = name
         self.task = task
         self.kind = kind
-        self.classes_ = None if classes is None else _check_classes(classes)
+        self.classes_ = None if classes is None else check_classes(classes)
+        self._column_order: np.ndarray | None = None
+        self._model_classes: np.ndarray | None = None
         self.n_features_in_ = n_features
         self.input_range_ = None if input_range is None else _check_range(input_range)
 
@@ -165,6 +173,63 @@ class Teacher(ABC):
         columns = self.logits(X).argmax(axis=1)
         return columns if self.classes_ is None else self.classes_[columns]
 
+    def sorted_by_class(self) -> Self:
+        """Return this teacher with its columns in the order of its sorted classes.
+
+        Returns
+        -------
+        Teacher
+            Itself if the classes are unknown, sorted already, or of types that cannot be compared.
+        """
+        if self.classes_ is None:
+            return self
+        try:
+            order = np.argsort(self.classes_, kind="stable")
+        except TypeError:
+            return self
+        if np.array_equal(order, np.arange(len(order))):
+            return self
+        return self.with_columns(order, self.classes_[order])
+
+    def with_columns(self, columns: np.ndarray, classes: np.ndarray) -> Self:
+        """Return this teacher with some of its columns, in another order.
+
+        Parameters
+        ----------
+        columns : ndarray of int, shape (n_kept,)
+            Positions among the present columns. The probability of those left out is spread over
+            the kept ones.
+        classes : ndarray of shape (n_kept,)
+            Label of each kept column.
+
+        Returns
+        -------
+        Teacher
+        """
+        twin = copy.copy(self)
+        twin._model_classes = self._output_classes
+        twin.classes_ = classes
+        twin._column_order = columns if self._column_order is None else self._column_order[columns]
+        return twin
+
+    @property
+    def _output_classes(self) -> np.ndarray | None:
+        """Label of each column of the model's outputs, before `with_columns`."""
+        return self.classes_ if self._column_order is None else self._model_classes
+
+    def in_class_order(self, logits: Any) -> Any:
+        """Return the model's logits, an array or a tensor, with columns in the order of `classes_`.
+
+        Parameters
+        ----------
+        logits : ndarray or Tensor of shape (n_samples, n_classes)
+
+        Returns
+        -------
+        ndarray or Tensor
+        """
+        return logits if self._column_order is None else logits[:, self._column_order]
+
     def __sklearn_clone__(self) -> Self:
         # a fitted teacher is shared by all its students
         return self
@@ -199,21 +264,22 @@ class Teacher(ABC):
     def _logits(self, X: Any) -> np.ndarray:
         """Return checked logits of checked inputs."""
         outputs = self._finite_outputs(X)
-        single = outputs.shape[1] == 1 and (self.classes_ is None or len(self.classes_) == 2)
+        if self.kind is None:
+            self._recognise_kind(outputs)
+        classes = self._output_classes
+        single = outputs.shape[1] == 1 and (classes is None or len(classes) == 2)
         if self.kind == "probabilities":
             if single:
                 outputs = np.hstack([1 - outputs, outputs])
             logits = _logarithms(check_probabilities(outputs, len(outputs)))
         else:
-            if self.kind is None:
-                self._warn_of_probabilities(outputs)
             logits = np.hstack([np.zeros_like(outputs), outputs]) if single else outputs
-        if self.classes_ is not None and logits.shape[1] != len(self.classes_):
+        if classes is not None and logits.shape[1] != len(classes):
             raise ValueError(
                 f"The teacher {self.name!r} returned {logits.shape[1]} columns for "
-                f"{len(self.classes_)} classes. Pass the label of each column as 'classes'."
+                f"{len(classes)} classes."
             )
-        return logits
+        return self.in_class_order(logits)
 
     def _values(self, X: Any) -> np.ndarray:
         """Return checked values of checked inputs."""
@@ -221,7 +287,7 @@ class Teacher(ABC):
         return values[:, 0] if values.shape[1] == 1 else values
 
     def _finite_outputs(self, X: Any) -> np.ndarray:
-        outputs = as_array(self._outputs(X))
+        outputs = self._by_name(self._outputs(X))
         n_samples = _num_samples(X)
         if outputs.dtype.kind not in "fiub":
             raise ValueError(
@@ -251,21 +317,41 @@ class Teacher(ABC):
             )
         return outputs
 
-    def _warn_of_probabilities(self, outputs: np.ndarray) -> None:
+    def _by_name(self, outputs: Any) -> np.ndarray:
+        """Return outputs as an array; columns that name classes are put in the classes' order."""
+        names = None if self.task == "regression" else class_columns(outputs)
+        if names is None:
+            return as_array(outputs)
+        classes = self._output_classes
+        if classes is None:
+            classes = self.classes_ = check_classes(names)
+        places = column_positions(classes, names)
+        if places is None:
+            raise ValueError(
+                f"The teacher {self.name!r} returned columns named {names[:10]!r}, but its classes "
+                f"are {classes.tolist()[:10]!r}. Name the columns like the classes, or "
+                "return an array and pass its labels in order: as_teacher(..., classes=[...])."
+            )
+        return np.asarray(outputs)[:, places]
+
+    def _recognise_kind(self, outputs: np.ndarray) -> None:
+        """Take outputs that look like probabilities as such, with a warning; others as logits."""
+        single = outputs.shape[1] == 1
         if outputs.min() < 0 or outputs.max() > 1:
+            self.kind = "logits"
+        elif single and len(outputs) < _ROWS_TO_RECOGNISE_A_SIGMOID:
             return
-        if outputs.shape[1] == 1:
-            suspicious = len(outputs) >= _ROWS_TO_SUSPECT_A_SIGMOID
-        else:
-            suspicious = np.allclose(outputs.sum(axis=1), 1, rtol=0, atol=1e-4)
-        if suspicious:
+        elif single or np.allclose(outputs.sum(axis=1), 1, rtol=0, atol=1e-4):
+            self.kind = "probabilities"
+            sums = "" if single else " and sum to one"
             warnings.warn(
-                f"The outputs of the teacher {self.name!r} look like probabilities, but are used "
-                'as logits, which makes its targets nearly uniform. Pass kind="probabilities" if '
-                'it ends in a softmax or sigmoid, kind="logits" otherwise.',
+                f"The outputs of the teacher {self.name!r} lie in [0, 1]{sums}: they are taken as "
+                'probabilities. If they are logits, pass kind="logits" (--kind logits).',
                 UserWarning,
                 stacklevel=_level_outside(),
             )
+        else:
+            self.kind = "logits"
 
 
 def as_array(values: Any) -> np.ndarray:
@@ -292,7 +378,8 @@ def _logarithms(probabilities: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
 
 
-def _check_classes(classes: Any) -> np.ndarray:
+def check_classes(classes: Any) -> np.ndarray:
+    """Return the labels of a teacher's columns as an array; they must be distinct."""
     labels = np.asarray(classes)
     if labels.ndim != 1 or not len(labels) or len(set(labels.tolist())) < len(labels):
         raise ValueError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from soft_students.teachers.array import ArrayTeacher
 from soft_students.teachers.base import Teacher, as_array
+from soft_students.teachers.cached import CachedTeacher
 from soft_students.teachers.ensemble import EnsembleTeacher
 from soft_students.teachers.estimator import EstimatorTeacher
 from soft_students.teachers.function import FunctionTeacher
@@ -48,6 +51,7 @@ def as_teacher(
     average: str | None = None,
     device: str | None = None,
     batch_size: int | None = None,
+    cache: bool = False,
 ) -> Teacher:
     """Convert a model to a :class:`Teacher`; a teacher is returned unchanged.
 
@@ -60,8 +64,8 @@ def as_teacher(
     classes : array-like of shape (n_classes,), default=None
         Label of each output column. None takes a fitted classifier's own.
     kind : {"logits", "probabilities"}, default=None
-        Kind of the outputs of a module, callable or array. None means logits for a module,
-        probabilities for a callable or array.
+        Kind of the outputs of a module, callable or array. None means probabilities for a callable
+        or array; for a module, what its outputs look like, see :class:`TorchTeacher`.
     task : {"classification", "regression"}, default=None
         Task of a module, callable or array; other models define their own. None means
         classification.
@@ -79,7 +83,10 @@ def as_teacher(
     device : str, default=None
         Device to which modules are moved. None does not move them.
     batch_size : int, default=None
-        Rows per forward pass of a module. None means 1024.
+        Rows of a forward pass of a module; None means 1024. With `cache`, rows of a question.
+    cache : bool, default=False
+        Ask once about each distinct row and keep the answers in memory, see
+        :class:`CachedTeacher`: for a service that costs money or time.
 
     Returns
     -------
@@ -103,6 +110,22 @@ def as_teacher(
     >>> teacher.predict_proba(X[:1], temperature=5.0).round(2)
     array([[0.68, 0.31, 0.02]])
     """
+    if cache:
+        is_module = isinstance(model, nn.Module | ExportedProgram)
+        teacher = as_teacher(
+            model,
+            classes=classes,
+            kind=kind,
+            task=task,
+            input_shape=input_shape,
+            preprocess=preprocess,
+            input_range=input_range,
+            weights=weights,
+            average=average,
+            device=device,
+            batch_size=batch_size if is_module else None,
+        )
+        return CachedTeacher(teacher, batch_size=None if is_module else batch_size)
     given = {
         "task": task,
         "classes": classes,
@@ -160,17 +183,45 @@ def _kind_of(model: Any) -> str:
         raise TypeError(
             f"A teacher must be a fitted model, not the class {model.__name__}. Fit an instance."
         )
-    if hasattr(model, "predict_proba") or (hasattr(model, "predict") and hasattr(model, "fit")):
+    if hasattr(model, "predict_proba"):
+        return "estimator"
+    if hasattr(model, "predict"):
+        # a network of Keras has fit and predict as well, and its predict gives probabilities
+        if not isinstance(model, BaseEstimator):
+            raise TypeError(_how_to_wrap(model))
         return "estimator"
     if callable(model):
         return "callable"
     is_array = hasattr(model, "__array__") or isinstance(model, (list, tuple))
     if is_array and as_array(model).dtype.kind in "fiub":
         return "array"
-    raise TypeError(
+    raise TypeError(_how_to_wrap(model))
+
+
+def _how_to_wrap(model: Any) -> str:
+    """Return why an object is no teacher, and the code that makes it one."""
+    kind = type(model).__name__
+    module = type(model).__module__.partition(".")[0]
+    if isinstance(model, str | os.PathLike):
+        return (
+            f"A teacher must be a model, not a path. Read it from its file first: "
+            f"soft_students.teachers.load_teacher({os.fspath(model)!r})."
+        )
+    if hasattr(model, "dataset") and hasattr(model, "batch_size"):
+        return (
+            f"A teacher must be a model, and a {kind} holds rows. Read its arrays first: X, y = "
+            "map(torch.cat, zip(*loader)); then call fit(X, teacher, labels=y)."
+        )
+    if hasattr(model, "predict"):
+        rows = "xgboost.DMatrix(X)" if module == "xgboost" else "X"
+        return (
+            f"A teacher needs predict_proba, which {kind} lacks. If its predict returns "
+            f"probabilities, pass it as a function: as_teacher(lambda X: model.predict({rows}))."
+        )
+    return (
         "A teacher must be a PyTorch module, a fitted classifier or regressor, a callable, an "
-        f"array of shape (n_samples, n_classes) or a list of models. Got {type(model).__name__}. "
-        "To read a teacher from a file, use soft_students.teachers.load_teacher(path)."
+        f"array of shape (n_samples, n_classes) or a list of models. Got {kind}. To read a teacher "
+        "from a file, use soft_students.teachers.load_teacher(path)."
     )
 
 

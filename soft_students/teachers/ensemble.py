@@ -82,6 +82,7 @@ class EnsembleTeacher(Teacher):
         )
         ranges = {member.input_range_ for member in self.members}
         self.input_range_ = ranges.pop() if len(ranges) == 1 else None
+        self.may_cost = any(member.may_cost for member in self.members)
 
     def _check_inputs(self, X: Any) -> None:
         for member in self.members:
@@ -120,9 +121,10 @@ class EnsembleTeacher(Teacher):
         if self.task == "regression":
             return member._values(X).astype(np.float64)
         logits = member._logits(X).astype(np.float64)
-        if self.classes_ is not None and member.classes_ is not None:
+        own = self._output_classes
+        if own is not None and member.classes_ is not None:
             order = {label: column for column, label in enumerate(member.classes_.tolist())}
-            logits = logits[:, [order[label] for label in self.classes_.tolist()]]
+            logits = logits[:, [order[label] for label in own.tolist()]]
         return logits if self.average == "logits" else soften(logits)
 
     def _common(self, attribute: str) -> Any:

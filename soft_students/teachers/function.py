@@ -23,6 +23,8 @@ class FunctionTeacher(Teacher):
         Smallest and largest value of the training data.
     """
 
+    may_cost = True
+
     def __init__(
         self,
         function: Callable[[Any], Any],

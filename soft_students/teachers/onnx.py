@@ -25,8 +25,8 @@ class OnnxTeacher(Teacher):
     path : str or path-like
         File of a model with one input, whose first axis is the batch.
     kind : {"logits", "probabilities"}, default=None
-        Kind of the output. None decides by its name: probabilities if it contains "prob", otherwise
-        logits, with a warning if they look like probabilities.
+        Kind of the output. None means probabilities if its name contains "prob", or if the values
+        lie in [0, 1] and sum to one, which a warning says; logits otherwise.
     output : str, default=None
         Name of the output. None takes the only floating-point output of at most two dimensions,
         such as the probabilities of a converted scikit-learn model, which also outputs labels.

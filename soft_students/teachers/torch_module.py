@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from soft_students.networks.prepared import evaluating
 from soft_students.teachers.base import Teacher, last_line
 from soft_students.teachers.inputs import dense_rows
 from soft_students.teachers.preprocessing import Standardize
@@ -40,8 +40,8 @@ class TorchTeacher(Teacher):
         Smallest and largest value of the training data before preprocessing; inputs far outside
         give a warning.
     kind : {"logits", "probabilities"}, default=None
-        Kind of the module's outputs. None means logits, with a warning if they look like
-        probabilities.
+        Kind of the module's outputs. None means probabilities if they lie in [0, 1] and sum to one,
+        which a warning says, and logits otherwise.
     task : {"classification", "regression"}, default="classification"
     name : str, default=None
         Name of the teacher. None takes the class name of the module.
@@ -106,8 +106,8 @@ class TorchTeacher(Teacher):
         rows = dense_rows(X, self.input_shape, self.name)
         device, dtype = self._placement()
         answers = []
-        # not inference_mode: tensors that a module caches in it could not be used in training
-        with torch.no_grad(), _evaluating(self.module, self.preprocess):
+        # Under inference_mode, what a module caches could never take part in training again.
+        with torch.no_grad(), evaluating(self.module, self.preprocess):
             for start in range(0, len(rows), self.batch_size):
                 # a copy: modules may work in place
                 batch = torch.tensor(
@@ -136,10 +136,13 @@ class TorchTeacher(Teacher):
                 f"The teacher {self.name!r} failed on inputs of shape {tuple(batch.shape)}: "
                 f"{last_line(error)}.{hint}"
             ) from error
+        answer = logits_of(answer)
         if not isinstance(answer, Tensor):
             raise ValueError(
-                f"The module of the teacher {self.name!r} returned a {type(answer).__name__}, not "
-                "a tensor. Wrap it in a module that returns the logits alone."
+                f"The module of the teacher {self.name!r} returned a {type(answer).__name__}, in "
+                "which no logits were found: a tensor, a tuple that begins with one, or 'logits' "
+                "as a key or attribute. Pass a function that returns them: "
+                "as_teacher(lambda X: ..., kind='logits')."
             )
         if answer.numel() == len(batch):
             answer = answer.reshape(len(batch), 1)
@@ -161,6 +164,31 @@ class TorchTeacher(Teacher):
         return device, dtype
 
 
+def logits_of(outputs: Any) -> Any:
+    """Return the logits among the outputs of a module.
+
+    Parameters
+    ----------
+    outputs : object
+        A tensor, a tuple or list that begins with the logits, a mapping with the key ``logits``, or
+        an object with the attribute ``logits``, such as a ``ModelOutput``.
+
+    Returns
+    -------
+    object
+        The logits; `outputs` itself if they are not found.
+    """
+    if isinstance(outputs, Tensor):
+        return outputs
+    if isinstance(outputs, Mapping) and "logits" in outputs:
+        return outputs["logits"]
+    if hasattr(outputs, "logits"):
+        return outputs.logits
+    if isinstance(outputs, tuple | list) and outputs and isinstance(outputs[0], Tensor):
+        return outputs[0]
+    return outputs
+
+
 def check_device(device: str) -> None:
     """Raise ValueError if torch cannot use the device on this machine."""
     try:
@@ -170,29 +198,6 @@ def check_device(device: str) -> None:
             "The 'device' of a teacher must be one that torch can use here, such as 'cpu'. Got "
             f"{device!r}: {last_line(error)}"
         ) from error
-
-
-@contextmanager
-def _evaluating(*modules: object) -> Iterator[None]:
-    """Temporarily set modules to eval mode; on exit, restore the mode of each submodule.
-
-    Sets only the flags: ``eval()`` may do more, such as merging adapters, and fails for exported
-    modules.
-    """
-    training = [
-        part
-        for module in modules
-        if isinstance(module, nn.Module)
-        for part in module.modules()
-        if getattr(part, "training", False)  # a frozen TorchScript module has no mode
-    ]
-    try:
-        for part in training:
-            part.training = False
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _standardize(values: Mapping[str, Any], input_shape: tuple[int, ...] | None) -> Standardize:

@@ -59,7 +59,7 @@ def interaction_groups(
     given : iterable of iterables of int or str, or None
         The student's parameter `interaction_constraints`.
     student : estimator
-        As in `monotone_signs`.
+        See `monotone_signs`.
 
     Returns
     -------

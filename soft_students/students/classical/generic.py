@@ -83,7 +83,7 @@ class _GenericStudent(ClassicalStudent):
 
 
 class GenericStudentClassifier(_GenericStudent, LogitStudentClassifier):
-    """Any scikit-learn regressor or classifier, taught by a network or by labels.
+    """Any scikit-learn regressor or classifier, trained on a teacher or on labels.
 
     A regressor learns the logits: the logarithm of the teacher's probability of each class (none
     taken as less than 0.001) less the mean of the row. A scale and biases, fitted to the soft
@@ -98,12 +98,12 @@ class GenericStudentClassifier(_GenericStudent, LogitStudentClassifier):
         A regressor of several outputs learns all logits together, any other is cloned for each.
     temperature : float or "auto", default=1.0
         T of the soft targets; `predict_proba` undoes it. A regression on logits scales with it, so
-        that it matters little there. Ignored on labels alone.
+        that it matters little there. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
@@ -188,7 +188,7 @@ class GenericStudentClassifier(_GenericStudent, LogitStudentClassifier):
 
 
 class GenericStudentRegressor(_GenericStudent, ClassicalStudentRegressor):
-    """Any scikit-learn regressor, taught by a regressor or by values.
+    """Any scikit-learn regressor, trained on a regressor or on values.
 
     Parameters
     ----------
@@ -196,10 +196,10 @@ class GenericStudentRegressor(_GenericStudent, ClassicalStudentRegressor):
         A regressor; cloned, never fitted itself. None is :class:`sklearn.linear_model.Ridge`. One
         of several outputs learns all of them together, any other is cloned for each.
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     transfer, transfer_copies, random_state
-        As in :class:`GenericStudentClassifier`.
+        See :class:`GenericStudentClassifier`.
 
     Attributes
     ----------

@@ -209,7 +209,7 @@ def _check_tree(nodes: np.ndarray, n_features: int) -> None:
 
 
 class HistGradientBoostingStudentClassifier(_HistStudent, LogitStudentClassifier):
-    """Gradient-boosted trees of scikit-learn, taught by a network or by labels.
+    """Gradient-boosted trees of scikit-learn, trained on a teacher or on labels.
 
     One ``HistGradientBoostingRegressor`` learns each logit: the logarithm of the teacher's
     probability (none taken as less than 0.001) less the mean of the row. A scale and biases, fitted
@@ -218,16 +218,16 @@ class HistGradientBoostingStudentClassifier(_HistStudent, LogitStudentClassifier
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. A regression on logits scales with it, so that it matters little: through the least
-        probability and the calibration. Ignored on labels alone.
+        T. A regression on logits scales with T, which therefore matters little (through the
+        clipping of probabilities and the calibration). Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     learning_rate, max_iter, max_leaf_nodes, max_depth, min_samples_leaf, l2_regularization, \
 max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, tol
-        As in :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each logit.
+        See :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each logit.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     checkpoint : str or path-like, default=None
@@ -240,11 +240,11 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
     Attributes
     ----------
     nodes_ : list of list of ndarray
-        The nodes of each tree of each output. Of two classes there is one output, the second's.
+        Nodes of each tree of each output. Two classes have one output, that of the second.
     baseline_ : ndarray of shape (n_outputs,)
         What the trees are added to.
     n_iter_ : ndarray of shape (n_outputs,)
-        Trees of each output.
+        Number of trees of each output.
     scale_ : float
     bias_ : ndarray of shape (n_classes,)
         Logits at `temperature_` are ``scale_ * outputs + bias_``.
@@ -314,26 +314,26 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
 
 
 class HistGradientBoostingStudentRegressor(_HistStudent, ClassicalStudentRegressor):
-    """Gradient-boosted trees of scikit-learn, taught by a regressor or by values.
+    """Gradient-boosted trees of scikit-learn, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     learning_rate, max_iter, max_leaf_nodes, max_depth, min_samples_leaf, l2_regularization, \
 max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, tol
-        As in :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each output.
+        See :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each output.
     transfer, transfer_copies, checkpoint, resume, random_state
-        As in :class:`HistGradientBoostingStudentClassifier`.
+        See :class:`HistGradientBoostingStudentClassifier`.
 
     Attributes
     ----------
     nodes_ : list of list of ndarray
-        The nodes of each tree of each output.
+        Nodes of each tree of each output.
     baseline_ : ndarray of shape (n_outputs,)
     n_iter_ : ndarray of shape (n_outputs,)
-        Trees of each output.
+        Number of trees of each output.
     n_outputs_, n_features_in_ : int
     """
 

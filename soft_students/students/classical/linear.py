@@ -33,10 +33,10 @@ class LogisticStudentClassifier(Explained, ClassicalStudentClassifier):
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. `predict_proba` is at temperature one. Ignored on labels alone.
+        T. `predict_proba` is at temperature one. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     C : float, default=1.0
         Inverse of the strength of the penalty; infinity is none.
     l1_ratio : float, default=0.0
@@ -47,11 +47,11 @@ class LogisticStudentClassifier(Explained, ClassicalStudentClassifier):
         L-BFGS stops where no derivative of the mean loss is larger.
     max_iter : int, default=1000
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
-        For `transfer`.
+        Seed of `transfer`.
 
     Attributes
     ----------
@@ -227,17 +227,17 @@ def _minimum(
 
 
 class RidgeStudentRegressor(Explained, ClassicalStudentRegressor):
-    """Ridge regression, taught by a regressor or by values.
+    """Ridge regression, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     alpha, fit_intercept
-        As in :class:`sklearn.linear_model.Ridge`.
+        See :class:`sklearn.linear_model.Ridge`.
     transfer, transfer_copies, random_state
-        As in :class:`LogisticStudentClassifier`.
+        See :class:`LogisticStudentClassifier`.
 
     Attributes
     ----------

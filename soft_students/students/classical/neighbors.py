@@ -98,27 +98,27 @@ class _NeighborsStudent(ClassicalStudent):
 
 
 class KNeighborsStudentClassifier(_NeighborsStudent, ClassicalStudentClassifier):
-    """The mean of the nearest neighbours' soft targets, taught by a network or by labels.
+    """The mean of the nearest neighbours' soft targets, trained on a teacher or on labels.
 
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T of the soft targets that are averaged; `predict_proba` undoes it. Ignored on labels alone.
+        T of the averaged soft targets; `predict_proba` undoes it. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     n_neighbors, weights, algorithm, leaf_size, p, metric, n_jobs
-        As in :class:`sklearn.neighbors.KNeighborsClassifier`. A neighbour also weighs what its row
+        See :class:`sklearn.neighbors.KNeighborsClassifier`. A neighbour also weighs what its row
         weighed in `fit`.
     standardize : bool, default=True
-        Give each column mean zero and deviation one. False for columns of one kind, such as pixels,
-        or scaled already.
+        Whether to scale each column to mean zero and deviation one. False suits columns of one
+        kind, such as pixels, or scaled ones.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
-        For `transfer`.
+        Seed of `transfer`.
 
     Attributes
     ----------
@@ -201,18 +201,18 @@ class KNeighborsStudentClassifier(_NeighborsStudent, ClassicalStudentClassifier)
 
 
 class KNeighborsStudentRegressor(_NeighborsStudent, ClassicalStudentRegressor):
-    """The mean of the nearest neighbours' values, taught by a regressor or by values.
+    """The mean of the nearest neighbours' values, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     n_neighbors, weights, algorithm, leaf_size, p, metric, n_jobs
-        As in :class:`sklearn.neighbors.KNeighborsRegressor`. A neighbour also weighs what its row
+        See :class:`sklearn.neighbors.KNeighborsRegressor`. A neighbour also weighs what its row
         weighed in `fit`.
     standardize, transfer, transfer_copies, random_state
-        As in :class:`KNeighborsStudentClassifier`.
+        See :class:`KNeighborsStudentClassifier`.
 
     Attributes
     ----------

@@ -126,7 +126,7 @@ class _SVMStudent(ClassicalStudent):
 
 
 class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
-    r"""Support vector machines, taught by a network or by labels.
+    r"""Support vector machines, trained on a teacher or on labels.
 
     One ``SVR`` learns each logit: the logarithm of the teacher's probability (none taken as less
     than 0.001) less the mean of the row, all logits divided by their deviation, so that C and
@@ -137,33 +137,33 @@ class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. A regression on logits scales with it, so that it matters little: through the least
-        probability and the calibration. Ignored on labels alone.
+        T. A regression on logits scales with T, which therefore matters little (through the
+        clipping of probabilities and the calibration). Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     kernel, C, epsilon, gamma, degree, coef0, tol, max_iter
-        As in :class:`sklearn.svm.SVR`; epsilon in deviations of the logits.
+        See :class:`sklearn.svm.SVR`; epsilon in deviations of the logits.
     standardize : bool, default=True
-        Give each column mean zero and deviation one. False for columns of one kind, such as pixels,
-        or scaled already.
+        Whether to scale each column to mean zero and deviation one. False suits columns of one
+        kind, such as pixels, or scaled ones.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
-        For `transfer`.
+        Seed of `transfer`.
 
     Attributes
     ----------
     support_vectors_ : ndarray of shape (n_support_vectors, n_features)
-        Of all outputs, standardised.
+        Support vectors of all outputs, standardised.
     dual_coef_ : ndarray of shape (n_outputs, n_support_vectors)
         Of two classes there is one output, the second's.
     intercept_ : ndarray of shape (n_outputs,)
     gamma_ : float
     n_iter_ : ndarray of shape (n_outputs,)
-        Steps of the solver.
+        Number of steps of the solver.
     scale_ : float
     bias_ : ndarray of shape (n_classes,)
         Logits at `temperature_` are ``scale_ * outputs + bias_``.
@@ -223,29 +223,29 @@ class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
 
 
 class SVMStudentRegressor(_SVMStudent, ClassicalStudentRegressor):
-    """Support vector machines, taught by a regressor or by values.
+    """Support vector machines, trained on a regressor or on values.
 
     One ``SVR`` an output, on values divided by their deviation.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     kernel, C, epsilon, gamma, degree, coef0, tol, max_iter
-        As in :class:`sklearn.svm.SVR`; epsilon in deviations of the values.
+        See :class:`sklearn.svm.SVR`; epsilon in deviations of the values.
     standardize, transfer, transfer_copies, random_state
-        As in :class:`SVMStudentClassifier`.
+        See :class:`SVMStudentClassifier`.
 
     Attributes
     ----------
     support_vectors_ : ndarray of shape (n_support_vectors, n_features)
-        Of all outputs, standardised.
+        Support vectors of all outputs, standardised.
     dual_coef_ : ndarray of shape (n_outputs, n_support_vectors)
     intercept_ : ndarray of shape (n_outputs,)
     gamma_ : float
     n_iter_ : ndarray of shape (n_outputs,)
-        Steps of the solver.
+        Number of steps of the solver.
     n_outputs_, n_features_in_ : int
     """
 

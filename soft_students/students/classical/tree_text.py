@@ -56,7 +56,7 @@ def tree_rules(
     Parameters
     ----------
     tree, names, describe, decimals
-        As in `tree_text`.
+        See `tree_text`.
 
     Returns
     -------

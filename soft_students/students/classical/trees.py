@@ -72,6 +72,12 @@ class TreeStudent(Explained, ClassicalStudent):
             **{name: value for name, value in self.get_params(deep=False).items() if name in known}
         )
 
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Importance of each feature, of shape (n_features,): see scikit-learn's estimators."""
+        check_is_fitted(self)
+        return self.estimator_.feature_importances_
+
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         trees = getattr(self.estimator_, "estimators_", [self.estimator_])
         metadata = {**self._names_state(), **self._output_state(), "n_trees": len(trees)}
@@ -217,12 +223,12 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T of the teacher's soft targets; `predict_proba` undoes it. Ignored on labels alone.
+        T of the teacher's soft targets; `predict_proba` undoes it. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features
-        As in :class:`sklearn.tree.DecisionTreeRegressor`.
+        See :class:`sklearn.tree.DecisionTreeRegressor`.
     ccp_alpha : float or "auto", default=0.0
         Strength of minimal cost-complexity pruning. "auto" holds out `validation_fraction` of the
         rows (transferred ones included), takes the alpha whose pruned tree has the lowest soft
@@ -230,7 +236,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     validation_fraction : float, default=0.2
         Read by ``ccp_alpha="auto"`` alone.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
@@ -240,12 +246,12 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     estimator_ : DecisionTreeRegressor
         The tree; its outputs are the classes' probabilities at `temperature_`.
     ccp_alpha_ : float
-        As given, or as chosen.
+        The given or chosen value.
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        If X had string column names.
+        Column names of X, if they are strings.
 
     Examples
     --------
@@ -317,25 +323,25 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
 
 
 class DecisionTreeStudentRegressor(_OneTree, TreeRegressor):
-    """One hard tree, taught by a regressor or by values.
+    """One hard tree, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, ccp_alpha, \
 validation_fraction, transfer, transfer_copies, random_state
-        As in :class:`DecisionTreeStudentClassifier`.
+        See :class:`DecisionTreeStudentClassifier`.
 
     Attributes
     ----------
     estimator_ : DecisionTreeRegressor
     ccp_alpha_ : float
-        As given, or as chosen.
+        The given or chosen value.
     n_outputs_, n_features_in_ : int
     feature_names_in_ : ndarray of str
-        If X had string column names.
+        Column names of X, if they are strings.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -20,7 +20,7 @@ from soft_students.transfer import Transfer
 
 
 class LightGBMStudentClassifier(LightGBMStudent, ClassicalStudentClassifier):
-    """Gradient-boosted trees of LightGBM, taught by a network or by labels.
+    """Gradient-boosted trees of LightGBM, trained on a teacher or on labels.
 
     LightGBM trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
     distribution q at temperature T, so that the scores z are logits at temperature one, with its
@@ -32,25 +32,25 @@ class LightGBMStudentClassifier(LightGBMStudent, ClassicalStudentClassifier):
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. Ignored on labels alone.
+        T. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, \
 min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, n_jobs
-        As in ``lightgbm.LGBMClassifier``.
+        See ``lightgbm.LGBMClassifier``.
     max_bin : int, default=255
         Values that a feature is rounded to.
     early_stopping_rounds : int or None, default=None
-        Hold out `validation_fraction` of the rows, stop after so many rounds without a lower soft
-        log-loss on them, and keep the trees up to the best round.
+        Stop after this many rounds without a lower soft log-loss on held-out rows
+        (`validation_fraction`), and keep the trees up to the best round.
     validation_fraction : float, default=0.1
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     checkpoint : str or path-like, default=None
-        A file for the state of a training, written every ten seconds and removed at the end.
+        File for the state of the training, written every ten seconds and removed at the end.
     resume : bool, default=False
         Go on from `checkpoint` if it is there: to the same result bit for bit.
     random_state : int, RandomState instance or None, default=None
@@ -248,21 +248,21 @@ def _repeated(start: np.ndarray, n: int) -> np.ndarray:
 
 
 class LightGBMStudentRegressor(LightGBMStudent, ClassicalStudentRegressor):
-    """Gradient-boosted trees of LightGBM, taught by a regressor or by values.
+    """Gradient-boosted trees of LightGBM, trained on a regressor or on values.
 
     Needs ``pip install 'soft-students[lightgbm]'``.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, \
 min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, n_jobs
-        As in ``lightgbm.LGBMRegressor``.
+        See ``lightgbm.LGBMRegressor``.
     max_bin, early_stopping_rounds, validation_fraction, transfer, transfer_copies, checkpoint, \
 resume, random_state
-        As in :class:`LightGBMStudentClassifier`.
+        See :class:`LightGBMStudentClassifier`.
 
     Attributes
     ----------

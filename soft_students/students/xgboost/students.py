@@ -26,7 +26,7 @@ from soft_students.transfer import Transfer
 
 
 class XGBoostStudentClassifier(BoostedStudent, ClassicalStudentClassifier):
-    """Gradient-boosted trees, taught by a network or by labels.
+    """Gradient-boosted trees, trained on a teacher or on labels.
 
     XGBoost trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
     distribution q at temperature T, so that the margins z are logits at temperature one: the fitted
@@ -36,14 +36,14 @@ class XGBoostStudentClassifier(BoostedStudent, ClassicalStudentClassifier):
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. Ignored on labels alone.
+        T. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
 reg_alpha, reg_lambda, gamma, max_leaves, grow_policy, colsample_bylevel, colsample_bynode, \
 max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs, device
-        As in :class:`xgboost.XGBClassifier`; None takes XGBoost's default.
+        See :class:`xgboost.XGBClassifier`; None takes XGBoost's default.
     monotone_constraints : array-like of shape (n_features,) or dict of str to int, default=None
         By feature or by name: 1 where the margins may only rise with it, -1 where they may only
         fall, 0 otherwise. Of more than two classes the margin of each is so constrained.
@@ -53,15 +53,15 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         A probability that all classes start from, or the logit of each. None starts from the mean
         target.
     early_stopping_rounds : int or None, default=None
-        Hold out `validation_fraction` of the rows, stop after so many rounds without a lower soft
-        log-loss on them, and keep the trees up to the best round.
+        Stop after this many rounds without a lower soft log-loss on held-out rows
+        (`validation_fraction`), and keep the trees up to the best round.
     validation_fraction : float, default=0.1
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     checkpoint : str or path-like, default=None
-        A file for the state of a training, written every ten seconds and removed at the end.
+        File for the state of the training, written every ten seconds and removed at the end.
     resume : bool, default=False
         Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
     random_state : int, RandomState instance or None, default=None
@@ -77,7 +77,7 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
     temperature_, hard_weight_ : float
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        If X had string column names.
+        Column names of X, if they are strings.
 
     Notes
     -----
@@ -279,26 +279,26 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
 
 
 class XGBoostStudentRegressor(BoostedStudent, ClassicalStudentRegressor):
-    """Gradient-boosted trees, taught by a regressor or by values.
+    """Gradient-boosted trees, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
 reg_alpha, reg_lambda, gamma, max_leaves, grow_policy, colsample_bylevel, colsample_bynode, \
 max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs, device
-        As in :class:`xgboost.XGBRegressor`; None takes XGBoost's default.
+        See :class:`xgboost.XGBRegressor`; None takes XGBoost's default.
     monotone_constraints, interaction_constraints, early_stopping_rounds, validation_fraction, \
 transfer, transfer_copies, checkpoint, resume, random_state
-        As in :class:`XGBoostStudentClassifier`.
+        See :class:`XGBoostStudentClassifier`.
 
     Attributes
     ----------
     estimator_ : xgboost.XGBRegressor
     is_categorical_ : ndarray of bool, shape (n_features,), or None
-        As in :class:`XGBoostStudentClassifier`.
+        See :class:`XGBoostStudentClassifier`.
     n_outputs_, n_features_in_ : int
     """
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from soft_students.methods.batch import Batches, TrainingData
 from soft_students.methods.samplers import ClassUniform, SameClassPairs, SuperclassUniform
+from soft_students.training.batch import Batches, TrainingData
 
 BALANCED = torch.arange(120) % 6
 UNBALANCED = torch.cat([torch.zeros(70), torch.ones(6), 2 * torch.ones(24)]).long()

@@ -149,7 +149,7 @@ def test_options_that_would_be_ignored_are_refused(model, options, message):
 
 @pytest.mark.parametrize("model", [None, 3, "t.pt", {"a": 1}, ["a.pt", "b.pt"], np.array(["a"])])
 def test_what_cannot_teach_is_refused(model):
-    with pytest.raises(TypeError, match=r"A teacher must be .*load_teacher\(path\)"):
+    with pytest.raises(TypeError, match=r"A teacher must be .*load_teacher\("):
         as_teacher(model)
 
 
@@ -160,7 +160,7 @@ def test_classes_are_not_models(model):
 
 
 def test_labels_are_not_soft_targets():
-    with pytest.raises(ValueError, match=r"must have the shape \(n_samples, n_classes\)"):
+    with pytest.raises(ValueError, match=r"shape \(n_samples, n_classes\).*Labels are passed as y"):
         as_teacher(y)
 
 

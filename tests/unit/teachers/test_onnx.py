@@ -107,7 +107,7 @@ def test_probabilities_of_another_name_need_an_option(tmp_path):
     np.testing.assert_allclose(
         OnnxTeacher(path, kind="probabilities").predict_proba(X), P, rtol=1e-5
     )
-    with pytest.warns(UserWarning, match="'net' look like probabilities"):
+    with pytest.warns(UserWarning, match="'net' lie in .* taken as probabilities"):
         OnnxTeacher(path).logits(X)
 
 

@@ -1,68 +1,71 @@
-"""The training loop of all methods."""
+"""The one loop that trains networks, of teachers and of every method.
+
+What is trained is a generator of stages, and the loop does this::
+
+    for stage in stages:
+        for epoch in range(stage.epochs):
+            for batch in stage.batches:
+                for player in stage.players:
+                    loss = sum(player.loss(batch).values())  # weighted terms, logged by name
+                    step the parameters of player.trains
+            stage.after_epoch(epoch)
+        load the weights of the epoch that is kept into each of stage.selects
+
+Code between two yields of the generator runs between the two stages: freeze a module, start
+another from what the first stage has learnt.
+"""
 
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from soft_students.methods.base import Combination, Method, Player, Stage
-from soft_students.methods.batch import Batch
-from soft_students.methods.lesson import Lesson
-from soft_students.methods.optimization import OptimizerSettings
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.progress import progress_bar
+from soft_students.training.batch import Batch, Passes
+from soft_students.training.optimization import OptimizerSettings
+from soft_students.training.selection import Score, better
+from soft_students.training.stages import Course, EpochReport, Player, Stage
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+_Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True)
-class EpochReport:
-    """Losses and validation scores of an epoch.
+class Alone:
+    """Stands in for `Fabric` in one process at full precision; importing that takes a second."""
 
-    Parameters
-    ----------
-    stage : str
-    epoch, n_epochs : int
-        Epoch of the stage, from 1, and number of its epochs.
-    terms : dict of str to float
-        Mean of each weighted term over the batches; terms of the same name are summed over players.
-    validation_accuracy, validation_loss : float or None
-        Scores of the stage's first selected network. None if the stage selects none, or without
-        validation rows.
-    seconds : float
-        Training time, summed over interruptions.
-    """
+    is_global_zero = True
 
-    stage: str
-    epoch: int
-    n_epochs: int
-    terms: dict[str, float]
-    validation_accuracy: float | None
-    validation_loss: float | None
-    seconds: float
+    def setup_optimizers(self, optimizer: Optimizer) -> Optimizer:
+        """Return the optimiser itself."""
+        return optimizer
 
-    def row(self) -> dict[str, Any]:
-        """Return a flat row of the history."""
-        return {
-            "stage": self.stage,
-            "epoch": self.epoch,
-            **self.terms,
-            "validation_accuracy": self.validation_accuracy,
-            "validation_loss": self.validation_loss,
-            "seconds": self.seconds,
-        }
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return a context that does nothing."""
+        return nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients."""
+        loss.backward()
 
 
 @dataclass
 class _Best:
-    """The best epoch so far of each network that a stage selects."""
+    """The best score, and the weights to keep, of each network that a stage selects."""
 
-    scores: list[tuple[float, float] | None]
+    scores: list[Score | None]
     states: list[dict[str, Tensor] | None]
 
 
@@ -71,6 +74,8 @@ class _Running:
     """The state of a stage in training."""
 
     stage: Stage
+    batches: Passes
+    n_epochs: int
     modules: list[nn.Module]
     optimizers: list[Any]
     schedules: list[Any]
@@ -79,99 +84,95 @@ class _Running:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def teach(
-    method: Method,
-    lesson: Lesson,
+def run_stages(
+    stages: Generator[Stage, None, _Result],
+    course: Course,
     settings: OptimizerSettings,
-    fabric: Fabric,
+    fabric: Fabric | Alone,
     *,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochReport], object] | None = None,
-    on_batch: Callable[[Mapping[str, float], str, int, int], object] | None = None,
     on_network: Callable[[int, nn.Module], object] | None = None,
-) -> tuple[nn.Module, list[dict[str, Any]]]:
-    """Train a student by a method.
+    verbose: bool = False,
+) -> tuple[_Result, list[dict[str, Any]]]:
+    """Train stage after stage.
 
     Parameters
     ----------
-    method : Method
-    lesson : Lesson
+    stages : generator of Stage
+    course : Course
     settings : OptimizerSettings
-        Settings of players without an optimiser of their own.
-    fabric : lightning_fabric.Fabric
-        Device, precision and processes.
+        For players without an optimiser of their own.
+    fabric : lightning_fabric.Fabric or Alone
+        Precision and processes.
     checkpoint : Checkpoint, default=None
-        File that stores the state after each epoch, and from which to resume.
+        Keeps the state after each epoch; the training resumes from it.
     on_epoch : callable, default=None
-        Called after each epoch with an `EpochReport`.
-    on_batch : callable, default=None
-        Called after each batch with its terms, the stage's name, the batch's number and the number
-        of batches of the stage.
+        Called with an `EpochReport` after each epoch.
     on_network : callable, default=None
-        Called with the epoch and the stage's first selected network, before the first epoch (0) and
-        after each.
+        Called with an epoch and the first network that the stage selects: before the first epoch
+        (0) and after each.
+    verbose : bool, default=False
+        Show a progress bar on standard error, if that is a terminal.
 
     Returns
     -------
-    network : nn.Module
-        The network that predicts.
+    result : object
+        The value that the generator returned.
     history : list of dict
-        One row per epoch, over all stages.
+        One row per epoch, of all stages.
 
     Raises
     ------
     FloatingPointError
-        If a term is not finite; the message names it. The checkpoint of the last whole epoch is
-        kept.
+        If a term stops being finite; the message names it. The checkpoint still holds the last
+        whole epoch.
     """
     history: list[dict[str, Any]] = []
     started = time.monotonic()
     before = 0.0 if checkpoint is None else checkpoint.seconds
-    if not isinstance(method, Combination):
-        method = Combination([method])
-    method.check(lesson)
-
-    def report(epoch_report: EpochReport) -> None:
-        history.append(epoch_report.row())
-        if on_epoch is not None:
-            on_epoch(epoch_report)
 
     def elapsed() -> float:
         return before + time.monotonic() - started
 
-    stages = method.stages(lesson)
-    number = 0
-    while True:
-        try:
-            stage = next(stages)
-        except StopIteration as end:
-            network = end.value
-            break
-        running = _begin(stage, lesson, settings, fabric)
-        done = None if checkpoint is None else checkpoint.take(number)
-        if done is not None:
-            _restore(running, done, lesson)
-            history.extend(done["history"])
-        n_epochs = lesson.epochs if stage.epochs is None else stage.epochs
-        if running.epoch == 0:
-            _show(stage, 0, on_network)
-        while running.epoch < n_epochs:
-            terms = _one_epoch(running, lesson, fabric, n_epochs, on_batch)
-            score = _select(running, lesson)
-            running.epoch += 1
-            _show(stage, running.epoch, on_network)
-            accuracy, loss = score or (None, None)
-            report(
-                EpochReport(stage.name, running.epoch, n_epochs, terms, accuracy, loss, elapsed())
-            )
-            running.history.append(history[-1])
-            if checkpoint is not None and fabric.is_global_zero:
-                checkpoint.write(number, _state(running, lesson), elapsed())
-        for module, state in zip(stage.selects, running.best.states, strict=True):
-            if state is not None:
-                module.load_state_dict(state)
-        number += 1
-    return network, history
+    with progress_bar(shown=verbose and fabric.is_global_zero) as bar:
+        number = 0
+        while True:
+            try:
+                stage = next(stages)
+            except StopIteration as end:
+                return end.value, history
+            running = _begin(stage, course, settings, fabric)
+            done = None if checkpoint is None else checkpoint.take(number)
+            if done is not None:
+                _restore(running, done, course)
+                history.extend(done["history"])
+            if running.epoch == 0:
+                _show(stage, 0, on_network)
+            for task in bar.task_ids:
+                bar.remove_task(task)
+            task = bar.add_task(stage.name, total=running.n_epochs * len(running.batches))
+            while running.epoch < running.n_epochs:
+                terms = _one_epoch(running, fabric, functools.partial(bar.update, task))
+                accuracy, loss = _select(running, course) or (None, None)
+                running.epoch += 1
+                _show(stage, running.epoch, on_network)
+                report = EpochReport(
+                    stage.name, running.epoch, running.n_epochs, terms, accuracy, loss, elapsed()
+                )
+                history.append(report.row())
+                running.history.append(history[-1])
+                if on_epoch is not None:
+                    on_epoch(report)
+                if checkpoint is not None and fabric.is_global_zero:
+                    state = functools.partial(_state, running, course)
+                    checkpoint.write_if_due(number, state, elapsed())
+                    if running.epoch == running.n_epochs:
+                        checkpoint.keep(number, state())
+            for module, kept in zip(stage.selects, running.best.states, strict=True):
+                if kept is not None:
+                    module.load_state_dict(kept)
+            number += 1
 
 
 def _show(stage: Stage, epoch: int, on_network: Callable[[int, nn.Module], object] | None) -> None:
@@ -179,15 +180,18 @@ def _show(stage: Stage, epoch: int, on_network: Callable[[int, nn.Module], objec
         on_network(epoch, stage.selects[0])
 
 
-def _begin(stage: Stage, lesson: Lesson, settings: OptimizerSettings, fabric: Fabric) -> _Running:
-    n_epochs = lesson.epochs if stage.epochs is None else stage.epochs
-    n_steps = n_epochs * len(stage.batches or lesson.batches())
+def _begin(
+    stage: Stage, course: Course, settings: OptimizerSettings, fabric: Fabric | Alone
+) -> _Running:
+    n_epochs = course.epochs if stage.epochs is None else stage.epochs
+    batches = course.batches() if stage.batches is None else stage.batches
+    n_steps = n_epochs * len(batches)
     modules: list[nn.Module] = []
     optimizers, schedules = [], []
     for player in stage.players:
         modules += [module for module in player.trains if not any(module is m for m in modules)]
         for module in player.trains:
-            module.to(lesson.device)
+            module.to(course.device)
         parameters = _parameters(player)
         if player.optimizer is None:
             optimizer, schedule = settings.make(parameters, n_steps, player.rate)
@@ -197,7 +201,7 @@ def _begin(stage: Stage, lesson: Lesson, settings: OptimizerSettings, fabric: Fa
         schedules.append(schedule)
     modules += [m for m in stage.selects if not any(m is other for other in modules)]
     best = _Best([None] * len(stage.selects), [None] * len(stage.selects))
-    return _Running(stage, modules, optimizers, schedules, best)
+    return _Running(stage, batches, n_epochs, modules, optimizers, schedules, best)
 
 
 def _parameters(player: Player) -> list[nn.Parameter]:
@@ -209,21 +213,16 @@ def _parameters(player: Player) -> list[nn.Parameter]:
 
 
 def _one_epoch(
-    running: _Running,
-    lesson: Lesson,
-    fabric: Fabric,
-    n_epochs: int,
-    on_batch: Callable[[Mapping[str, float], str, int, int], object] | None,
+    running: _Running, fabric: Fabric | Alone, update: Callable[..., None]
 ) -> dict[str, float]:
-    stage = running.stage
-    batches = stage.batches or lesson.batches()
-    n_batches = len(batches)
+    stage, n_epochs = running.stage, running.n_epochs
+    n_batches = len(running.batches)
     totals: dict[str, float] = {}
     # validation, or a method's check of shapes, may have left modules in eval mode
     for player in stage.players:
         for module in player.trains:
             module.train()
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(running.batches):
         done = running.epoch * n_batches + number
         batch = replace(batch, progress=done / (n_epochs * n_batches), epoch=running.epoch)
         shown: dict[str, float] = {}
@@ -237,15 +236,21 @@ def _one_epoch(
                 shown[name] = shown.get(name, 0.0) + value
         for name, value in shown.items():
             totals[name] = totals.get(name, 0.0) + value / n_batches
-        if on_batch is not None:
-            on_batch(shown, stage.name, done + 1, n_epochs * n_batches)
+        update(description=_describe(running, shown), completed=done + 1)
     if stage.after_epoch is not None:
         stage.after_epoch(running.epoch)
     return totals
 
 
+def _describe(running: _Running, terms: Mapping[str, float]) -> str:
+    losses = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
+    text = f"{running.stage.name}, epoch {running.epoch + 1}/{running.n_epochs}: {losses}"
+    accuracy = running.history[-1]["validation_accuracy"] if running.history else None
+    return text if accuracy is None else f"{text}, {accuracy:.2%} on validation rows"
+
+
 def _step(
-    player: Player, optimizer: Any, batch: Batch, fabric: Fabric, stage: Stage, number: int
+    player: Player, optimizer: Any, batch: Batch, fabric: Fabric | Alone, stage: Stage, number: int
 ) -> dict[str, float]:
     with fabric.autocast():
         terms = player.loss(batch)
@@ -265,7 +270,7 @@ def _step(
             )
     optimizer.zero_grad()
     fabric.backward(total * batch.weight)
-    if fabric.world_size > 1:
+    if not isinstance(fabric, Alone) and fabric.world_size > 1:
         _average_gradients(player, fabric)
     optimizer.step()
     return values
@@ -284,24 +289,23 @@ def _average_gradients(player: Player, fabric: Fabric) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def _select(running: _Running, lesson: Lesson) -> tuple[float, float] | None:
-    """Score the networks that the stage selects, and keep the best state so far of each."""
+def _select(running: _Running, course: Course) -> Score | None:
+    """Measure the networks that the stage selects; keep their weights if they are good enough."""
     first = None
     for i, module in enumerate(running.stage.selects):
-        score = lesson.score(module)
+        score = course.score(module)
         if i == 0:
             first = score
         if score is None:
             continue
-        so_far = running.best.scores[i]
-        # ties, which are frequent with few rows, go to the lower loss
-        if so_far is None or (score[0], -score[1]) >= (so_far[0], -so_far[1]):
-            running.best.scores[i] = score
+        best = better(score, running.best.scores[i])
+        running.best.scores[i] = best
+        if running.stage.keep(score, best):
             running.best.states[i] = copy.deepcopy(module.state_dict())
     return first
 
 
-def _state(running: _Running, lesson: Lesson) -> dict[str, Any]:
+def _state(running: _Running, course: Course) -> dict[str, Any]:
     """Return all that changes while a stage runs, as tensors and plain values."""
     return {
         "epoch": running.epoch,
@@ -311,12 +315,12 @@ def _state(running: _Running, lesson: Lesson) -> dict[str, Any]:
         "best_scores": [None if s is None else list(s) for s in running.best.scores],
         "best_states": running.best.states,
         "torch_random": torch.get_rng_state(),
-        "random": lesson.generator.get_state(),
+        "random": course.generator.get_state(),
         "history": running.history,
     }
 
 
-def _restore(running: _Running, state: dict[str, Any], lesson: Lesson) -> None:
+def _restore(running: _Running, state: dict[str, Any], course: Course) -> None:
     for key in ("modules", "optimizers", "schedules"):
         if len(state[key]) != len(getattr(running, key)):
             raise ValueError(
@@ -336,4 +340,4 @@ def _restore(running: _Running, state: dict[str, Any], lesson: Lesson) -> None:
     running.epoch = state["epoch"]
     running.history = list(state["history"])
     torch.set_rng_state(state["torch_random"])
-    lesson.generator.set_state(state["random"])
+    course.generator.set_state(state["random"])
