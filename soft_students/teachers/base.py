@@ -74,7 +74,7 @@ class Teacher(ABC):
     """
 
     record: TrainingRecord | None = None
-    #: Whether asking may cost money: such a teacher is not timed unless a time is asked for.
+    #: Whether calls may cost money: such a teacher is only timed on request.
     may_cost = False
     #: Whether students leave out classes of the teacher that no label has.
     only_labelled_classes = False

@@ -1,4 +1,4 @@
-"""Forests of hard trees, by scikit-learn's multi-output regression on probabilities."""
+"""Forests of hard trees: scikit-learn's multi-output regression on probabilities."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ ccp_alpha, n_jobs, random_state
     Attributes
     ----------
     estimator_ : RandomForestRegressor
-        Its outputs are the classes' probabilities at `temperature_`.
+        Forest whose outputs are the classes' probabilities at `temperature_`.
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int
@@ -160,7 +160,7 @@ ccp_alpha, n_jobs, random_state
     Attributes
     ----------
     estimator_ : ExtraTreesRegressor
-        Its outputs are the classes' probabilities at `temperature_`.
+        Trees whose outputs are the classes' probabilities at `temperature_`.
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int

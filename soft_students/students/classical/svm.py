@@ -1,4 +1,4 @@
-"""Support vector machines, one regression a logit."""
+"""Support vector machines: one regression per logit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from soft_students.students.classical.logits import LogitStudentClassifier
 from soft_students.students.classical.scaling import column_scaling, restored_scaling
 from soft_students.transfer import Transfer
 
-_KERNEL_ENTRIES = 2**23  # at once in memory, while predicting
+_KERNEL_ENTRIES = 2**23  # kernel values in memory during prediction
 
 _SHARED: dict[str, list[Any]] = {
     "kernel": [StrOptions({"linear", "poly", "rbf", "sigmoid"})],
@@ -33,13 +33,13 @@ _SHARED: dict[str, list[Any]] = {
 
 
 class _SVMStudent(ClassicalStudent):
-    """What both share: the support vectors of all outputs together, and the kernel expansion."""
+    """Base class of the SVM students: joint support vectors and kernel expansion of all outputs."""
 
     def _fit_values(self, X: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> None:
         X = X.astype(np.float64, copy=False)
         self._mean, self._scale = column_scaling(X, weights, self.standardize)
         Z = (X - self._mean) / self._scale
-        # One deviation for all outputs, so that epsilon and C mean the same to each logit.
+        # one deviation for all outputs, so that epsilon and C mean the same for each logit
         centre = np.average(values, axis=0, weights=weights)
         spread = np.sqrt(np.average(np.square(values - centre), axis=0, weights=weights).mean())
         spread = spread if spread > 1e-12 * (1 + np.abs(centre).max()) else 1.0
@@ -128,11 +128,10 @@ class _SVMStudent(ClassicalStudent):
 class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
     r"""Support vector machines, trained on a teacher or on labels.
 
-    One ``SVR`` learns each logit: the logarithm of the teacher's probability (none taken as less
-    than 0.001) less the mean of the row, all logits divided by their deviation, so that C and
-    epsilon mean the same whatever the teacher. A scale and biases, fitted to the soft cross-entropy
-    on the training rows, turn their outputs into logits. Training takes time of the order of the
-    square of the number of rows.
+    One ``SVR`` is fitted per logit: the logarithm of the teacher's probability (clipped at 0.001)
+    minus the mean of the row. All logits are divided by their deviation, so that C and epsilon mean
+    the same for every teacher. A scale and biases, fitted to the soft cross-entropy on the training
+    rows, turn their outputs into logits. Training time grows with the square of the number of rows.
 
     Parameters
     ----------
@@ -159,7 +158,7 @@ class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
     support_vectors_ : ndarray of shape (n_support_vectors, n_features)
         Support vectors of all outputs, standardised.
     dual_coef_ : ndarray of shape (n_outputs, n_support_vectors)
-        Of two classes there is one output, the second's.
+        Coefficients. Two classes have one output, that of the second.
     intercept_ : ndarray of shape (n_outputs,)
     gamma_ : float
     n_iter_ : ndarray of shape (n_outputs,)
@@ -225,7 +224,7 @@ class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
 class SVMStudentRegressor(_SVMStudent, ClassicalStudentRegressor):
     """Support vector machines, trained on a regressor or on values.
 
-    One ``SVR`` an output, on values divided by their deviation.
+    One ``SVR`` is fitted per output, on values divided by their deviation.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Hard trees, by scikit-learn's multi-output regression on probabilities.
+"""Hard trees: scikit-learn's multi-output regression on probabilities.
 
-On one-hot targets the squared error of a split is its Gini impurity, so a student of labels is
-scikit-learn's own classifier; on soft targets the same holds for rows that each count in part for
-every class.
+On one-hot targets the squared error of a split is its Gini impurity, so a student trained on labels
+equals scikit-learn's classifier. Soft targets generalise this to rows that count partly for every
+class.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _CLASSES_SHOWN = 3  # at a leaf, in text
 
 
 class TreeStudent(Explained, ClassicalStudent):
-    """What one tree and forests share: `estimator_`, learnt and kept."""
+    """Base class of single trees and forests, fitted as `estimator_`."""
 
-    #: The scikit-learn regressor that learns; it takes all parameters but a student's own.
+    #: The scikit-learn regressor to fit, with the parameters that it shares with the student.
     _library: ClassVar[type]
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
@@ -160,7 +160,7 @@ class _OneTree(TreeStudent):
 
     @abstractmethod
     def _describe(self, decimals: int) -> Callable[[int], str]:
-        """Return a function that says what a node of the tree predicts."""
+        """Return a function from the number of a node to a text of its prediction."""
 
     def export_text(self, *, max_depth: int = 10, decimals: int = 2) -> str:
         """Return the tree as text.
@@ -168,13 +168,13 @@ class _OneTree(TreeStudent):
         Parameters
         ----------
         max_depth : int, default=10
-            Levels shown.
+            Number of levels to show.
         decimals : int, default=2
 
         Returns
         -------
         str
-            Each leaf with what it predicts: the likeliest classes with their probabilities at
+            Each leaf with its prediction: the most probable classes with their probabilities at
             temperature one, or values.
         """
         check_is_fitted(self)
@@ -187,7 +187,7 @@ class _OneTree(TreeStudent):
         )
 
     def rules(self, *, decimals: int = 2) -> list[str]:
-        """Return one rule for each leaf.
+        """Return one rule per leaf.
 
         Parameters
         ----------
@@ -196,8 +196,8 @@ class _OneTree(TreeStudent):
         Returns
         -------
         list of str
-            IF conditions THEN what the leaf predicts, and in brackets the share of the (weighted)
-            training rows that it holds; the largest first.
+            IF conditions THEN prediction, with the leaf's share of the (weighted) training rows in
+            brackets; the largest first.
         """
         check_is_fitted(self)
         return tree_rules(
@@ -230,11 +230,11 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features
         See :class:`sklearn.tree.DecisionTreeRegressor`.
     ccp_alpha : float or "auto", default=0.0
-        Strength of minimal cost-complexity pruning. "auto" holds out `validation_fraction` of the
-        rows (transferred ones included), takes the alpha whose pruned tree has the lowest soft
-        cross-entropy on them (squared error for values), and grows the tree again on all rows.
+        Strength of minimal cost-complexity pruning. "auto" takes the alpha whose pruned tree has
+        the lowest soft cross-entropy (for values, squared error) on held-out rows, and grows the
+        tree again on all rows.
     validation_fraction : float, default=0.2
-        Read by ``ccp_alpha="auto"`` alone.
+        Share of the rows (including transferred ones) to hold out for ``ccp_alpha="auto"``.
     transfer : Transfer or None, default=None
         Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees, by LightGBM's own training on soft targets."""
+"""LightGBM students: LightGBM's own training on soft targets."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from soft_students.transfer import Transfer
 class LightGBMStudentClassifier(LightGBMStudent, ClassicalStudentClassifier):
     """Gradient-boosted trees of LightGBM, trained on a teacher or on labels.
 
-    LightGBM trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
-    distribution q at temperature T, so that the scores z are logits at temperature one, with its
-    own second derivative :math:`C / (C - 1) p (1 - p)` of C classes. Two classes take one tree
-    a round, as LightGBM's own. The fitted student *is* the plain model in `booster_`:
+    LightGBM minimises the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` to the teacher's
+    distribution q at temperature T, with its own second derivative :math:`C / (C - 1) p (1 - p)`
+    for C classes. The scores z are thus logits at temperature one. Two classes take one tree per
+    round, as in LightGBM. The fitted student *is* the plain model in `booster_`:
     ``lightgbm.Booster(model_str=student.booster_.model_to_string())`` predicts the same
     probabilities. Needs ``pip install 'soft-students[lightgbm]'``.
 
@@ -40,7 +40,7 @@ class LightGBMStudentClassifier(LightGBMStudent, ClassicalStudentClassifier):
 min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, n_jobs
         See ``lightgbm.LGBMClassifier``.
     max_bin : int, default=255
-        Values that a feature is rounded to.
+        Maximum number of histogram bins per feature.
     early_stopping_rounds : int or None, default=None
         Stop after this many rounds without a lower soft log-loss on held-out rows
         (`validation_fraction`), and keep the trees up to the best round.
@@ -52,24 +52,24 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
     checkpoint : str or path-like, default=None
         File for the state of the training, written every ten seconds and removed at the end.
     resume : bool, default=False
-        Go on from `checkpoint` if it is there: to the same result bit for bit.
+        Whether to continue from an existing `checkpoint`, to a bit-identical result.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
     ----------
     booster_ : lightgbm.Booster
-        Predicts probabilities in the order of `classes_`; of two classes the second's.
+        The model. It predicts probabilities in the order of `classes_`; for two classes, only the
+        second's.
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int
 
     Notes
     -----
-    A checkpoint changes nothing in the result unless trees are grown on samples
-    (`colsample_bytree` below one, or `subsample` with a `subsample_freq`): LightGBM cannot take up
-    its draws again, so that such a training is then made of five parts, each with a seed of its
-    own, and goes on after the last whole part. It takes longer, by the predictions that each part
-    begins with.
+    A checkpoint does not change the result unless trees are grown on samples (`colsample_bytree`
+    below one, or `subsample` with a `subsample_freq`), since LightGBM cannot resume its random
+    draws. Such a training is divided into five parts, each with its own seed, and resumes after the
+    last whole part. It takes longer, since each part begins with a prediction of all rows.
 
     References
     ----------
@@ -177,7 +177,7 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         self.booster_ = lightgbm.Booster(model_str=text)
 
     def _start(self, share: np.ndarray) -> np.ndarray:
-        """Return the scores that all rows start from: those of the mean target."""
+        """Return the initial scores of all rows: those of the mean target."""
         logits = self.temperature_ * np.log(np.clip(share, np.finfo(np.float32).eps, None))
         return logits[1:] - logits[:1] if len(share) == 2 else logits
 
@@ -211,7 +211,7 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
 
 
 class _SoftCrossEntropy:
-    """LightGBM's softmax objective, with a distribution in the place of each label."""
+    """LightGBM's softmax objective, with a distribution instead of each label."""
 
     def __init__(self, targets: np.ndarray, weights: np.ndarray, temperature: float) -> None:
         self._targets = targets
@@ -219,7 +219,7 @@ class _SoftCrossEntropy:
         self._temperature = temperature
 
     def __call__(self, scores: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return gradient and (LightGBM's upper bound of the diagonal of the) Hessian."""
+        """Return gradient and LightGBM's upper bound of the Hessian's diagonal."""
         T, w = self._temperature, self._weights
         if scores.ndim == 1:
             p = expit(scores / T)
@@ -239,7 +239,7 @@ class _SoftCrossEntropy:
 
 
 def _objective(n_classes: int) -> str:
-    """Return what a model text calls the loss."""
+    """Return the name of the loss in a model text."""
     return "binary sigmoid:1" if n_classes == 2 else f"multiclass num_class:{n_classes}"
 
 
@@ -267,7 +267,7 @@ resume, random_state
     Attributes
     ----------
     boosters_ : list of lightgbm.Booster
-        One an output.
+        One model per output.
     n_outputs_, n_features_in_ : int
     """
 

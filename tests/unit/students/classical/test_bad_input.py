@@ -163,7 +163,7 @@ def test_huge_values(classifier, wine):
 
 def test_duplicate_names_are_refused(classifier, frame, wine):
     frame.columns = ["a", "b", "a", "d"]
-    with pytest.raises(ValueError, match="several columns of the name 'a'"):
+    with pytest.raises(ValueError, match="several columns named 'a'"):
         classifier().fit(frame, wine[1])
 
 
