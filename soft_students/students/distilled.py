@@ -66,7 +66,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    # a router: weights go on to the student and the teacher
+    # a router: it passes weights to the student and the teacher
     __metadata_request__fit: ClassVar[dict[str, str]] = {"sample_weight": UNUSED}
 
     _task: ClassVar[str]
@@ -280,7 +280,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         weights = for_student.pop("sample_weight", None)
         if weights is not None:
             for_student[f"{_last_step(self.student)[0]}sample_weight"] = weights
-            # "balanced" is a word of the students
+            # only students accept "balanced"
             if self.cross_fit is not None and not isinstance(weights, str):
                 prefix, last = _last_step(self.teacher)
                 if has_fit_parameter(last, "sample_weight"):

@@ -221,24 +221,24 @@ class ValueSupervision:
 
     Parameters
     ----------
-    said : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+    teacher_values : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
         The teacher's values; None without a teacher.
     true : ndarray of the same shape, or None
         True values.
     teacher : Teacher or None
     """
 
-    said: np.ndarray | None
+    teacher_values: np.ndarray | None
     true: np.ndarray | None
     teacher: Teacher | None
 
     def targets(self, hard_weight: float) -> np.ndarray:
         """Return the teacher's values mixed with the true ones; without a teacher, the latter."""
-        if self.said is None:
+        if self.teacher_values is None:
             if self.true is None:
                 raise ValueError("Neither a teacher nor values are given. Pass one of them.")
             return self.true
-        return _mix_values(self.said, self.true, hard_weight)
+        return _mix_values(self.teacher_values, self.true, hard_weight)
 
     def asker(self, hard_weight: float) -> Ask | None:
         """Return a function to the values of new rows, mixed with those of their source rows.
@@ -310,10 +310,10 @@ def value_supervision(
             f"{name} needs a teacher that predicts values, but {teacher!r} predicts classes. Use "
             "the classifier of this student, or pass the teacher's logits as y."
         )
-    said = _values(teacher, X)
+    teacher_values = _values(teacher, X)
     if true is not None and isinstance(hard_weight, str):
-        _check_same_shape(said, true)
-    return ValueSupervision(said, true, teacher)
+        _check_same_shape(teacher_values, true)
+    return ValueSupervision(teacher_values, true, teacher)
 
 
 def _values(teacher: Teacher, rows: Any) -> np.ndarray:
@@ -326,17 +326,19 @@ def _values(teacher: Teacher, rows: Any) -> np.ndarray:
     return values
 
 
-def _mix_values(said: np.ndarray, true: np.ndarray | None, hard_weight: float) -> np.ndarray:
+def _mix_values(
+    teacher_values: np.ndarray, true: np.ndarray | None, hard_weight: float
+) -> np.ndarray:
     if true is None or hard_weight == 0:
-        return said
-    _check_same_shape(said, true)
-    return hard_weight * true + (1 - hard_weight) * said
+        return teacher_values
+    _check_same_shape(teacher_values, true)
+    return hard_weight * true + (1 - hard_weight) * teacher_values
 
 
-def _check_same_shape(said: np.ndarray, true: np.ndarray) -> None:
-    if true.shape != said.shape:
+def _check_same_shape(teacher_values: np.ndarray, true: np.ndarray) -> None:
+    if true.shape != teacher_values.shape:
         raise ValueError(
-            f"The true values must have the shape of the teacher's, {said.shape}. Got {true.shape}."
+            f"The true values must have the shape of the teacher's, {teacher_values.shape}. Got {true.shape}."
         )
 
 

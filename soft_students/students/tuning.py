@@ -121,7 +121,7 @@ def value_settings(
     float
         Hard weight; 1 without a teacher.
     """
-    if lesson.said is None:
+    if lesson.teacher_values is None:
         return 1.0
     if student.hard_weight != "auto" or lesson.true is None:
         return float(student.hard_weight)
@@ -131,7 +131,7 @@ def value_settings(
     deviation = true.std(axis=0)
     deviation[deviation == 0] = 1
     candidates = _Candidates(student, X, None, sample_weight)
-    teacher = ArrayTeacher(lesson.said[candidates.training], task="regression")
+    teacher = ArrayTeacher(lesson.teacher_values[candidates.training], task="regression")
     labels = lesson.true[candidates.training]
 
     def losses(candidate: BaseEstimator, rows: Any) -> np.ndarray:

@@ -238,7 +238,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         Raises
         ------
         ValueError
-            If the arguments do not fit each other; the message says how.
+            If the arguments do not fit each other; the message describes the conflict.
         """
         with unchanged_on_failure(self):
             rows = self._rows(X, reset=True)
@@ -340,7 +340,7 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
         Raises
         ------
         ValueError
-            If the arguments do not fit each other; the message says how.
+            If the arguments do not fit each other; the message describes the conflict.
         """
         with unchanged_on_failure(self):
             rows = self._rows(X, reset=True)

@@ -135,7 +135,7 @@ def restore_tree(
     ):
         raise ValueError("the children of a tree's nodes do not make a tree")
     if not ((feature[inner] >= 0) & (feature[inner] < n_features)).all():
-        raise ValueError(f"a tree asks for features beyond the {n_features} there are")
+        raise ValueError(f"a tree uses features beyond the {n_features} of the student")
     level, depth = np.flatnonzero(inner[:1]), 0
     while level.size:
         depth += 1
