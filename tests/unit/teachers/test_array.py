@@ -47,7 +47,7 @@ def test_other_rows_cannot_be_asked_about(n_rows):
         (P - [[1, -1]], {}, "must not be negative"),
         (P, {"classes": [1, 2, 3]}, "2 columns, but there are 3 classes"),
         (P[:, :, None], {}, "shape"),
-        ([0, 2, 1], {}, "one probability a row"),
+        ([0, 2, 1], {}, "one probability per row"),
         (0.5, {}, "single number"),
         (0.5, {"task": "regression"}, "single number"),
     ],
