@@ -28,7 +28,7 @@ _WAYS = {
 
 @dataclass(frozen=True, eq=False)
 class PathExplanation(Explanation):
-    r"""What happens to one row on its way from the root to a leaf.
+    r"""The path of one row through a soft tree, and contributions of the features.
 
     The activation of gate i is :math:`a_i = \sum_j c_{ij} + b_i`, and the row goes right with
     probability :math:`\sigma(a_i)`.
@@ -37,39 +37,40 @@ class PathExplanation(Explanation):
     ----------
     row : ndarray of shape (n_features,)
     nodes : ndarray of int, shape (depth + 1,)
-        From the root to the leaf.
+        Node numbers from the root to the leaf.
     activations : ndarray of shape (depth,)
     went_right : ndarray of bool, shape (depth,)
     probabilities : ndarray of shape (depth,)
-        Of the branch taken.
+        Probability of the branch taken at each gate.
     path_probabilities : ndarray of shape (depth + 1,)
-        Of reaching each node: the products of the probabilities before it.
+        Probability of reaching each node: the product of the branch probabilities above it.
     weights : ndarray of shape (depth, n_features)
         β w of each gate.
     contributions : ndarray of shape (depth, n_features)
-        β w (x - offset): what each feature adds to the activation; above zero it pushes right.
+        β w (x - offset), the amount that each feature adds to the activation; positive pushes
+        right.
     biases : ndarray of shape (depth,)
         β b of each gate.
     leaf_output : ndarray of shape (n_outputs,)
         Class probabilities of the leaf, at temperature one, or its values.
     mean_output : ndarray of shape (n_outputs,)
-        Of the whole tree: the leaves weighted by path probability.
+        Output of the whole tree: the leaves weighted by path probability.
     prediction : label, float or list of float
-        What the student predicts, by its `prediction` parameter.
+        The student's prediction, by its `prediction` parameter.
     way : {"greatest_path", "greedy"}
-        How the leaf was chosen.
+        Rule that chose the leaf.
     classes : ndarray of shape (n_outputs,) or None
         None for regression.
     feature_names : list of str
     output_contributions : ndarray of shape (n_outputs, n_features)
-        What each feature adds to the mean of the leaves as they were trained (for classes: at the
-        temperature of training), over all gates: see
+        Amount that each feature adds, over all gates, to the mean of the leaves as trained (class
+        probabilities at the temperature of training): see
         :func:`soft_students.explain.gate_effects.gate_effects`.
     base_output : ndarray of shape (n_outputs,)
-        What they are added to: that mean for the mean training row, or for a row of zeros where the
-        student does not standardise.
+        That mean for the mean training row, or for a row of zeros if the student does not
+        standardise.
     view : TreeView
-        The tree itself, for the picture.
+        The tree, for the picture.
     """
 
     row: np.ndarray
@@ -93,31 +94,30 @@ class PathExplanation(Explanation):
 
     @property
     def leaf(self) -> int:
-        """The node number of the leaf."""
+        """Node number of the leaf."""
         return int(self.nodes[-1])
 
     def importances(self) -> np.ndarray:
-        """Return how much each feature matters to this prediction.
+        """Return the importance of each feature for this prediction.
 
         Returns
         -------
         ndarray of shape (n_features,)
-            Sizes of `output_contributions` to the predicted class; of values, their mean over the
-            outputs. They count all gates, each by the probability that the row reaches it and by
-            how the leaves on its two sides differ: those of the path count most.
+            Absolute `output_contributions` to the predicted class; in regression, averaged over the
+            outputs. They include all gates, weighted by the probability that the row reaches a
+            gate and by the difference of the leaves on its two sides.
         """
         return self._sizes(self.output_contributions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain lists and numbers, fit for JSON.
+        """Return the explanation as plain lists and numbers, for JSON.
 
         Returns
         -------
         dict
-            The fields, and "importances", but for what belongs to one gate, which is in the list
-            ``"steps"``: of each
-            gate ``node``, ``activation``, ``branch`` ("left" or "right"), ``probability`` of that
-            branch, ``path_probability`` behind it, ``bias``, and for each feature ``weights`` and
+            The fields, and "importances". The list ``"steps"`` holds the fields of each gate:
+            ``node``, ``activation``, ``branch`` ("left" or "right"), ``probability`` of that
+            branch, ``path_probability`` below it, ``bias``, and the lists ``weights`` and
             ``contributions``.
         """
         steps = [
@@ -147,13 +147,13 @@ class PathExplanation(Explanation):
         }
 
     def to_text(self, top: int = 3) -> str:
-        """Return it as lines of text.
+        """Return the explanation as lines of text.
 
         Parameters
         ----------
         top : int, default=3
-            Features named at each gate, those that push its activation most; and classes at the
-            end.
+            Number of features listed at each gate, largest contributions first; also of classes at
+            the end.
 
         Returns
         -------
@@ -181,9 +181,9 @@ class PathExplanation(Explanation):
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw. None makes a figure of a size at which everything is readable.
+            Axes to draw on. None makes a figure large enough to read.
         top : int, default=6
-            Bars drawn at each gate, if it is not drawn as an image.
+            Number of bars at each gate that is not drawn as an image.
 
         Returns
         -------
@@ -206,10 +206,10 @@ def explain_path(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> PathExplanation:
-    """Follow one row through a soft tree.
+    """Return the path of one row through a soft tree, with each feature's contributions.
 
-    The leaf is the one of greatest path probability, or, of a student with
-    ``prediction="greedy"``, the one where the likelier branches lead.
+    The path leads to the leaf of greatest path probability, or, with ``prediction="greedy"``, along
+    the likelier branches.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def explain_path(
         Fitted.
     x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
     image_shape, feature_names
-        As in :func:`plot_tree`; here they only name the features.
+        As for :func:`plot_tree`; here they only name the features.
 
     Returns
     -------
@@ -226,10 +226,10 @@ def explain_path(
     Raises
     ------
     TypeError
-        If `student` is no soft tree.
+        If `student` is not a soft tree.
     sklearn.exceptions.NotFittedError
     ValueError
-        If `x` is not one row of the student's features, or another parameter does not fit them.
+        If `x` or another parameter does not match the student's features.
 
     Examples
     --------
@@ -252,7 +252,7 @@ def explain_path(
 
 
 def follow(student: Any, x: Any, view: TreeView) -> PathExplanation:
-    """Follow one row through a student that has been viewed."""
+    """Return the path of one row, given the view of the student."""
     X = student._checked(one_row(x, student.n_features_in_)).astype(np.float64)
     all_activations = student._activations(X)
     paths = routing.path_probabilities(all_activations)

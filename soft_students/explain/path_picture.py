@@ -1,4 +1,4 @@
-"""The path of one row through a soft tree, as a picture."""
+"""Draws the path of one row through a soft tree."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from soft_students.explain.canvas import Canvas
 
 _MARGIN = 0.15
-_HEAD = 0.3  # what is written over a gate
+_HEAD = 0.3  # height of the text above a gate
 _IMAGE = 1.15  # side of the square into which a filter fits
 _BARS = 2.3  # width of ranked contributions
 _BETWEEN = 0.14  # from a gate to the next one, and from a filter to its product
-_HEADINGS = 1.3  # room at the left for what the lines mean
+_HEADINGS = 1.3  # width of the headings at the left
 _LINES = 1.02  # height of the numbers under a gate
-_NAMES = (0.35, 1.1)  # least and greatest width of the class names
+_NAMES = (0.35, 1.1)  # minimum and maximum width of the class names
 _OUTPUTS = 0.95  # width of each of the two bar charts beside them
 _MOST_OUTPUTS = 12
 _NOTE = 0.22  # height of the line at the foot
@@ -43,11 +43,12 @@ def plot_path(
 ) -> Figure:
     """Draw the path of one row through a soft tree.
 
-    From left to right: the row; each gate from the root down; the leaf's distribution beside the
-    mean of all leaves. Of an image each gate shows its filter β w with the image's outline, and the
-    filter times the image, whose sum and the gate's bias β b are the activation; of other rows it
-    shows the features that add most to the activation. Purple pushes right, orange left. Below
-    stand the activation, the probability of the branch taken and, so far, of the path.
+    The picture shows, from left to right, the row, each gate from the root down, and the leaf's
+    distribution beside the mean of all leaves. For images, a gate shows its filter β w with the
+    image's outline, and the filter times the image, whose sum plus the bias β b is the activation.
+    For other rows, a gate shows the features that contribute most to the activation. Purple pushes
+    right, orange left. Below each gate are its activation and the probabilities of the branch taken
+    and of the path so far.
 
     Parameters
     ----------
@@ -56,14 +57,14 @@ def plot_path(
     x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of the image in `x`; channels are drawn side by
-        side. None takes that of the student's :class:`~soft_students.transfer.ImageDistortion`, if
-        it has one and `feature_names` is None; otherwise bars are drawn.
+        side. None: that of the student's :class:`~soft_students.transfer.ImageDistortion`, if it
+        has one and `feature_names` is None; otherwise bars are drawn.
     feature_names : iterable of str, default=None
-        None takes those of the fit, or positions.
+        None: the names seen in fit, or positions.
     top : int, default=6
-        Bars drawn at each gate.
+        Number of bars at each gate.
     ax : matplotlib.axes.Axes, default=None
-        Where to draw. None makes a figure of a size at which everything is readable.
+        Axes to draw on. None makes a figure large enough to read.
 
     Returns
     -------
@@ -74,14 +75,14 @@ def plot_path(
     ImportError
         If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
     TypeError
-        If `student` is no soft tree.
+        If `student` is not a soft tree.
     sklearn.exceptions.NotFittedError
     ValueError
-        If `x` is not one row of the student's features, or another parameter does not fit them.
+        If `x` or another parameter does not match the student's features.
 
     See Also
     --------
-    explain_path : The same as numbers and text.
+    explain_path : Returns the path as numbers and text.
 
     Examples
     --------
@@ -99,7 +100,7 @@ def plot_path(
 
 
 def draw_path(path: PathExplanation, top: int, ax: Axes | None) -> Figure:
-    """Draw a path that has been followed; `top` and `ax` as in `plot_path`."""
+    """Draw the path of an explanation; `top` and `ax` as for `plot_path`."""
     from soft_students.explain.canvas import Canvas
 
     picture = _PathPicture(path.view, path, min(top, len(path.feature_names)))
@@ -126,7 +127,7 @@ class _PathPicture:
         self.start = _MARGIN + headings + 0.15
         self.end = self.start + len(path.activations) * (self.gate[0] + _BETWEEN) + 0.15
         sizes = np.maximum(np.abs(path.leaf_output), np.abs(path.mean_output))
-        # The outputs that matter most, in their own order.
+        # The largest outputs, in their own order.
         self.outputs = np.sort(np.argsort(-sizes, kind="stable")[:_MOST_OUTPUTS])
         self.names = [self._output_name(k) for k in self.outputs]
         longest = max(map(len, self.names))
@@ -153,7 +154,7 @@ class _PathPicture:
         canvas.text(_MARGIN, self.height - 0.17, note, 7.5, color=GREY, ha="left", width=room)
 
     def _row(self, canvas: Canvas) -> None:
-        """Draw the row itself, and what the lines beside it mean."""
+        """Draw the row itself and the headings of the lines."""
         right, y = self.start - 0.12, _MARGIN + _HEAD
         centred = "" if self.view.offset is None else " − mean"
         if self.view.image_shape is None:
@@ -216,7 +217,7 @@ class _PathPicture:
         canvas.text(centre, y + 0.87, f"{so_far:.3f}", 9)
 
     def _outputs(self, canvas: Canvas) -> None:
-        """Draw what the leaf says beside what all leaves say."""
+        """Draw the output of the leaf beside the mean of all leaves."""
         path, y = self.path, _MARGIN + _HEAD
         names, width = self.names_width, _OUTPUTS
         room = names + 2 * width
