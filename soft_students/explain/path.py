@@ -1,16 +1,17 @@
-"""The path of one row through a soft tree, as numbers and as text."""
+"""Explains the path of one row through a soft tree, as numbers, text and a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from soft_students.explain.explanation import Explanation, plain
+from soft_students.explain.followed_path import FollowedPath
 from soft_students.explain.gate_effects import gate_effects
 from soft_students.explain.one_row import one_row
+from soft_students.explain.path_picture import draw_path
 from soft_students.explain.tree_view import TreeView, check_int, readable, view_tree
 from soft_students.students.soft_tree import routing
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
@@ -26,76 +27,8 @@ _WAYS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class PathExplanation(Explanation):
-    r"""The path of one row through a soft tree, and contributions of the features.
-
-    The activation of gate i is :math:`a_i = \sum_j c_{ij} + b_i`, and the row goes right with
-    probability :math:`\sigma(a_i)`.
-
-    Parameters
-    ----------
-    row : ndarray of shape (n_features,)
-    nodes : ndarray of int, shape (depth + 1,)
-        Node numbers from the root to the leaf.
-    activations : ndarray of shape (depth,)
-    went_right : ndarray of bool, shape (depth,)
-    probabilities : ndarray of shape (depth,)
-        Probability of the branch taken at each gate.
-    path_probabilities : ndarray of shape (depth + 1,)
-        Probability of reaching each node: the product of the branch probabilities above it.
-    weights : ndarray of shape (depth, n_features)
-        β w of each gate.
-    contributions : ndarray of shape (depth, n_features)
-        β w (x - offset), the amount that each feature adds to the activation; positive pushes
-        right.
-    biases : ndarray of shape (depth,)
-        β b of each gate.
-    leaf_output : ndarray of shape (n_outputs,)
-        Class probabilities of the leaf, at temperature one, or its values.
-    mean_output : ndarray of shape (n_outputs,)
-        Output of the whole tree: the leaves weighted by path probability.
-    prediction : label, float or list of float
-        The student's prediction, by its `prediction` parameter.
-    way : {"greatest_path", "greedy"}
-        Rule that chose the leaf.
-    classes : ndarray of shape (n_outputs,) or None
-        None for regression.
-    feature_names : list of str
-    output_contributions : ndarray of shape (n_outputs, n_features)
-        Amount that each feature adds, over all gates, to the mean of the leaves as trained (class
-        probabilities at the temperature of training): see
-        :func:`soft_students.explain.gate_effects.gate_effects`.
-    base_output : ndarray of shape (n_outputs,)
-        That mean for the mean training row, or for a row of zeros if the student does not
-        standardise.
-    view : TreeView
-        The tree, for the picture.
-    """
-
-    row: np.ndarray
-    nodes: np.ndarray
-    activations: np.ndarray
-    went_right: np.ndarray
-    probabilities: np.ndarray
-    path_probabilities: np.ndarray
-    weights: np.ndarray
-    contributions: np.ndarray
-    biases: np.ndarray
-    leaf_output: np.ndarray
-    mean_output: np.ndarray
-    prediction: Any
-    way: str
-    classes: np.ndarray | None
-    feature_names: list[str]
-    output_contributions: np.ndarray
-    base_output: np.ndarray
-    view: TreeView = field(repr=False)
-
-    @property
-    def leaf(self) -> int:
-        """Node number of the leaf."""
-        return int(self.nodes[-1])
+class PathExplanation(FollowedPath, Explanation):
+    """The path of one row through a soft tree; its attributes are those of `FollowedPath`."""
 
     def importances(self) -> np.ndarray:
         """Return the importance of each feature for this prediction.
@@ -194,8 +127,6 @@ class PathExplanation(Explanation):
         ImportError
             If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
         """
-        from soft_students.explain.path_picture import draw_path
-
         return draw_path(self, check_int("plot", "top", top, 1, None), ax)
 
 
@@ -296,3 +227,69 @@ def follow(student: Any, x: Any, view: TreeView) -> PathExplanation:
         base_output=base_output,
         view=view,
     )
+
+
+def plot_path(
+    student: BaseSoftDecisionTree,
+    x: Any,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
+    top: int = 6,
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw the path of one row through a soft tree.
+
+    The picture shows, from left to right, the row, each gate from the root down, and the leaf's
+    distribution beside the mean of all leaves. For images, a gate shows its filter β w with the
+    image's outline, and the filter times the image, whose sum plus the bias β b is the activation.
+    For other rows, a gate shows the features that contribute most to the activation. Purple pushes
+    right, orange left. Below each gate are its activation and the probabilities of the branch taken
+    and of the path so far.
+
+    Parameters
+    ----------
+    student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
+        Fitted.
+    x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of the image in `x`; channels are drawn side by
+        side. None: that of the student's :class:`~soft_students.transfer.ImageDistortion`, if it
+        has one and `feature_names` is None; otherwise bars are drawn.
+    feature_names : iterable of str, default=None
+        None: the names seen in fit, or positions.
+    top : int, default=6
+        Number of bars at each gate.
+    ax : matplotlib.axes.Axes, default=None
+        Axes to draw on. None makes a figure large enough to read.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
+    TypeError
+        If `student` is not a soft tree.
+    sklearn.exceptions.NotFittedError
+    ValueError
+        If `x` or another parameter does not match the student's features.
+
+    See Also
+    --------
+    explain_path : Returns the path as numbers and text.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from soft_students import SoftDecisionTreeClassifier
+    >>> from soft_students.explain import plot_path
+    >>> X, y = load_digits(return_X_y=True)
+    >>> student = SoftDecisionTreeClassifier(depth=2, epochs=5, random_state=0).fit(X, y)
+    >>> figure = plot_path(student, X[0], image_shape=(8, 8))
+    >>> figure.savefig("path.png")  # doctest: +SKIP
+    """
+    explanation = explain_path(student, x, image_shape=image_shape, feature_names=feature_names)
+    return explanation.plot(ax, top=check_int("plot_path", "top", top, 1, None))
