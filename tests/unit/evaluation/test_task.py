@@ -51,7 +51,7 @@ def test_bad_input_is_refused(score):
         score([[0.5, 0.5]], [2])
     with pytest.raises(ValueError, match="one label for each column"):
         score([[0.5, 0.5]], ["a"], ["a"])
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="one row for each row of X"):
         score([[0.5, 0.5]], [0, 1])
     with pytest.raises(ValueError, match="shape"):
         score([[0.5, 0.5]], [[0]])
