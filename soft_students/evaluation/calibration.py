@@ -122,7 +122,7 @@ def expected_calibration_error(
     Raises
     ------
     ValueError
-        As `reliability_curve`.
+        If `reliability_curve` raises.
 
     References
     ----------
@@ -160,7 +160,7 @@ def adaptive_calibration_error(
     Raises
     ------
     ValueError
-        As `reliability_curve`.
+        If `reliability_curve` raises.
 
     References
     ----------
