@@ -106,7 +106,9 @@ def evaluate_teacher(teacher: Any, X: Any, y: ArrayLike) -> dict[str, float | in
     else:
         r2 = float(r2_score(y, teacher.predict(X)))
         quality = {"r2": r2, "r2_to_teacher": 1.0, "mse_to_teacher": 0.0}
-    return quality | {"bytes": parameter_bytes(teacher), "latency_us": latency_us(teacher, X)}
+    # A function may be a paid service: it gets no calls only to measure the time.
+    latency = None if teacher.may_cost else latency_us(teacher, X)
+    return quality | {"bytes": parameter_bytes(teacher), "latency_us": latency}
 
 
 def _evaluate_regressor(

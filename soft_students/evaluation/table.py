@@ -164,8 +164,8 @@ def evaluate(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
         True labels or values; None: no metrics that need them.
     teacher : object, default=None
-        Anything that `soft_students.as_teacher` takes. It is measured as ``"teacher"``; an array of
-        its outputs has no costs.
+        Anything that `soft_students.as_teacher` takes. It is measured as ``"teacher"``. An array of
+        its outputs has no costs; costs of a function are measured only if `metrics` names them.
     metrics : iterable of str, default=None
         Names from `METRICS`. None: all whose inputs are available.
     bootstrap : int, default=1000
@@ -237,11 +237,18 @@ def evaluate(
             found = _UNKNOWN
             if key in of_rows:
                 found = _found(*of_rows[key], intervals.get(key))
-            elif metric.measure is not None and not isinstance(model, ArrayTeacher):
+            elif metric.measure is not None and _may_measure(model, is_wanted=chosen is not None):
                 found = _measured(metric.measure(model, rows_of(model, X)))
             about = {"unit": metric.unit, "direction": metric.direction}
             rows.append({"model": name, "metric": metric.name, **found, **about})
     return Evaluation(rows, answers, confidence, n_samples, n_threads())
+
+
+def _may_measure(model: Any, *, is_wanted: bool) -> bool:
+    """Return whether to measure a model's costs; those of a paid teacher only if `is_wanted`."""
+    if isinstance(model, ArrayTeacher):
+        return False
+    return is_wanted or not (isinstance(model, Teacher) and model.may_cost)
 
 
 _UNKNOWN: dict[str, Any] = {"value": None, "low": None, "high": None, "interval": None}
