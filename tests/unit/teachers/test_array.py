@@ -45,7 +45,7 @@ def test_other_rows_cannot_be_asked_about(n_rows):
         (P * [[1], [1], [np.nan]], {}, "NaN in 1 of 3"),
         (P * np.nan, {"kind": "logits"}, "not finite in 3 of 3"),
         (P - [[1, -1]], {}, "must not be negative"),
-        (P, {"classes": [1, 2, 3]}, "2 columns, but there are 3 classes"),
+        (P, {"classes": [1, 2, 3]}, "2 columns, but the number of classes is 3"),
         (P[:, :, None], {}, "shape"),
         ([0, 2, 1], {}, "one probability per row"),
         (0.5, {}, "single number"),
