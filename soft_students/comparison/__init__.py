@@ -49,12 +49,12 @@ The keys of ``results.json``:
 
 from soft_students.comparison.answers import ChosenAnswers, read_answers
 from soft_students.comparison.comparison import Comparison, compare_students
-from soft_students.comparison.training import Training, train_students
+from soft_students.comparison.training import TrainingResult, train_students
 
 __all__ = [
     "ChosenAnswers",
     "Comparison",
-    "Training",
+    "TrainingResult",
     "compare_students",
     "read_answers",
     "train_students",

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from soft_students.comparison.answers import remove_answers, write_answers
 from soft_students.comparison.distillation import frames, training_columns
-from soft_students.comparison.training import Training, train_students, versions, write_json
+from soft_students.comparison.training import TrainingResult, train_students, versions, write_json
 from soft_students.datasets import Dataset, validation_split
 from soft_students.evaluation import METRICS, Evaluation, evaluate
 from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
@@ -37,8 +37,8 @@ class Comparison:
     ----------
     students : dict of str to estimator
         Fitted students, without those that failed.
-    trainings : dict of str to Training
-        Training of every student.
+    trainings : dict of str to TrainingResult
+        TrainingResult of every student.
     ranking : Ranking
         Based on validation rows and costs.
     validation, test : Evaluation
@@ -48,7 +48,7 @@ class Comparison:
     """
 
     students: dict[str, BaseEstimator]
-    trainings: dict[str, Training]
+    trainings: dict[str, TrainingResult]
     ranking: Ranking
     validation: Evaluation
     test: Evaluation
@@ -72,7 +72,7 @@ def compare_students(
     origin: Mapping[str, Any] | None = None,
     pairs: Mapping[tuple[str, str], float] | None = None,
     command: str | None = None,
-    on_trained: Callable[[Training], object] | None = None,
+    on_trained: Callable[[TrainingResult], object] | None = None,
 ) -> Comparison:
     """Train students of one teacher, rank them, and measure them on the test rows.
 
@@ -113,7 +113,7 @@ def compare_students(
     command : str, default=None
         Shell command, stored in the results.
     on_trained : callable, default=None
-        Called with each `Training` when it ends.
+        Called with each `TrainingResult` when it ends.
 
     Returns
     -------
@@ -280,7 +280,7 @@ def _split(data: Dataset, fraction: float, random_state: int) -> tuple[Dataset, 
     return rest, replace(rest, X_test=np.ascontiguousarray(X_validation), y_test=y_validation)
 
 
-def _about(training: Training, validation: Evaluation, test: Evaluation) -> dict[str, Any]:
+def _about(training: TrainingResult, validation: Evaluation, test: Evaluation) -> dict[str, Any]:
     if training.error is not None:
         return {"status": "failed", "error": training.error, "class": training.student_class}
     record = asdict(training)

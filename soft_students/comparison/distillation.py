@@ -119,10 +119,10 @@ def distill(
         on_student(models["student"])
     if baselines:
         without_transfer = clone(student)
-        transfer = getattr(student, "transfer", None)
-        if transfer is not None:
-            without_transfer.set_params(transfer=None)
-            if transfer.keeps_labels:
+        made = {n: own[n] for n in ("transfer", "augment") if own.get(n) is not None}
+        if made:
+            without_transfer.set_params(**dict.fromkeys(made))
+            if all(each.keeps_labels for each in made.values()):
                 fit("labels_transfer", clone(student), data.y_train)
         fit("labels", without_transfer, data.y_train)
     if not measure:

@@ -30,7 +30,7 @@ _TEACHER_ROWS = 256  # rows whose predictions identify a teacher
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingResult:
     """Record of the training of one student, or of its failure.
 
     Parameters
@@ -82,8 +82,8 @@ def train_students(
     jobs: int = 1,
     teacher_digest: str | None = None,
     origin: Mapping[str, Any] | None = None,
-    on_trained: Callable[[Training], object] | None = None,
-) -> dict[str, Training]:
+    on_trained: Callable[[TrainingResult], object] | None = None,
+) -> dict[str, TrainingResult]:
     """Train students on a teacher and save them in a folder, unless it contains them already.
 
     Parameters
@@ -105,11 +105,11 @@ def train_students(
     origin : dict, default=None
         Description of the data for the bundles, see `soft_students.save`.
     on_trained : callable, default=None
-        Called with each `Training` when it ends.
+        Called with each `TrainingResult` when it ends.
 
     Returns
     -------
-    dict of str to Training
+    dict of str to TrainingResult
         In the order of `students`. A student that fails, or whose process dies, does not affect
         the others.
 
@@ -150,12 +150,12 @@ def train_students(
             (found[name],) = _in_processes([tasks[name]], 2, max(1, n_threads() // jobs))
         except TerminatedWorkerError:
             died = "its process died: out of memory, or a crash in a library"
-            found[name] = Training(name, prints[name], error=died)
+            found[name] = TrainingResult(name, prints[name], error=died)
         report(found[name])
     return {name: found[name] for name in students}
 
 
-def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[Training]:
+def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[TrainingResult]:
     if jobs == 1:
         for function, arguments, settings in tasks.values():
             yield function(*arguments, **settings)
@@ -171,7 +171,7 @@ def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[Training]:
         ) from error
 
 
-def _in_processes(tasks: list[Any], jobs: int, threads: int) -> Iterator[Training]:
+def _in_processes(tasks: list[Any], jobs: int, threads: int) -> Iterator[TrainingResult]:
     with joblib.parallel_config("loky", inner_max_num_threads=threads):
         # Large arrays are shared, with copy-on-write.
         yield from joblib.Parallel(
@@ -188,7 +188,7 @@ def _train(
     folder: Path,
     fingerprint: str,
     origin: dict[str, Any],
-) -> Training:
+) -> TrainingResult:
     about: dict[str, Any] = {
         "name": name,
         "fingerprint": fingerprint,
@@ -200,7 +200,7 @@ def _train(
             warnings.simplefilter("default")
             fitted = clone(student).fit(X, teacher, labels=y)
         path = save(fitted, folder / f"{name}.student", data=origin)
-        training = Training(
+        training = TrainingResult(
             **about,
             file=path.name,
             sha256=_sha256(path),
@@ -213,7 +213,7 @@ def _train(
         )
         write_json(folder / f"{name}.json", asdict(training))
     except Exception as error:
-        return Training(**about, error=f"{type(error).__name__}: {_one_line(error)}")
+        return TrainingResult(**about, error=f"{type(error).__name__}: {_one_line(error)}")
     return training
 
 
@@ -238,11 +238,11 @@ def fingerprint(student: BaseEstimator, teacher_digest: str, rows_digest: str) -
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _earlier(folder: Path, name: str, fingerprint: str) -> Training | None:
+def _earlier(folder: Path, name: str, fingerprint: str) -> TrainingResult | None:
     """Return the record of an earlier call, if complete and with the same fingerprint."""
     try:
         held = json.loads((folder / f"{name}.json").read_text("utf-8"))
-        training = Training(**{**held, "resumed": True})
+        training = TrainingResult(**{**held, "resumed": True})
         if training.fingerprint != fingerprint or training.file != f"{name}.student":
             return None
         return training if _sha256(folder / training.file) == training.sha256 else None

@@ -19,7 +19,7 @@ from soft_students.teachers import Teacher
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """Predictions of one model, with the true and the teacher's ones of the same rows.
 
     Parameters
@@ -55,9 +55,9 @@ class Answers:
         return all(available[need] for need in needs)
 
 
-def gather_answers(
+def gather_predictions(
     students: Mapping[str, BaseEstimator], X: Any, y: ArrayLike | None, teacher: Teacher | None
-) -> dict[str, Answers]:
+) -> dict[str, Predictions]:
     """Predict once with each student and the teacher, and align the columns of their classes.
 
     Parameters
@@ -70,7 +70,7 @@ def gather_answers(
 
     Returns
     -------
-    dict of str to Answers
+    dict of str to Predictions
         By name of the student; the teacher's, if given, come first as ``"teacher"``.
 
     Raises
@@ -137,7 +137,7 @@ def ask_probabilities(
 
 def _classes(
     students: Mapping[str, BaseEstimator], X: Any, y: np.ndarray | None, teacher: Teacher | None
-) -> dict[str, Answers]:
+) -> dict[str, Predictions]:
     known = _union(*(student.classes_ for student in students.values()))
     taught: tuple[np.ndarray, np.ndarray] | None = None
     if teacher is not None:
@@ -155,7 +155,7 @@ def _classes(
     choice = None if taught_proba is None else taught_proba.argmax(axis=1)
     answers = {}
     if taught_proba is not None and choice is not None:
-        answers["teacher"] = Answers(choice, taught_proba, truth, choice, taught_proba, classes)
+        answers["teacher"] = Predictions(choice, taught_proba, truth, choice, taught_proba, classes)
     for name, student in students.items():
         rows = rows_of(student, X)
         proba = None
@@ -166,17 +166,17 @@ def _classes(
                 check_probabilities(own, _num_samples(X)), student.classes_, classes
             )
         predicted = columns_of_labels(np.asarray(student.predict(rows)), classes)
-        answers[name] = Answers(predicted, proba, truth, choice, taught_proba, classes)
+        answers[name] = Predictions(predicted, proba, truth, choice, taught_proba, classes)
     return answers
 
 
 def _values(
     students: Mapping[str, BaseEstimator], X: Any, y: np.ndarray | None, teacher: Teacher | None
-) -> dict[str, Answers]:
+) -> dict[str, Predictions]:
     taught = None if teacher is None else teacher.predict(rows_of(teacher, X))
     answers = {}
     if taught is not None:
-        answers["teacher"] = Answers(taught, truth=y, taught=taught)
+        answers["teacher"] = Predictions(taught, truth=y, taught=taught)
     for name, student in students.items():
         predicted = np.asarray(student.predict(rows_of(student, X)))
         _refuse_nan(name, predicted)
@@ -186,7 +186,7 @@ def _values(
                     f"The student {name!r} returned values of shape {predicted.shape}, but those "
                     f"of {whose} have shape {values.shape}."
                 )
-        answers[name] = Answers(predicted, truth=y, taught=taught)
+        answers[name] = Predictions(predicted, truth=y, taught=taught)
     return answers
 
 

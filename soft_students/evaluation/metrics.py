@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from soft_students.evaluation.answers import Answers
+from soft_students.evaluation.answers import Predictions
 from soft_students.evaluation.calibration import N_BINS, bin_edges, bin_numbers
 from soft_students.evaluation.complexity import flops, n_parameters
 from soft_students.evaluation.cost import (
@@ -23,7 +23,7 @@ from soft_students.evaluation.fidelity import divergences, soft_cross_entropies,
 from soft_students.evaluation.task import brier_scores, log_losses
 from soft_students.teachers import Teacher
 
-Rows = Callable[[Answers], np.ndarray]
+RowValues = Callable[[Predictions], np.ndarray]
 Combine = Callable[[np.ndarray], np.ndarray]
 
 
@@ -55,7 +55,7 @@ class Metric:
     task : {"classification", "regression"} or None, default=None
         None: both.
     rows : callable or None, default=None
-        Maps `Answers` to values of shape (n_samples, k).
+        Maps `Predictions` to values of shape (n_samples, k).
     combine : callable
         Maps the means of these values over rows to the metric, along the last axis.
     measure : callable or None, default=None
@@ -70,7 +70,7 @@ class Metric:
     unit: str = ""
     needs: tuple[str, ...] = ()
     task: Literal["classification", "regression"] | None = None
-    rows: Rows | None = None
+    rows: RowValues | None = None
     combine: Combine = _first
     measure: Callable[[Any, Any], float | Timing | None] | None = None
 
@@ -107,31 +107,31 @@ def _column(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float64)[:, None]
 
 
-def _right(of: Answers) -> np.ndarray:
+def _right(of: Predictions) -> np.ndarray:
     return _column(of.predicted == of.truth)
 
 
-def _alike(of: Answers) -> np.ndarray:
+def _alike(of: Predictions) -> np.ndarray:
     return _column(of.predicted == of.taught)
 
 
-def _log_losses(of: Answers) -> np.ndarray:
+def _log_losses(of: Predictions) -> np.ndarray:
     return _column(log_losses(of.proba, of.truth))
 
 
-def _brier_scores(of: Answers) -> np.ndarray:
+def _brier_scores(of: Predictions) -> np.ndarray:
     return _column(brier_scores(of.proba, of.truth))
 
 
-def _top_2_alike(of: Answers) -> np.ndarray:
+def _top_2_alike(of: Predictions) -> np.ndarray:
     return _column(top_k_alike(of.proba, of.taught_proba, 2))
 
 
-def _divergences(of: Answers) -> np.ndarray:
+def _divergences(of: Predictions) -> np.ndarray:
     return _column(divergences(of.proba, of.taught_proba))
 
 
-def _soft_cross_entropies(of: Answers) -> np.ndarray:
+def _soft_cross_entropies(of: Predictions) -> np.ndarray:
     return _column(soft_cross_entropies(of.proba, of.taught_proba))
 
 
@@ -139,7 +139,7 @@ def _not_negative(means: np.ndarray) -> np.ndarray:
     return np.maximum(means[..., 0], 0)
 
 
-def _hits(of: Answers) -> np.ndarray:
+def _hits(of: Predictions) -> np.ndarray:
     """Return three indicators a row and class: predicted and true, predicted, true."""
     each = np.arange(len(of.classes))
     predicted, true = of.predicted[:, None] == each, of.truth[:, None] == each
@@ -154,10 +154,10 @@ def _macro_f1(means: np.ndarray) -> np.ndarray:
     return scores.sum(axis=-1) / defined.sum(axis=-1)
 
 
-def _gaps(strategy: str) -> Rows:
+def _gaps(strategy: str) -> RowValues:
     """Return a function that puts each row's accuracy minus confidence in its bin's column."""
 
-    def gaps(of: Answers) -> np.ndarray:
+    def gaps(of: Predictions) -> np.ndarray:
         confidence = of.proba.max(axis=1)
         edges = bin_edges(confidence, N_BINS, strategy)
         placed = np.zeros((len(confidence), len(edges) - 1))
@@ -175,24 +175,24 @@ def _absolute_sum(means: np.ndarray) -> np.ndarray:
 # -- metrics of regression, by row -----------------------------------------------------------------
 
 
-def _true(of: Answers) -> np.ndarray:
+def _true(of: Predictions) -> np.ndarray:
     return of.truth
 
 
-def _taught(of: Answers) -> np.ndarray:
+def _taught(of: Predictions) -> np.ndarray:
     return of.taught
 
 
-def _errors(target: Rows, power: int) -> Rows:
-    def errors(of: Answers) -> np.ndarray:
+def _errors(target: RowValues, power: int) -> RowValues:
+    def errors(of: Predictions) -> np.ndarray:
         each = np.abs(target(of) - of.predicted).astype(np.float64) ** power
         return each.reshape(len(each), -1).mean(axis=1, keepdims=True)
 
     return errors
 
 
-def _moments(target: Rows) -> Rows:
-    def moments(of: Answers) -> np.ndarray:
+def _moments(target: RowValues) -> RowValues:
+    def moments(of: Predictions) -> np.ndarray:
         true, predicted = (
             np.asarray(values, dtype=np.float64).reshape(len(of.predicted), -1)
             for values in (target(of), of.predicted)

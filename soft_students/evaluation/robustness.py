@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
-from soft_students.evaluation.answers import gather_answers
+from soft_students.evaluation.answers import gather_predictions
 from soft_students.evaluation.metrics import get_metric
 from soft_students.teachers import ArrayTeacher, as_teacher
 
@@ -136,7 +136,7 @@ def robustness(
     for i, strength in enumerate(strengths):
         for j, seed in enumerate(seeds):
             rows = perturb(X, strength, random_state=int(seed))
-            of = gather_answers({"student": student}, rows, y, teacher)["student"]
+            of = gather_predictions({"student": student}, rows, y, teacher)["student"]
             for metric in chosen:
                 if metric.rows is None or not of.has(metric.needs):
                     raise ValueError(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import confusion_matrix
 
-from soft_students.evaluation.answers import Answers, gather_answers
+from soft_students.evaluation.answers import Predictions, gather_predictions
 from soft_students.evaluation.columns import rows_of
 from soft_students.evaluation.cost import Timing, n_threads
 from soft_students.evaluation.fidelity import Disagreements, disagreements
@@ -38,7 +38,7 @@ class Evaluation:
         ``high``, ``interval``, ``unit`` and ``direction``. `interval` is the kind of `low` and
         `high`: ``"bootstrap"`` over rows, ``"quartiles"`` of timed calls, or None. Unknown values
         are None.
-    answers : dict of str to Answers
+    answers : dict of str to Predictions
         Predictions of each model.
     confidence : float
         Confidence level of the bootstrap intervals.
@@ -49,7 +49,7 @@ class Evaluation:
     """
 
     rows: list[dict[str, Any]]
-    answers: dict[str, Answers]
+    answers: dict[str, Predictions]
     confidence: float
     n_samples: int
     threads: int
@@ -128,7 +128,7 @@ class Evaluation:
             for one, two in combinations(each, 2)
         }
 
-    def _classified(self, model: str, *needs: str) -> Answers:
+    def _classified(self, model: str, *needs: str) -> Predictions:
         if model not in self.answers:
             raise ValueError(f"There is no model {model!r}. Available: {', '.join(self.answers)}.")
         of = self.answers[model]
@@ -217,7 +217,7 @@ def evaluate(
         task = "classification" if _predict_classes(models) else "regression"
         asked = teacher if isinstance(teacher, Teacher) else as_teacher(teacher, task=task)
     chosen = None if metrics is None else [get_metric(name) for name in metrics]
-    answers = gather_answers(models, X, y, asked)
+    answers = gather_predictions(models, X, y, asked)
     measured = _applicable(answers) if chosen is None else _checked(chosen, answers)
     of_rows = {
         (name, metric.name): (metric, metric.rows(of))
@@ -254,7 +254,7 @@ def _may_measure(model: Any, *, is_wanted: bool) -> bool:
 _UNKNOWN: dict[str, Any] = {"value": None, "low": None, "high": None, "interval": None}
 
 
-def _applicable(answers: Mapping[str, Answers]) -> list[Metric]:
+def _applicable(answers: Mapping[str, Predictions]) -> list[Metric]:
     """Return all metrics whose inputs at least one model has."""
     return [
         metric
@@ -263,7 +263,7 @@ def _applicable(answers: Mapping[str, Answers]) -> list[Metric]:
     ]
 
 
-def _checked(chosen: list[Metric], answers: Mapping[str, Answers]) -> list[Metric]:
+def _checked(chosen: list[Metric], answers: Mapping[str, Predictions]) -> list[Metric]:
     for metric in chosen:
         lacking = [_lacks(metric, of) for of in answers.values()]
         if all(lacking):
@@ -271,7 +271,7 @@ def _checked(chosen: list[Metric], answers: Mapping[str, Answers]) -> list[Metri
     return chosen
 
 
-def _lacks(metric: Metric, of: Answers) -> str | None:
+def _lacks(metric: Metric, of: Predictions) -> str | None:
     """Return a description of the input that a metric lacks for a model, or None."""
     task = "regression" if of.classes is None else "classification"
     if metric.task not in (None, task):

@@ -112,7 +112,7 @@ def plot_tree(
     from soft_students.explain.canvas import Canvas
 
     view = view_tree(student, image_shape=image_shape, feature_names=feature_names)
-    plan = _plan(
+    layout = _layout(
         view,
         root=check_int("plot_tree", "root", root, 0, view.n_gates - 1),
         max_depth=check_int("plot_tree", "max_depth", max_depth, 1, _DEEPEST),
@@ -122,13 +122,13 @@ def plot_tree(
     if X is not None:
         reach = student.node_statistics(X)["reach"]
         spread = student._checked(X).std(axis=0, dtype=np.float64)
-    canvas = Canvas(plan.width, plan.height, ax)
-    _TreePicture(view, canvas, plan, reach, spread).draw()
+    canvas = Canvas(layout.width, layout.height, ax)
+    _TreePicture(view, canvas, layout, reach, spread).draw()
     return canvas.figure
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Layout:
     """Layout of the picture, in inches."""
 
     root: int
@@ -156,7 +156,7 @@ class _Plan:
         return _MARGIN + level * self.level_height
 
 
-def _plan(view: TreeView, *, root: int, max_depth: int, top: int) -> _Plan:
+def _layout(view: TreeView, *, root: int, max_depth: int, top: int) -> _Layout:
     levels = min(max_depth, view.depth - level_of(root))
     if view.image_shape is None:
         gate = (_BARS, ROW * min(top, len(view.feature_names)))
@@ -167,7 +167,7 @@ def _plan(view: TreeView, *, root: int, max_depth: int, top: int) -> _Plan:
     # The lowest gates are two slots apart, and the legend beside the root needs space.
     slot = max(_SLOT, (gate[0] + 0.3) / 2, (gate[0] + 3.6) / 2**levels)
     leaf = _CHART[1] + (0.7 if level_of(root) + levels < view.depth else 0.57)
-    return _Plan(
+    return _Layout(
         root=root,
         levels=levels,
         top=top,
@@ -183,12 +183,12 @@ class _TreePicture:
         self,
         view: TreeView,
         canvas: Canvas,
-        plan: _Plan,
+        layout: _Layout,
         reach: np.ndarray | None,
         spread: np.ndarray | None,
     ) -> None:
-        self.view, self.canvas, self.plan, self.reach = view, canvas, plan, reach
-        self.gates = [node for level in range(plan.levels) for node in plan.nodes(level)]
+        self.view, self.canvas, self.layout, self.reach = view, canvas, layout, reach
+        self.gates = [node for level in range(layout.levels) for node in layout.nodes(level)]
         shown = view.weights[self.gates]
         # Pixels share a unit, but not the weights of gates trained on standardised features.
         self.scaled = spread is not None and (view.image_shape is None or view.offset is not None)
@@ -202,13 +202,13 @@ class _TreePicture:
             self.limit, self.cut = color_limit(shown)
 
     def draw(self) -> None:
-        plan = self.plan
+        layout = self.layout
         self._key()
-        for level in range(plan.levels):
-            for place, node in enumerate(plan.nodes(level)):
+        for level in range(layout.levels):
+            for place, node in enumerate(layout.nodes(level)):
                 self._branches(level, place, node)
                 self._gate(level, place, node)
-        for place, node in enumerate(plan.nodes(plan.levels)):
+        for place, node in enumerate(layout.nodes(layout.levels)):
             self._leaf(place, node)
 
     # -- texts and outputs of nodes ---------------------------------------------------------------
@@ -250,43 +250,43 @@ class _TreePicture:
     # -- drawing ----------------------------------------------------------------------------------
 
     def _gate(self, level: int, place: int, node: int) -> None:
-        plan, canvas = self.plan, self.canvas
-        width, height = plan.gate
-        centre, y = plan.centre(level, place), plan.top_of(level)
-        room = 2 ** (plan.levels - level) * plan.slot - 0.25
+        layout, canvas = self.layout, self.canvas
+        width, height = layout.gate
+        centre, y = layout.centre(level, place), layout.top_of(level)
+        room = 2 ** (layout.levels - level) * layout.slot - 0.25
         canvas.text(centre, y + 0.1, self._below(node, room), _CLASSES, width=room, bold=True)
         canvas.text(centre, y + 0.27, self._share(node), 7, color=GREY, width=room)
         y += _ABOVE
         x = centre - width / 2
         weights = self.weights[node]
         if self.view.image_shape is None:
-            names, top = self.view.feature_names, plan.top
+            names, top = self.view.feature_names, layout.top
             ranked_bars(canvas, x, y, width, weights, names, top=top, limit=self.limit)
         else:
             image = self.view.images(weights[None])[0]
             canvas.image(image, x, y, width, height, limit=self.limit)
 
     def _branches(self, level: int, place: int, node: int) -> None:
-        plan = self.plan
-        x, y = plan.centre(level, place), plan.top_of(level) + _ABOVE + plan.gate[1]
+        layout = self.layout
+        x, y = layout.centre(level, place), layout.top_of(level) + _ABOVE + layout.gate[1]
         for side, color in ((0, LEFT), (1, RIGHT)):
             thickness = 1.5
             if self.reach is not None:
                 thickness = max(0.5, _WIDEST * float(self.reach[2 * node + 1 + side]))
             self.canvas.branch(
-                x + (side - 0.5) * plan.gate[0] / 3,
+                x + (side - 0.5) * layout.gate[0] / 3,
                 y,
-                plan.centre(level + 1, 2 * place + side),
-                plan.top_of(level + 1) - 0.02,
+                layout.centre(level + 1, 2 * place + side),
+                layout.top_of(level + 1) - 0.02,
                 color=color,
                 thickness=thickness,
             )
 
     def _leaf(self, place: int, node: int) -> None:
-        plan, canvas, view = self.plan, self.canvas, self.view
+        layout, canvas, view = self.layout, self.canvas, self.view
         output, labels = self._output(node), view.labels
-        centre, y = plan.centre(plan.levels, place), plan.top_of(plan.levels)
-        room = plan.slot - 0.06
+        centre, y = layout.centre(layout.levels, place), layout.top_of(layout.levels)
+        room = layout.slot - 0.06
         best = None if labels is None else int(output.argmax())
         span = 0.0, 1.0
         if labels is None:

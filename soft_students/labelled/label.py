@@ -19,7 +19,7 @@ from soft_students.labelled.manifest import (
     write_manifest,
 )
 from soft_students.labelled.parts import LabelledPart, file_sha256, parts_of
-from soft_students.labelled.plan import Plan, find_sources, make_plan
+from soft_students.labelled.plan import LabellingPlan, find_sources, make_plan
 from soft_students.targets import check_temperature
 
 if TYPE_CHECKING:
@@ -264,7 +264,10 @@ def _old_manifest(folder: str | os.PathLike[str], force: bool) -> dict[str, Any]
 
 
 def _check_same(
-    folder: str | os.PathLike[str], old: dict[str, Any], settings: dict[str, Any], plan: Plan
+    folder: str | os.PathLike[str],
+    old: dict[str, Any],
+    settings: dict[str, Any],
+    plan: LabellingPlan,
 ) -> None:
     changed = [
         f"{name} was {_brief(old['settings'][name])} and is {_brief(value)}"
@@ -293,7 +296,7 @@ def _prepare(
     force: bool,
     teacher: str,
     settings: dict[str, Any],
-    plan: Plan,
+    plan: LabellingPlan,
 ) -> list[LabelledPart]:
     """Write the manifest, and remove parts that only an earlier one lists."""
     os.makedirs(folder, exist_ok=True)

@@ -17,7 +17,7 @@ _PART_VALUES, _PART_ROWS = 2**25, 2**18
 
 
 @dataclass
-class Plan:
+class LabellingPlan:
     """The files to label and their features.
 
     Attributes
@@ -71,7 +71,7 @@ def make_plan(
     target: str | None,
     exclude: Sequence[str],
     part_rows: int | None,
-) -> Plan:
+) -> LabellingPlan:
     """Open each file, compare their columns, and cut them into parts.
 
     Parameters
@@ -94,14 +94,14 @@ def make_plan(
 
     Returns
     -------
-    Plan
+    LabellingPlan
 
     Raises
     ------
     ValueError
         If no file can be labelled.
     """
-    plan: Plan | None = None
+    plan: LabellingPlan | None = None
     first = ""
     failures, sources = {}, []
     for path, name in found.items():
@@ -117,7 +117,7 @@ def make_plan(
                 )
             if plan is None:
                 same = names is not None and order is not None and set(order) == set(names)
-                plan, first = Plan(list(order or ()) if same else names, width), path
+                plan, first = LabellingPlan(list(order or ()) if same else names, width), path
             _compare(path, names, width, first, plan)
             rows = part_rows or max(1, min(_PART_ROWS, _PART_VALUES // max(1, width)))
             cuts = source.cuts(rows)
@@ -155,7 +155,9 @@ def _features(
     return features
 
 
-def _compare(path: str, names: list[str] | None, width: int, first: str, plan: Plan) -> None:
+def _compare(
+    path: str, names: list[str] | None, width: int, first: str, plan: LabellingPlan
+) -> None:
     """Raise ValueError if a file's features are not those of the first file."""
     if (names is None) != (plan.columns is None):
         raise ValueError(f"'{path}' and '{first}' must both be tables, or both be arrays.")

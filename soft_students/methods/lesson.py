@@ -84,7 +84,7 @@ class Lesson:
         if sampler is None and not isinstance(self.data, TrainingData | None):
             return StreamedBatches(self.data, self.batch_size, *how)
         data = self.training_data()
-        return Batches(data, sampler or Shuffled(len(data), self.batch_size), *how)
+        return Batches(data, sampler or Shuffled(len(data), self.batch_size, data.weights), *how)
 
     def training_data(self) -> TrainingData:
         """Return the rows in memory; raise ValueError if there are none."""

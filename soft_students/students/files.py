@@ -32,7 +32,11 @@ _MAX_JOBS = 256
 
 
 class Bundled(Protocol):
-    """Methods of a student that can be saved; it must also be in the registry."""
+    """What a student implements to be kept in bundles, besides being in the registry.
+
+    A class whose parameters have changed also has a class method ``_current_params``: it is given
+    the parameters of any bundle, and returns those that the class takes now.
+    """
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the fitted state.
@@ -281,7 +285,10 @@ def _from_bundle(bundle: Bundle) -> BaseEstimator:
             "of a training. Do not use the file; it was manipulated"
         )
     try:
-        student = build(cls, decode(bundle.params, _kept_class))
+        params = decode(bundle.params, _kept_class)
+        if hasattr(cls, "_current_params"):
+            params = cls._current_params(params)
+        student = build(cls, params)
         n_jobs = getattr(student, "n_jobs", None)
         if n_jobs is not None and (type(n_jobs) is not int or n_jobs > _MAX_JOBS):
             raise BundleError(f"n_jobs is {n_jobs!r:.80}, not a number up to {_MAX_JOBS}")

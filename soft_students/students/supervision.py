@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
+    _check_sample_weight,
     _num_samples,
     check_array,
     check_consistent_length,
@@ -256,6 +257,22 @@ class ValueSupervision:
         return ask
 
 
+def check_weights(sample_weight: ArrayLike | None, X: Any) -> np.ndarray | None:
+    """Return sample weights as an array of float64, or None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If one is negative, or all are zero.
+    """
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+    return weights
+
+
 def value_supervision(
     student: BaseEstimator,
     X: Any,
@@ -338,7 +355,8 @@ def _mix_values(
 def _check_same_shape(teacher_values: np.ndarray, true: np.ndarray) -> None:
     if true.shape != teacher_values.shape:
         raise ValueError(
-            f"The true values must have the shape of the teacher's, {teacher_values.shape}. Got {true.shape}."
+            f"The true values must have the shape of the teacher's, {teacher_values.shape}. Got "
+            f"{true.shape}."
         )
 
 

@@ -18,9 +18,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
-from soft_students.students.supervision import ClassSupervision, ValueSupervision
+from soft_students.students.supervision import (
+    ClassSupervision,
+    ValueSupervision,
+    check_weights,
+)
 from soft_students.targets import one_hot, soften
 
 #: Candidates of ``temperature="auto"``; ties go to the first.
@@ -34,7 +37,10 @@ HELD_OUT = 0.2
 
 _CHOSEN = ("temperature", "hard_weight")
 
-# Lower bound of probabilities in logarithms, as in sklearn.metrics.log_loss.
+# Candidates write no files, which belong to the training on all rows.
+_OF_CANDIDATES = {"transfer": None, "checkpoint": None, "snapshots": None}
+
+# The logarithm of a zero is taken here, as in sklearn.metrics.log_loss.
 _LEAST_PROBABILITY = np.finfo(np.float64).eps
 
 
@@ -163,23 +169,6 @@ def check_chosen(student: BaseEstimator, *parameters: str, where: str = "partial
             )
 
 
-def read_hard_weight(student: BaseEstimator, metadata: dict[str, Any]) -> None:
-    """Check and restore the fitted hard weight from a bundle's metadata.
-
-    Parameters
-    ----------
-    student : estimator
-    metadata : dict
-        Metadata; bundles of early versions lack the hard weight.
-    """
-    weight = metadata.get("hard_weight")
-    if weight is None:
-        return
-    if not (isinstance(weight, float) and 0 <= weight <= 1):
-        raise ValueError(f"hard_weight must be a number in [0, 1], not {weight!r}")
-    student.hard_weight_ = weight
-
-
 class _Candidates:
     """Clones of a student that differ in the chosen parameters only."""
 
@@ -190,15 +179,8 @@ class _Candidates:
         strata: np.ndarray | None,
         sample_weight: ArrayLike | None,
     ) -> None:
-        weights = None
-        rows = np.arange(len(X))
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            rows = np.flatnonzero(weights)
-            if not rows.size:
-                raise ValueError("All sample weights are zero. Give at least one row a weight.")
+        weights = check_weights(sample_weight, X)
+        rows = np.arange(len(X)) if weights is None else np.flatnonzero(weights)
         if strata is not None:
             strata = strata[rows]
             if np.unique(strata, return_counts=True)[1].min() < 2:
@@ -216,9 +198,12 @@ class _Candidates:
                 f"{' and '.join(autos)} of {type(student).__name__} cannot hold out a fifth of "
                 f"{rows.size} samples: {error} Pass more samples, or set a number."
             ) from error
-        self._fixed = {"transfer": None, "random_state": seed}
-        if "checkpoint" in student.get_params(deep=False):
-            self._fixed["checkpoint"] = None  # only the training on all rows has one
+        own = student.get_params(deep=False)
+        self._fixed: dict[str, Any] = {n: v for n, v in _OF_CANDIDATES.items() if n in own} | {
+            "random_state": seed
+        }
+        if "method_params" in own:  # both parameters are those of soft targets
+            self._fixed |= {"method": "kd", "method_params": None}
         self._student, self._weights = student, weights
         self._rows = _safe_indexing(X, self.training), _safe_indexing(X, self.held_out)
 

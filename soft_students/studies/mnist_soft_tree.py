@@ -112,7 +112,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """The trainings of a study.
 
     Parameters
@@ -130,12 +130,12 @@ class Plan:
     test_rows: int | None = None
 
 
-def soft_tree_plan() -> Plan:
+def soft_tree_plan() -> StudyPlan:
     """Return the full study: depths 4 to 10, labels and teacher, original and distorted images.
 
     Returns
     -------
-    Plan
+    StudyPlan
     """
     rows = [
         Row(8, "labels, as in the paper", None, PAPER),
@@ -152,15 +152,15 @@ def soft_tree_plan() -> Plan:
         if depth == 8:
             rows.append(Row(depth, "labels, distorted images", None, settings, copies=9))
         rows.append(Row(depth, "teacher, distorted images", 3.0, settings, copies=9))
-    return Plan(rows)
+    return StudyPlan(rows)
 
 
-def quick_plan() -> Plan:
+def quick_plan() -> StudyPlan:
     """Return a small study that checks within two minutes that everything works.
 
     Returns
     -------
-    Plan
+    StudyPlan
     """
     settings = {
         "mixture_weight": 1.0,
@@ -176,12 +176,12 @@ def quick_plan() -> Plan:
             Row(depth, "teacher", 3.0, settings),
             Row(depth, "teacher, distorted images", 3.0, settings, copies=3),
         ]
-    return Plan(rows, teacher_epochs=4, train_rows=6000, test_rows=2000)
+    return StudyPlan(rows, teacher_epochs=4, train_rows=6000, test_rows=2000)
 
 
 def run_study(
     folder: Path,
-    plan: Plan,
+    plan: StudyPlan,
     *,
     seeds: int = 3,
     n_jobs: int = 1,
@@ -199,7 +199,7 @@ def run_study(
     ----------
     folder : Path
         Created if it does not exist.
-    plan : Plan
+    plan : StudyPlan
     seeds : int, default=3
         Number of trees per row, with the seeds 0, 1, ...
     n_jobs : int, default=1
@@ -268,12 +268,12 @@ def tree_file(folder: Path, row: Row) -> Path:
     return folder / "parts" / f"{row.name}-seed-0.student"
 
 
-def _part(plan: Plan, row: Row, seed: int) -> Part:
+def _part(plan: StudyPlan, row: Row, seed: int) -> Part:
     rows = {"train_rows": plan.train_rows, "test_rows": plan.test_rows}
     return {**asdict(row), **rows, "teacher_epochs": plan.teacher_epochs, "seed": seed}
 
 
-def study_data(plan: Plan, data_dir: str | Path | None) -> Dataset:
+def study_data(plan: StudyPlan, data_dir: str | Path | None) -> Dataset:
     """Load the images of a plan."""
     data = load_dataset("mnist", data_dir=data_dir)
     return replace(
@@ -285,7 +285,9 @@ def study_data(plan: Plan, data_dir: str | Path | None) -> Dataset:
     )
 
 
-def _teacher(folder: Path, plan: Plan, n_jobs: int, data_dir: str | Path | None) -> dict[str, Any]:
+def _teacher(
+    folder: Path, plan: StudyPlan, n_jobs: int, data_dir: str | Path | None
+) -> dict[str, Any]:
     """Train and save the teacher, unless its file exists; return its results."""
     about = {
         "epochs": plan.teacher_epochs,
@@ -325,7 +327,7 @@ def _teacher(folder: Path, plan: Plan, n_jobs: int, data_dir: str | Path | None)
 
 
 def _train(
-    plan: Plan,
+    plan: StudyPlan,
     named: Mapping[Path, tuple[Row, int]],
     teacher_file: Path,
     data_dir: str | Path | None,

@@ -8,20 +8,20 @@ from typing import Any
 
 from soft_students.explain import plot_learning_curves, plot_path, plot_tree, save_picture
 from soft_students.students.files import load
-from soft_students.studies.mnist_soft_tree import Plan, study_data, tree_file
+from soft_students.studies.mnist_soft_tree import StudyPlan, study_data, tree_file
 
 _LEVELS = 4  # levels of gates in one picture: more are too small to read
 _DIGIT = 42  # test image whose path is drawn
 
 
-def draw_study(folder: Path, plan: Plan, *, data_dir: str | Path | None = None) -> list[Path]:
+def draw_study(folder: Path, plan: StudyPlan, *, data_dir: str | Path | None = None) -> list[Path]:
     """Draw the trees distilled on distorted images, the path of a digit, and learning curves.
 
     Parameters
     ----------
     folder : Path
         Folder of a finished `run_study`. Existing pictures are replaced.
-    plan : Plan
+    plan : StudyPlan
     data_dir : path or None, default=None
         As for `soft_students.datasets.load_dataset`.
 

@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
-    _check_sample_weight,
     check_is_fitted,
     validate_data,
 )
@@ -23,8 +22,19 @@ from soft_students.labelled.parts import LabelledParts
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
 from soft_students.students.refitting import unchanged_on_failure
-from soft_students.students.supervision import Ask, class_supervision, value_supervision
-from soft_students.students.tuning import class_settings, read_hard_weight, value_settings
+from soft_students.students.restoring import (
+    read_classes,
+    read_temperature,
+    restore_feature_names,
+    restore_hard_weight,
+)
+from soft_students.students.supervision import (
+    Ask,
+    check_weights,
+    class_supervision,
+    value_supervision,
+)
+from soft_students.students.tuning import class_settings, value_settings
 from soft_students.transfer import Transfer
 
 #: Upper bound for `n_features` in files; larger values are corrupt or malicious.
@@ -123,14 +133,8 @@ class ClassicalStudent(BaseEstimator):
         unlabeled: tuple[np.ndarray, np.ndarray] | None,
         sample_weight: ArrayLike | None,
     ) -> None:
-        """Build the training set, with unlabelled and transferred rows, and fit the student."""
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            if not weights.any():
-                raise ValueError("All sample weights are zero. Give at least one row a weight.")
+        """Gather the training set, unlabelled and transferred rows included, and learn it."""
+        weights = check_weights(sample_weight, X)
         originals = np.arange(len(X))
         if unlabeled is not None:
             X = np.concatenate([X, unlabeled[0].astype(X.dtype, copy=False)])
@@ -166,11 +170,8 @@ class ClassicalStudent(BaseEstimator):
         n_features, names = metadata["n_features"], metadata.get("feature_names")
         if type(n_features) is not int or not 1 <= n_features <= _MOST_FEATURES:
             raise ValueError(f"n_features must be an integer from 1 to {_MOST_FEATURES}")
-        if names is not None:
-            if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
-                raise ValueError(f"feature_names must be an array of {n_features} strings")
-            self.feature_names_in_ = names
-        read_hard_weight(self, metadata)
+        restore_feature_names(self, metadata, n_features)
+        restore_hard_weight(self, metadata)
         self.n_features_in_, self.is_categorical_ = n_features, None
         if "categories" in metadata:
             known = list(range(n_features)) if names is None else names.tolist()
@@ -293,13 +294,8 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         return {"classes": self.classes_, "temperature": self.temperature_}
 
     def _restore_outputs(self, metadata: dict[str, Any]) -> int:
-        classes, temperature = metadata["classes"], metadata["temperature"]
-        if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
-            raise ValueError("classes must be an array of labels")
-        if not (isinstance(temperature, float) and 0 < temperature < np.inf):
-            raise ValueError(f"temperature must be a finite number > 0, not {temperature!r}")
-        self.classes_, self.temperature_ = classes, temperature
-        return len(classes)
+        self.classes_, self.temperature_ = read_classes(metadata), read_temperature(metadata)
+        return len(self.classes_)
 
 
 class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):

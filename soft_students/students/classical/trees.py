@@ -233,7 +233,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         Strength of minimal cost-complexity pruning. "auto" takes the alpha whose pruned tree has
         the lowest soft cross-entropy (for values, squared error) on held-out rows, and grows the
         tree again on all rows.
-    validation_fraction : float, default=0.2
+    validation_fraction : float, default=0.1
         Share of the rows (including transferred ones) to hold out for ``ccp_alpha="auto"``.
     transfer : Transfer or None, default=None
         Makes additional rows, labelled by the teacher.
@@ -291,7 +291,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
         ccp_alpha: float | str = 0.0,
-        validation_fraction: float = 0.2,
+        validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,
@@ -359,7 +359,7 @@ validation_fraction, transfer, transfer_copies, random_state
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
         ccp_alpha: float | str = 0.0,
-        validation_fraction: float = 0.2,
+        validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,

@@ -389,7 +389,7 @@ def test_an_interrupted_fit_leaves_the_old_tree(iris, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("soft_students.students.soft_tree.training.Trainer.step", interrupt)
+    monkeypatch.setattr("soft_students.students.soft_tree.trainer.Trainer.step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         student.fit(X[:100], np.array(["a", "b"])[y[:100]])
     monkeypatch.undo()
