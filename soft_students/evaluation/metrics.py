@@ -1,4 +1,4 @@
-"""Every metric by name: the one place that tables, intervals and rankings look in."""
+"""The registry of metrics, read by tables, intervals and rankings."""
 
 from __future__ import annotations
 
@@ -33,31 +33,33 @@ def _first(means: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: what it is called, which way is better, and how it is had.
+    """One metric: its names, its direction, and how it is computed.
+
+    A metric of rows is a function (`combine`) of means over rows (of `rows`), so that its bootstrap
+    is a matrix product.
 
     Parameters
     ----------
     name : str
         Key in tables and JSON.
     title : str
-        Heading for people.
+        Column heading.
     direction : {"higher", "lower"}
-        Which is better.
+        Which values are better.
     format : str
-        How a value is shown, as `str.format` takes it: ``"{:.2%}"``.
+        Format string of a value, e.g. ``"{:.2%}"``.
     group : {"quality", "fidelity", "calibration", "cost"}
     unit : str, default=""
     needs : tuple of str, default=()
-        Of ``"labels"``, ``"teacher"`` and ``"probabilities"``.
+        Inputs required: ``"labels"``, ``"teacher"``, ``"probabilities"``.
     task : {"classification", "regression"} or None, default=None
-        None stands for both.
+        None: both.
     rows : callable or None, default=None
-        Maps `Predictions` to values of shape (n_samples, k), whose means over rows
+        Maps `Predictions` to values of shape (n_samples, k).
     combine : callable
-        maps to the metric, along the last axis. So every metric of rows is a function of means,
-        and its bootstrap a product of matrices.
+        Maps the means of these values over rows to the metric, along the last axis.
     measure : callable or None, default=None
-        Of costs, instead: maps a model and rows to a number, a `Timing`, or None if unknown.
+        For costs, instead: maps a model and rows to a number, a `Timing`, or None if unknown.
     """
 
     name: str
@@ -73,7 +75,7 @@ class Metric:
     measure: Callable[[Any, Any], float | Timing | None] | None = None
 
     def show(self, value: float | None) -> str:
-        """Return a value as people read it; nothing if it is unknown."""
+        """Return a value as text; an empty string for None."""
         return "" if value is None else self.format.format(value)
 
 
@@ -83,7 +85,7 @@ def get_metric(name: str) -> Metric:
     Raises
     ------
     ValueError
-        If there is none of that name; the message holds those that there are.
+        If the name is unknown; the message lists the available ones.
 
     Examples
     --------
@@ -98,7 +100,7 @@ def get_metric(name: str) -> Metric:
     raise ValueError(f"There is no metric {name!r}. Available: {', '.join(METRICS)}.{hint}")
 
 
-# -- rows of classes -------------------------------------------------------------------------------
+# -- metrics of classification, by row -------------------------------------------------------------
 
 
 def _column(values: np.ndarray) -> np.ndarray:
@@ -138,7 +140,7 @@ def _not_negative(means: np.ndarray) -> np.ndarray:
 
 
 def _hits(of: Predictions) -> np.ndarray:
-    """Tell of each class whether a row is predicted rightly, is predicted and is of it."""
+    """Return three indicators a row and class: predicted and true, predicted, true."""
     each = np.arange(len(of.classes))
     predicted, true = of.predicted[:, None] == each, of.truth[:, None] == each
     return np.concatenate([predicted & true, predicted, true], axis=1).astype(np.float64)
@@ -147,13 +149,13 @@ def _hits(of: Predictions) -> np.ndarray:
 def _macro_f1(means: np.ndarray) -> np.ndarray:
     both, predicted, true = np.split(means, 3, axis=-1)
     seen = predicted + true
-    there = seen > 0  # a class that is neither predicted nor true has no F1
-    scores = 2 * both / np.where(there, seen, 1)
-    return scores.sum(axis=-1) / there.sum(axis=-1)
+    defined = seen > 0  # a class that is neither predicted nor true has no F1
+    scores = 2 * both / np.where(defined, seen, 1)
+    return scores.sum(axis=-1) / defined.sum(axis=-1)
 
 
 def _gaps(strategy: str) -> RowValues:
-    """Return rows of accuracy less confidence, each in the column of its bin."""
+    """Return a function that puts each row's accuracy minus confidence in its bin's column."""
 
     def gaps(of: Predictions) -> np.ndarray:
         confidence = of.proba.max(axis=1)
@@ -170,7 +172,7 @@ def _absolute_sum(means: np.ndarray) -> np.ndarray:
     return np.abs(means).sum(axis=-1)
 
 
-# -- rows of values --------------------------------------------------------------------------------
+# -- metrics of regression, by row -----------------------------------------------------------------
 
 
 def _true(of: Predictions) -> np.ndarray:
@@ -206,7 +208,7 @@ def _r2(means: np.ndarray) -> np.ndarray:
     variance = square - mean**2
     constant = variance <= 1e-14 * square
     explained = 1 - error / np.where(constant, 1, variance)
-    # As scikit-learn has it: of constant values one for those alone who find them.
+    # As in scikit-learn: for constant values one if they are predicted exactly, else zero.
     return np.where(constant, np.where(error == 0, 1.0, 0.0), explained).mean(axis=-1)
 
 
@@ -219,7 +221,7 @@ def _bytes(model: Any, X: Any) -> int | None:
     try:
         return bundle_bytes(model)
     except TypeError:
-        return None  # what bundles refuse: not a student of the registry, or an odd parameter
+        return None  # not a registered student, or a parameter that bundles refuse
 
 
 def _parameters(model: Any, X: Any) -> int | None:
@@ -312,7 +314,7 @@ _COST = [
     Metric("throughput", "rows/s", "higher", "{:,.0f}", "cost", "rows/s", measure=throughput),
 ]
 
-#: By name, in the order of tables.
+#: All metrics by name, in the order of table columns.
 METRICS: dict[str, Metric] = {
     metric.name: metric for metric in (*_QUALITY, *_FIDELITY, *_CALIBRATION, *_COST)
 }

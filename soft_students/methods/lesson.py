@@ -126,7 +126,7 @@ class Lesson:
         return F.cross_entropy(logits, self.teacher.logits(batch).softmax(1))
 
     def score(self, network: nn.Module) -> Score | None:
-        """Return accuracy and mean cross-entropy on the validation rows, if there are any."""
+        """Return accuracy and mean cross-entropy on the validation rows; None without labels."""
         return score(network, self.validation, self.device)
 
 

@@ -1,4 +1,4 @@
-"""Studies: published results, run again from the raw data to the table."""
+"""Reproductions of published results, from the raw data to the table."""
 
 from soft_students.studies.mnist_soft_tree import (
     Row,

@@ -111,16 +111,16 @@ class StreamedData(Protocol):
 
 
 class Sampler(Protocol):
-    """Makes the batches of one pass; a new order each time."""
+    """Yields the row indices of each batch of a pass, in a new order each time."""
 
     def __len__(self) -> int:
-        """Return the number of batches of a pass."""
+        """Return the number of batches in a pass."""
 
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield the rows of each batch, tensors of int64.
+        """Yield the row indices of each batch, tensors of int64.
 
-        Of shape (n,), or (m, n) where the m rows of a column belong together: several processes
-        share a batch by columns, and its rows then follow in the order of ``flatten()``.
+        Their shape is (n,), or (m, n) if the m rows of a column belong together. Several processes
+        share a batch by columns; the batch has its rows in the order of ``flatten()``.
         """
 
 

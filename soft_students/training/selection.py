@@ -1,4 +1,4 @@
-"""How good a network is on held-out rows, and which epoch of a training is kept."""
+"""Validation score of a network, and selection of the epoch to keep."""
 
 from __future__ import annotations
 

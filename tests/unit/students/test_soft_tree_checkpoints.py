@@ -122,7 +122,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "c"
     path.write_bytes(content)
     student = SoftDecisionTreeClassifier(depth=2, epochs=2, checkpoint=path, resume=True)
-    with pytest.raises(ValueError, match="damaged or no checkpoint"):
+    with pytest.raises(ValueError, match="damaged or not a checkpoint"):
         student.fit(X, y)
     assert path.read_bytes() == content
 

@@ -222,7 +222,7 @@ def test_copies_of_values_bear_their_own_value(student, monkeypatch):
 @CLASSIFIERS
 def test_rows_without_a_label_need_a_teacher(classifier, wine, teacher):
     X, y = wine
-    with pytest.raises(ValueError, match="Stranger makes rows that no label is known of"):
+    with pytest.raises(ValueError, match="Stranger makes rows without labels"):
         classifier(transfer=Stranger()).fit(X, y)
     classifier(transfer=Twin()).fit(X, y)
     with pytest.raises(ValueError, match="belongs to one X"):

@@ -161,7 +161,7 @@ def test_a_checkpoint_of_another_training_is_refused(digits, tmp_path):
     with pytest.raises(FloatingPointError, match="The term 'labels' of the loss is nan at batch"):
         student.fit(X, y)
     path.write_bytes(b"PK nothing")
-    with pytest.raises(ValueError, match="is damaged or no checkpoint"):
+    with pytest.raises(ValueError, match="is damaged or not a checkpoint"):
         quick(checkpoint=path, resume=True).fit(X, y)
     torch.save({"format": "something"}, path)
     with pytest.raises(ValueError, match="of another kind"):

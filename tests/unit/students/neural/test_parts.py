@@ -341,7 +341,7 @@ def test_labels_that_the_teacher_does_not_know(digits, folder, tmp_path):
     columns = {name: digits[0][:9, j] for j, name in enumerate(NAMES)}
     pq.write_table(pa.table({"y": np.arange(9), **columns}), tmp_path / "rows.parquet")
     label_parts(folder / "t.pt", tmp_path / "rows.parquet", tmp_path / "out", target="y")
-    with pytest.raises(ValueError, match=r"The labels hold \[0, 1, 2\], which the"):
+    with pytest.raises(ValueError, match=r"The labels contain \[0, 1, 2\], which are none"):
         quick().fit(LabelledParts(tmp_path / "out"))
 
 
