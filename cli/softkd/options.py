@@ -94,8 +94,14 @@ def make_student(
 ) -> BaseEstimator:
     """Return a student with the user's parameters; what it does not take is bad usage.
 
-    Presets, which the user did not ask for, are left out where the student has no such parameter.
+    Presets, which the user did not ask for, are left out where the student has no such parameter,
+    and those of soft targets where the methods that were asked for do not include them.
     """
+    chosen = list(chosen)
+    method = dict(chosen).get("method")
+    if isinstance(method, str) and "kd" not in [key.strip() for key in method.split(",")]:
+        soft = ("temperature", "hard_weight")
+        presets = {name: value for name, value in presets.items() if name not in soft}
     return _configured(cls, presets, chosen)
 
 
@@ -136,11 +142,10 @@ def make_transfer(
 
 def check_method_parameters(student: BaseEstimator) -> None:
     """Refuse, as bad usage, methods of a neural student that do not exist or lack a parameter."""
-    from soft_students.methods import make_method
+    from soft_students.students.neural.method_choice import choose_method
 
-    parameters = student.get_params(deep=False)
     try:
-        make_method(parameters["method"], parameters["method_params"])
+        choose_method(student)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 

@@ -19,7 +19,7 @@ from soft_students.labelled import LabelledParts
 from soft_students.students import StudentEntry, available, get_student
 from soft_students.students.files import save
 from soft_students.students.processes import check_processes, is_first_process
-from soft_students.transfer import TRANSFERS, ImageDistortion
+from soft_students.transfer import TRANSFERS
 from softkd.options import (
     NumberOrAuto,
     Setting,
@@ -241,15 +241,13 @@ def distill(
             check_output(out, force, inputs=teacher_paths)
     if dataset.image_shape is not None and entry.image_settings is not None:
         presets |= entry.image_settings(dataset.image_shape, len(dataset.X_train))
-    if transfer == "none":
-        presets["transfer"] = None
-    if (
-        transfer == "auto"
-        and transfer_settings
-        and isinstance(presets.get("transfer"), ImageDistortion)
-    ):
-        transfer = "image"
-    if transfer_settings and transfer not in TRANSFERS:
+    if transfer != "auto":
+        presets |= {"transfer": None, "augment": None}
+    distorts = [name for name in ("transfer", "augment") if presets.get(name) is not None]
+    if distorts and transfer_settings:  # of the images, once or in every batch
+        made = make_transfer("image", transfer_settings, dataset.image_shape)
+        chosen += [(name, made) for name in distorts]
+    elif transfer_settings and transfer not in TRANSFERS:
         raise click.UsageError(
             f"--transfer-set needs a transfer set: --transfer {'|'.join(sorted(TRANSFERS))}."
         )
