@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from soft_students.students import (
-    HistGradientBoostingStudentClassifier,
-    HistGradientBoostingStudentRegressor,
-    LightGBMStudentClassifier,
-    LightGBMStudentRegressor,
+from soft_students.students.classical.boosted import (
     XGBoostStudentClassifier,
     XGBoostStudentRegressor,
+)
+from soft_students.students.classical.hist import (
+    HistGradientBoostingStudentClassifier,
+    HistGradientBoostingStudentRegressor,
+)
+from soft_students.students.classical.lightgbm_trees import (
+    LightGBMStudentClassifier,
+    LightGBMStudentRegressor,
 )
 
 _XGBoost = XGBoostStudentClassifier | XGBoostStudentRegressor

@@ -25,8 +25,9 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from soft_students.methods.facts import Paper
 from soft_students.methods.lesson import Batch, Lesson, Passes, Step
-from soft_students.methods.observe import (
+from soft_students.methods.observation import (
     Observation,
     embedding_layer,
     observe,
@@ -88,31 +89,6 @@ class Stage:
     epochs: int | None = None
     after_epoch: Callable[[int], object] | None = None
     selects: Sequence[nn.Module] = ()
-
-
-@dataclass(frozen=True)
-class Paper:
-    """Where a method comes from.
-
-    Parameters
-    ----------
-    authors : str
-        Short: "Hinton, Vinyals and Dean".
-    year : int
-    title : str
-    venue : str
-    link : str
-        An arXiv number or DOI.
-    """
-
-    authors: str
-    year: int
-    title: str
-    venue: str
-    link: str
-
-    def __str__(self) -> str:
-        return f'{self.authors} ({self.year}), "{self.title}", {self.venue}, {self.link}'
 
 
 class Method(BaseEstimator, ABC):

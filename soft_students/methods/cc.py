@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.gram import cosines, gram
 from soft_students.methods.lesson import Batch, Lesson, Step
-from soft_students.methods.observe import peek
+from soft_students.methods.observation import peek
 from soft_students.methods.samplers import ClassUniform, Sampler, SuperclassUniform
+
+__all__ = ["CC", "cc_loss", "correlations"]
 
 KERNELS = ("gaussian", "bilinear", "mmd")
 SAMPLERS = ("class_uniform", "superclass_uniform", "shuffled")

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
 from soft_students.methods.lesson import Batch, Lesson
 
+__all__ = ["CGAN", "deception_loss", "discriminator_loss"]
+
 _REAL, _FAKE = 0, 1  # what the first two columns of a discriminator stand for
 
 

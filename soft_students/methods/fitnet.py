@@ -15,6 +15,8 @@ from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Batch, Lesson, Step
 
+__all__ = ["FitNet", "hint_loss", "hint_regressor"]
+
 
 def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:
     r"""Return :math:`\frac{1}{2} \|u - r(v)\|^2` per feature, the mean over rows.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.observe import Observation, evaluating, observe
+from soft_students.methods.observation import Observation, evaluating, observe
 from soft_students.methods.samplers import Sampler, Shuffled
 from soft_students.methods.teacher_outputs import TeacherOutputs
 from soft_students.transfer import Transfer
