@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from soft_students.students.registry import exported
 
 if TYPE_CHECKING:
-    from soft_students.persistence import load, save
     from soft_students.students import DistilledClassifier, DistilledRegressor
+    from soft_students.students.files import load, save
     from soft_students.teachers import as_teacher
 
 __version__ = "0.1.0"
@@ -19,8 +19,8 @@ _MODULES = exported() | {
     "DistilledClassifier": "soft_students.students",
     "DistilledRegressor": "soft_students.students",
     "as_teacher": "soft_students.teachers",
-    "load": "soft_students.persistence",
-    "save": "soft_students.persistence",
+    "load": "soft_students.students.files",
+    "save": "soft_students.students.files",
 }
 
 __all__ = [

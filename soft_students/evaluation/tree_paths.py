@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from soft_students.students.classical.boosted import (
-    XGBoostStudentClassifier,
-    XGBoostStudentRegressor,
-)
 from soft_students.students.classical.hist import (
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
 )
-from soft_students.students.classical.lightgbm_trees import (
+from soft_students.students.lightgbm import (
     LightGBMStudentClassifier,
     LightGBMStudentRegressor,
+)
+from soft_students.students.xgboost import (
+    XGBoostStudentClassifier,
+    XGBoostStudentRegressor,
 )
 
 _XGBoost = XGBoostStudentClassifier | XGBoostStudentRegressor

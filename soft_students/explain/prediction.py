@@ -16,10 +16,6 @@ from soft_students.explain.one_row import one_row
 from soft_students.explain.path import explain_path
 from soft_students.explain.path_differences import explain_forest, explain_hist
 from soft_students.explain.rules import explain_rules
-from soft_students.students.classical.boosted import (
-    XGBoostStudentClassifier,
-    XGBoostStudentRegressor,
-)
 from soft_students.students.classical.forests import (
     ExtraTreesStudentClassifier,
     ExtraTreesStudentRegressor,
@@ -30,17 +26,15 @@ from soft_students.students.classical.hist import (
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
 )
-from soft_students.students.classical.lightgbm_trees import (
-    LightGBMStudentClassifier,
-    LightGBMStudentRegressor,
-)
 from soft_students.students.classical.linear import LogisticStudentClassifier, RidgeStudentRegressor
 from soft_students.students.classical.trees import (
     DecisionTreeStudentClassifier,
     DecisionTreeStudentRegressor,
 )
 from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
+from soft_students.students.lightgbm import LightGBMStudentClassifier, LightGBMStudentRegressor
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
+from soft_students.students.xgboost import XGBoostStudentClassifier, XGBoostStudentRegressor
 
 #: The students of the catalogue that are explained.
 EXPLAINED = (

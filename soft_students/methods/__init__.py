@@ -26,13 +26,14 @@ if TYPE_CHECKING:
         Stage,
         Task,
     )
-    from soft_students.methods.lesson import Batch, Lesson, Step, TrainingData
+    from soft_students.methods.batch import Batch, TrainingData
+    from soft_students.methods.lesson import Lesson, Step
     from soft_students.methods.observation import Observation, list_layers, observe
     from soft_students.methods.peers import Ensemble, ensemble_logits
 
 # Imported at first use, with torch; the names of the methods' own files come from the catalogue.
 _MODULES = exported() | {
-    "Batch": "soft_students.methods.lesson",
+    "Batch": "soft_students.methods.batch",
     "Combination": "soft_students.methods.base",
     "Ensemble": "soft_students.methods.peers",
     "Lesson": "soft_students.methods.lesson",
@@ -44,7 +45,7 @@ _MODULES = exported() | {
     "Stage": "soft_students.methods.base",
     "Step": "soft_students.methods.lesson",
     "Task": "soft_students.methods.base",
-    "TrainingData": "soft_students.methods.lesson",
+    "TrainingData": "soft_students.methods.batch",
     "ensemble_logits": "soft_students.methods.peers",
     "list_layers": "soft_students.methods.observation",
     "observe": "soft_students.methods.observation",

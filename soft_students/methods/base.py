@@ -25,8 +25,9 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from soft_students.methods.batch import Batch, Passes
 from soft_students.methods.facts import Paper
-from soft_students.methods.lesson import Batch, Lesson, Passes, Step
+from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observation import (
     Observation,
     embedding_layer,

@@ -93,7 +93,8 @@ def get_entry(key: str) -> MethodEntry:
 
 def get_method(key: str) -> type[Method]:
     """Return one method's class by its key; see `get_entry`."""
-    return get_entry(key).load()
+    method: type[Method] = get_entry(key).load()
+    return method
 
 
 def make_method(

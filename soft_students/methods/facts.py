@@ -10,10 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    from soft_students.methods.base import Method
+from typing import Any, NoReturn
 
 
 @dataclass(frozen=True)
@@ -66,10 +63,9 @@ class MethodEntry:
     doc: str
     defaults: Mapping[str, Any]
 
-    def load(self) -> type[Method]:
+    def load(self) -> Any:
         """Import the class."""
-        method: type[Method] = getattr(importlib.import_module(self.module), self.class_name)
-        return method
+        return getattr(importlib.import_module(self.module), self.class_name)
 
 
 @functools.cache

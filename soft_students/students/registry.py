@@ -20,14 +20,14 @@ _ENTRIES = [
     ),
     StudentEntry(
         "xgboost",
-        "soft_students.students.classical.boosted:XGBoostStudentClassifier",
-        "soft_students.students.classical.boosted:XGBoostStudentRegressor",
+        "soft_students.students.xgboost:XGBoostStudentClassifier",
+        "soft_students.students.xgboost:XGBoostStudentRegressor",
         "Gradient-boosted trees: the most accurate on tables; a plain XGBoost model.",
     ),
     StudentEntry(
         "lightgbm",
-        "soft_students.students.classical.lightgbm_trees:LightGBMStudentClassifier",
-        "soft_students.students.classical.lightgbm_trees:LightGBMStudentRegressor",
+        "soft_students.students.lightgbm:LightGBMStudentClassifier",
+        "soft_students.students.lightgbm:LightGBMStudentRegressor",
         "Gradient-boosted trees grown leaf by leaf: quick on many rows; a plain LightGBM model.",
         extra="lightgbm",
     ),
