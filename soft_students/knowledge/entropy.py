@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 from torch import Tensor, nn
 
-from soft_students.methods.observe import evaluating, observe
+from soft_students.methods.observation import evaluating, observe
 
 #: Entropy of a normal distribution of standard deviation one, in nats.
 _UNIT_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)
@@ -70,7 +70,7 @@ def pixel_entropies(
         It is run in eval mode and left as it was.
     inputs : Tensor of shape (n, channels, height, width) or (n, ...)
     layer : str
-        As `soft_students.methods.observe` takes it.
+        As `soft_students.methods.observation` takes it.
     noise : float, default=0.01
         The size of the noise that is the measure, in units of the inputs. A pixel's noise
         stays between a tenth and a hundred times of it.

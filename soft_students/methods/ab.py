@@ -16,6 +16,8 @@ from soft_students.methods.batch import Batch
 from soft_students.methods.fitnet import hint_regressor
 from soft_students.methods.lesson import Lesson, Step
 
+__all__ = ["AB", "ab_loss"]
+
 
 def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
     r"""Return :math:`\sum_i [(s_i + m)_+^2 1(t_i \le 0) + (m - s_i)_+^2 1(t_i > 0)]` per row.

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Step
 
+__all__ = ["AT", "at_loss", "attention_map"]
+
 
 def attention_map(features: Tensor) -> Tensor:
     """Return the mean square over channels, flattened and of unit length.

@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from soft_students.methods.batch import Batch, Passes
+from soft_students.methods.facts import Paper
 from soft_students.methods.lesson import Lesson, Step
-from soft_students.methods.observe import (
+from soft_students.methods.observation import (
     Observation,
     embedding_layer,
     observe,
@@ -89,31 +90,6 @@ class Stage:
     epochs: int | None = None
     after_epoch: Callable[[int], object] | None = None
     selects: Sequence[nn.Module] = ()
-
-
-@dataclass(frozen=True)
-class Paper:
-    """Where a method comes from.
-
-    Parameters
-    ----------
-    authors : str
-        Short: "Hinton, Vinyals and Dean".
-    year : int
-    title : str
-    venue : str
-    link : str
-        An arXiv number or DOI.
-    """
-
-    authors: str
-    year: int
-    title: str
-    venue: str
-    link: str
-
-    def __str__(self) -> str:
-        return f'{self.authors} ({self.year}), "{self.title}", {self.venue}, {self.link}'
 
 
 class Method(BaseEstimator, ABC):

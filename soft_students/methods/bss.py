@@ -14,6 +14,8 @@ from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
 
+__all__ = ["BSS", "base_rows", "boundary_samples", "target_classes"]
+
 #: The authors clamp standardised inputs to [-2.5, 2.5]; steps are in units of a fifth of the range.
 _RANGE_OF_STANDARDISED = 5.0
 _OVERSHOOT = 1e-4

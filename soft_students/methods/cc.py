@@ -13,8 +13,10 @@ from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.batch import Batch
 from soft_students.methods.gram import cosines, gram
 from soft_students.methods.lesson import Lesson, Step
-from soft_students.methods.observe import peek
+from soft_students.methods.observation import peek
 from soft_students.methods.samplers import ClassUniform, Sampler, SuperclassUniform
+
+__all__ = ["CC", "cc_loss", "correlations"]
 
 KERNELS = ("gaussian", "bilinear", "mmd")
 SAMPLERS = ("class_uniform", "superclass_uniform", "shuffled")

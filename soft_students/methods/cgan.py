@@ -16,6 +16,8 @@ from soft_students.methods.base import Method, Objective, Paper, Player, Stage, 
 from soft_students.methods.batch import Batch
 from soft_students.methods.lesson import Lesson
 
+__all__ = ["CGAN", "deception_loss", "discriminator_loss"]
+
 _REAL, _FAKE = 0, 1  # what the first two columns of a discriminator stand for
 
 

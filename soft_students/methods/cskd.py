@@ -13,6 +13,8 @@ from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.samplers import SameClassPairs
 
+__all__ = ["CSKD", "cskd_loss"]
+
 
 def cskd_loss(logits: Tensor, temperature: float = 4.0) -> Tensor:
     r"""Return :math:`T^2 KL(sg(p(x'; T)) \| p(x; T))`, the mean over both rows of all pairs.

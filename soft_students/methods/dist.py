@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Step
 
+__all__ = ["DIST", "dist_losses", "pearson_correlation"]
+
 
 def pearson_correlation(a: Tensor, b: Tensor, eps: float = 1e-8) -> Tensor:
     """Return the linear correlation of each row of one matrix with that of another.

@@ -17,6 +17,8 @@ from soft_students.methods.batch import Batch
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import Ensemble, best_peer, keeping_statistics, make_peers
 
+__all__ = ["DML", "mutual_loss"]
+
 
 def mutual_loss(logits: Tensor, others: Tensor) -> Tensor:
     r"""Return :math:`\frac{1}{K - 1} \sum_{l \ne k} KL(sg(p_l) \| p_k)`, the mean over rows.

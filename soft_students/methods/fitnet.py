@@ -16,6 +16,8 @@ from soft_students.methods.batch import Batch
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
 
+__all__ = ["FitNet", "hint_loss", "hint_regressor"]
+
 
 def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:
     r"""Return :math:`\frac{1}{2} \|u - r(v)\|^2` per feature, the mean over rows.

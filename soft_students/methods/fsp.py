@@ -16,6 +16,8 @@ from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
 from soft_students.methods.batch import Batch
 from soft_students.methods.lesson import Lesson, Step
 
+__all__ = ["FSP", "fsp_loss", "fsp_matrix"]
+
 
 def fsp_matrix(first: Tensor, second: Tensor) -> Tensor:
     r"""Return :math:`G_{ij} = \sum_{h,w} F^1_{i,h,w} F^2_{j,h,w} / (HW)` of each row.

@@ -17,6 +17,8 @@ from soft_students.methods.batch import Batch
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
 
+__all__ = ["FT", "ft_loss"]
+
 
 def normalized_factor(factor: Tensor, eps: float = 1e-6) -> Tensor:
     """Return each row flattened and of unit length.

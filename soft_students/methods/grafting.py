@@ -17,6 +17,8 @@ from soft_students.methods.batch import Batch, Passes
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import best_peer, make_peers
 
+__all__ = ["Grafting", "graft", "weight_entropy"]
+
 
 def weight_entropy(weights: Tensor, n_bins: int = 10) -> float:
     """Return the entropy of a histogram of a layer's weights, how much information it carries.

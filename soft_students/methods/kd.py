@@ -8,6 +8,8 @@ from torch.nn import functional as F
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Step
 
+__all__ = ["KD", "kd_loss"]
+
 
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
     r"""Return :math:`T^2 KL(softmax(z_t / T) \| softmax(z_s / T))`, the mean over rows.

@@ -13,6 +13,8 @@ from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Step
 
+__all__ = ["LogitStandardization", "standardize_logits"]
+
 
 def standardize_logits(logits: Tensor, variant: str = "reference", eps: float = 1e-7) -> Tensor:
     r"""Return each row with mean zero and standard deviation one, :math:`(z - \bar z) / \sigma(z)`.

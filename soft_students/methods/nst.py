@@ -12,6 +12,8 @@ from soft_students.methods.gram import unit
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
 
+__all__ = ["NST", "nst_loss"]
+
 KERNELS = ("poly", "linear", "gaussian")
 
 

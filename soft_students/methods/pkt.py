@@ -11,6 +11,8 @@ from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.gram import cosines
 from soft_students.methods.lesson import Step
 
+__all__ = ["PKT", "pkt_loss"]
+
 VARIANTS = ("reference", "paper")
 _LEAST = 1e-7
 

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Step
 
+__all__ = ["RKD", "rkd_angle_loss", "rkd_distance_loss"]
+
 #: Rows nearer than this, in mean distances, have no direction from one to the other: the gradient
 #: of a direction grows as the inverse of the distance.
 _NEAR = 1e-6

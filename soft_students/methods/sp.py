@@ -12,6 +12,8 @@ from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.gram import gram, unit
 from soft_students.methods.lesson import Lesson, Step
 
+__all__ = ["SP", "sp_loss"]
+
 
 def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Return the mean squared difference between similarities of rows.

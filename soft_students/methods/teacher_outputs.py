@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from soft_students.methods.batch import Batch
-from soft_students.methods.observe import Observation, Prepared, evaluating, observe
+from soft_students.methods.observation import Observation, Prepared, evaluating, observe
 from soft_students.teachers import Teacher, TorchTeacher
 
 

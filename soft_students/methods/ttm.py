@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Step
 
+__all__ = ["TTM", "WTTM", "ttm_loss"]
+
 
 def ttm_loss(
     student_logits: Tensor, teacher_logits: Tensor, gamma: float = 0.1, *, weighted: bool = False

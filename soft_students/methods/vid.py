@@ -16,6 +16,8 @@ from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
 
+__all__ = ["VID", "vid_loss"]
+
 _EPS = 1e-5
 
 

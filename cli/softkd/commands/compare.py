@@ -320,7 +320,7 @@ def _learners(
         if cls is None:
             raise click.UsageError(f"The student {name!r} has no part for {dataset.task}.")
         presets: dict[str, Any] = {"random_state": seed}
-        if dataset.image_shape is not None and entry.image_settings is not None:
+        if dataset.image_shape is not None:
             presets |= entry.image_settings(dataset.image_shape, n_rows)
         learners[name] = make_student(cls, presets, chosen[name])
         if hasattr(learners[name], "method"):

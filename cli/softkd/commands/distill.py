@@ -239,7 +239,7 @@ def distill(
         out = Path(f"{student}-{Path(dataset.name).stem}.student")
         if first:
             check_output(out, force, inputs=teacher_paths)
-    if dataset.image_shape is not None and entry.image_settings is not None:
+    if dataset.image_shape is not None:
         presets |= entry.image_settings(dataset.image_shape, len(dataset.X_train))
     if transfer == "none":
         presets["transfer"] = None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from soft_students.methods.observe import Prepared
+from soft_students.methods.observation import Prepared
 from soft_students.students.neural.modules import MODULES, make_module
 from soft_students.teachers.preprocessing import Standardize
 

@@ -26,6 +26,7 @@ from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerS
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.modules import MODULES, Factory
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
+from soft_students.students.neural.presets import neural_settings
 from soft_students.students.neural.rows import (
     as_training_data,
     find_shape,
@@ -151,6 +152,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _image_settings = staticmethod(neural_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [StrOptions(set(MODULES)), nn.Module, callable],
         "method": [str, Method, list, tuple],

@@ -18,7 +18,7 @@ from torch import nn
 
 from soft_students.methods import Combination, Lesson, TrainingData
 from soft_students.methods.batch import StreamedData
-from soft_students.methods.observe import Prepared
+from soft_students.methods.observation import Prepared
 from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
 from soft_students.methods.teaching import EpochReport, teach

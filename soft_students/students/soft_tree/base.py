@@ -24,6 +24,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from soft_students.students.copies import taught_copies
 from soft_students.students.explained import ExplainedSoftTree
 from soft_students.students.soft_tree import routing
+from soft_students.students.soft_tree.presets import image_settings
 from soft_students.students.supervision import Ask
 from soft_students.students.tuning import check_chosen, read_hard_weight
 from soft_students.transfer import Transfer
@@ -57,6 +58,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, BaseEstimator):
     train import torch, and what needs it, themselves: predicting does without.
     """
 
+    _image_settings = staticmethod(image_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "depth": [Interval(Integral, 1, 16, closed="both")],
         "hard_weight": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
