@@ -12,8 +12,8 @@ from sklearn.base import clone
 from torch import Tensor, nn
 
 from soft_students.methods import Batch, Combination, Lesson, Method, Stage, TrainingData
-from soft_students.methods.observation import Prepared
 from soft_students.methods.teacher_outputs import TeacherOutputs
+from soft_students.networks.prepared import Prepared
 from soft_students.students.neural import NeuralStudentClassifier
 from soft_students.teachers import TorchTeacher
 

@@ -18,7 +18,8 @@ from soft_students.methods.base import Method, Objective, Paper, Player, Stage, 
 from soft_students.methods.batch import Batch, NoData
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson
-from soft_students.methods.observation import INPUT, Prepared, embedding_layer, observe
+from soft_students.methods.observation import INPUT, embedding_layer, observe
+from soft_students.networks.prepared import Prepared
 from soft_students.teachers.preprocessing import Standardize
 
 __all__ = ["DAFL", "activation_loss", "information_loss", "one_hot_loss", "statistics_loss"]

@@ -17,9 +17,10 @@ from soft_students.methods.batch import (
     StreamedData,
     TrainingData,
 )
-from soft_students.methods.observation import Observation, evaluating, observe
+from soft_students.methods.observation import Observation, observe
 from soft_students.methods.samplers import Sampler, Shuffled
 from soft_students.methods.teacher_outputs import TeacherOutputs
+from soft_students.networks.prepared import evaluating
 from soft_students.transfer import Transfer
 
 

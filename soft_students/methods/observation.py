@@ -7,45 +7,16 @@ A layer is named by its path in the network, ``"stages.1"`` say, and stands for 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from soft_students.networks.prepared import Prepared, evaluating
+
 INPUT = ":input"
-
-
-class Prepared(nn.Module):
-    """A network together with what is done to its inputs, so that all networks see the same rows.
-
-    Parameters
-    ----------
-    module : nn.Module
-        Layers are named by their path in it.
-    preprocess : callable, default=None
-        From inputs of shape (n, *input_shape) to what the module takes.
-    input_shape : tuple of int, default=None
-        Of one input. None leaves inputs in the shape that they have.
-    """
-
-    def __init__(
-        self,
-        module: nn.Module,
-        preprocess: Callable[[Tensor], Tensor] | None = None,
-        input_shape: tuple[int, ...] | None = None,
-    ) -> None:
-        super().__init__()
-        self.module = module
-        self.preprocess = preprocess
-        self.input_shape = input_shape
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return what the module gives, of shape (n, n_classes)."""
-        if self.input_shape is not None:
-            inputs = inputs.reshape(len(inputs), *self.input_shape)
-        return self.module(inputs if self.preprocess is None else self.preprocess(inputs))
 
 
 @dataclass(frozen=True)
@@ -184,22 +155,6 @@ def peek(network: nn.Module, inputs: Tensor, layers: Sequence[str] = ()) -> Obse
     """
     with evaluating(network), torch.no_grad():
         return observe(network, inputs, layers)
-
-
-class evaluating:  # noqa: N801 - used as a function
-    """Put networks into eval mode for a while; each submodule then returns to its own."""
-
-    def __init__(self, *networks: nn.Module) -> None:
-        self._networks = networks
-
-    def __enter__(self) -> None:
-        self._training = [m for n in self._networks for m in n.modules() if m.training]
-        for module in self._training:
-            module.training = False
-
-    def __exit__(self, *_: object) -> None:
-        for module in self._training:
-            module.training = True
 
 
 _ACTIVATIONS = (

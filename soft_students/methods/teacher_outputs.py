@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from soft_students.methods.batch import Batch
-from soft_students.methods.observation import Observation, Prepared, evaluating, observe
+from soft_students.methods.observation import Observation, observe
+from soft_students.networks.prepared import Prepared, evaluating
 from soft_students.teachers import Teacher, TorchTeacher
 
 

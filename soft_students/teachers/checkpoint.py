@@ -4,7 +4,7 @@ A file holds one dictionary, written by `torch.save` and read with ``weights_onl
 tensors, strings, numbers, lists and dictionaries alone:
 
 ``format``, ``format_version``
-    `FORMAT` and `FORMAT_VERSION`.
+    `FORMAT` and `FORMAT_VERSION`. In version 1, layers were numbered in place of named.
 ``members``
     One entry a network: ``arch``, ``config``, ``input_shape`` and ``state_dict``; ``classes``, the
     labels in the order of its outputs; ``preprocess``, the ``mean`` and ``std`` that standardise
@@ -35,14 +35,14 @@ from sklearn.metrics import accuracy_score
 
 from soft_students.persistence import atomic_write
 from soft_students.persistence.checkpoints import write_torch
-from soft_students.teachers.architectures import Network, build
 from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.ensemble import EnsembleTeacher
+from soft_students.teachers.network import BuiltNetwork, build
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
 
 FORMAT = "soft-students teacher"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 #: Values of one input. A file that claims more is damaged or means harm.
 _LARGEST_INPUT = 2**24
@@ -134,11 +134,12 @@ def teacher_from_checkpoint(payload: Mapping[str, Any], device: str = "cpu") -> 
     if not isinstance(payload, Mapping) or payload.get("format") != FORMAT:
         raise ValueError("This is no soft-students teacher: it does not say so in 'format'.")
     format_version = payload.get("format_version")
-    if format_version != FORMAT_VERSION or isinstance(format_version, bool):
+    if type(format_version) is not int or not 1 <= format_version <= FORMAT_VERSION:
         newer = isinstance(format_version, int) and format_version > FORMAT_VERSION
         raise ValueError(
             f"This teacher has format version {format_version!r:.80}; this soft-students reads "
-            f"version {FORMAT_VERSION}." + (" Upgrade soft-students to read it." if newer else "")
+            f"versions 1 to {FORMAT_VERSION}."
+            + (" Upgrade soft-students to read it." if newer else "")
         )
     average = _read(payload, "average", str)
     if average not in ("logits", "probabilities"):
@@ -147,7 +148,7 @@ def teacher_from_checkpoint(payload: Mapping[str, Any], device: str = "cpu") -> 
     if not entries or not all(isinstance(entry, dict) for entry in entries):
         raise _damaged("'members' is not a list of one dictionary or more")
     teacher = combine(
-        [_read_member(entry, device) for entry in entries],
+        [_read_member(entry, format_version, device) for entry in entries],
         weights=[_read_weight(entry) for entry in entries],
         average=average,
     )
@@ -230,12 +231,12 @@ def _describe_record(teacher: Teacher) -> dict[str, Any]:
     }
 
 
-def _check_member(member: Teacher) -> tuple[TorchTeacher, Network, Standardize]:
+def _check_member(member: Teacher) -> tuple[TorchTeacher, BuiltNetwork, Standardize]:
     module = getattr(member, "module", None)
     preprocess = getattr(member, "preprocess", None)
     if not (
         isinstance(member, TorchTeacher)
-        and isinstance(module, Network)
+        and isinstance(module, BuiltNetwork)
         and isinstance(preprocess, Standardize)
     ):
         raise TypeError(
@@ -347,9 +348,9 @@ def _read_weight(entry: Mapping[str, Any]) -> float:
     return weight
 
 
-def _read_member(entry: Mapping[str, Any], device: str) -> TorchTeacher:
+def _read_member(entry: Mapping[str, Any], format_version: int, device: str) -> TorchTeacher:
     classes, input_shape = _read_classes(entry), _read_shape(entry)
-    network = _read_network(entry, input_shape, len(classes))
+    network = _read_network(entry, format_version, input_shape, len(classes))
     member = TorchTeacher(
         network,
         classes=classes,
@@ -365,14 +366,16 @@ def _read_member(entry: Mapping[str, Any], device: str) -> TorchTeacher:
 
 
 def _read_network(
-    entry: Mapping[str, Any], input_shape: tuple[int, ...], n_classes: int
-) -> Network:
+    entry: Mapping[str, Any], format_version: int, input_shape: tuple[int, ...], n_classes: int
+) -> BuiltNetwork:
     arch, config = _read(entry, "arch", str), _read(entry, "config", dict)
     state = _read(entry, "state_dict", dict)
     # On the meta device nothing is allocated: a configuration may claim any size.
     with torch.device("meta"):
         network = build(arch, input_shape, n_classes, config)
     expected = network.state_dict()
+    if format_version == 1 and len(state) == len(expected):
+        state = dict(zip(expected, state.values(), strict=True))
     if set(state) != set(expected):
         odd = sorted(map(str, set(state) ^ set(expected)))[0]
         raise _damaged(f"the weights are not those of its {arch!r}: {odd!r} is missing or extra")

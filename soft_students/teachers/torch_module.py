@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from soft_students.networks.prepared import evaluating
 from soft_students.teachers.base import Teacher, last_line
 from soft_students.teachers.inputs import dense_rows
 from soft_students.teachers.preprocessing import Standardize
@@ -108,7 +108,7 @@ class TorchTeacher(Teacher):
         device, dtype = self._placement()
         answers = []
         # Under inference_mode, what a module caches could never take part in training again.
-        with torch.no_grad(), _evaluating(self.module, self.preprocess):
+        with torch.no_grad(), evaluating(self.module, self.preprocess):
             for start in range(0, len(rows), self.batch_size):
                 # A copy: modules may work in place.
                 batch = torch.tensor(
@@ -176,29 +176,6 @@ def check_device(device: str) -> None:
             f"The 'device' of a teacher must be one that torch can use here, such as 'cpu'. Got "
             f"{device!r} instead: {last_line(error)}"
         ) from error
-
-
-@contextmanager
-def _evaluating(*modules: object) -> Iterator[None]:
-    """Put modules into eval mode, and each submodule back into the mode it was in.
-
-    Only the flags are touched: ``eval()`` may do more than that, such as merging adapters, and
-    exported modules refuse it.
-    """
-    training = [
-        part
-        for module in modules
-        if isinstance(module, nn.Module)
-        for part in module.modules()
-        if getattr(part, "training", False)  # a frozen TorchScript module has no mode
-    ]
-    try:
-        for part in training:
-            part.training = False
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _standardize(values: Mapping[str, Any], input_shape: tuple[int, ...] | None) -> Standardize:

@@ -20,8 +20,8 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, check_X_y
 
 from soft_students.datasets import validation_split
+from soft_students.networks import get_network
 from soft_students.persistence.checkpoints import Checkpoint
-from soft_students.teachers.architectures import build, get_architecture
 from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.checkpoint import (
     PREDICT_BATCH,
@@ -29,6 +29,7 @@ from soft_students.teachers.checkpoint import (
     plain_data,
     plain_labels,
 )
+from soft_students.teachers.network import build
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
 from soft_students.teachers.training_loop import Epoch, Plan, Rows, fit_network
@@ -76,10 +77,14 @@ def train_teacher(
         Training rows, images as rows of pixels. A test set has no place here.
     y : array-like of shape (n,)
         Their labels: numbers or strings.
-    arch : {"mlp", "cnn", "resnet"}, default="cnn"
+    arch : str, default="cnn"
+        A network of `soft_students.networks.NETWORKS`: "mlp" for tables; "cnn", "resnet" and
+        others for images.
     config : dict, default=None
-        Settings of the architecture that differ from its own; see
-        `soft_students.teachers.architectures.complete_config`.
+        Settings of the network that differ from a teacher's defaults. "mlp" has ``hidden``
+        (``[256, 256]``) and ``dropout`` (0.1); those of "cnn" and "resnet" are the keyword
+        arguments of `soft_students.networks.convolutional.cnn` and
+        `soft_students.networks.residual.pooled_resnet`.
     input_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of the image in each row. None takes square
         single-channel images where the architecture needs images, plain features elsewhere.
@@ -140,7 +145,7 @@ def train_teacher(
     >>> teacher.predict_proba(X).shape
     (150, 3)
     """
-    entry = get_architecture(arch)
+    entry = get_network(arch)
     if average not in ("logits", "probabilities"):
         raise ValueError(
             "The 'average' parameter of train_teacher must be 'logits' or 'probabilities'. "

@@ -16,8 +16,8 @@ from numpy.random import RandomState
 from torch import nn
 
 from soft_students.persistence.checkpoints import Checkpoint, kept_random, numpy_random
-from soft_students.teachers.architectures import Network
 from soft_students.teachers.checkpoint import PREDICT_BATCH
+from soft_students.teachers.network import BuiltNetwork
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.transfer import Transfer
 
@@ -94,7 +94,7 @@ class Plan:
 
 
 def fit_network(
-    network: Network,
+    network: BuiltNetwork,
     standardize: Standardize,
     rows: Rows,
     plan: Plan,
@@ -200,7 +200,7 @@ def _standard_error(accuracy: float, n_rows: int) -> float:
 
 
 def _optimizer(
-    network: Network, plan: Plan, n_batches: int
+    network: BuiltNetwork, plan: Plan, n_batches: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     # Biases and normalisation scales do not decay: that would regularise nothing.
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
@@ -234,7 +234,9 @@ def _inputs(
 
 
 @torch.inference_mode()
-def _validate(network: Network, standardize: Standardize, rows: Rows) -> tuple[float, float] | None:
+def _validate(
+    network: BuiltNetwork, standardize: Standardize, rows: Rows
+) -> tuple[float, float] | None:
     """Return accuracy and mean cross-entropy on the validation rows, if there are any."""
     if not len(rows.X_val):
         return None

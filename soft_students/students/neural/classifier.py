@@ -23,8 +23,8 @@ from torch import nn
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Combination, Method, make_method
 from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
+from soft_students.networks import NETWORKS, Factory
 from soft_students.students.neural.bundles import network_arrays, restore_network
-from soft_students.students.neural.modules import MODULES, Factory
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
 from soft_students.students.neural.presets import neural_settings
 from soft_students.students.neural.rows import (
@@ -58,7 +58,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     module : str, nn.Module or callable, default="mlp"
-        The network: a name of `soft_students.students.neural.modules.MODULES`, a module to start
+        The network: a name of `soft_students.networks.NETWORKS`, a module to start
         from (a copy of it is trained), or a callable that makes one from (input_shape, n_classes).
     method : str, Method or sequence of them, default="kd"
         How it learns: keys of `soft_students.methods.available`, also several with commas between
@@ -154,7 +154,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
 
     _image_settings = staticmethod(neural_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "module": [StrOptions(set(MODULES)), nn.Module, callable],
+        "module": [StrOptions(set(NETWORKS)), nn.Module, callable],
         "method": [str, Method, list, tuple],
         "method_params": [dict, None],
         "temperature": [Interval(Real, 0, None, closed="neither"), None],

@@ -11,7 +11,7 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from soft_students.methods import TrainingData
-from soft_students.students.neural.modules import takes_images
+from soft_students.networks import get_network
 from soft_students.teachers import ArrayTeacher, Teacher
 
 
@@ -38,7 +38,7 @@ def find_shape(
         shape = getattr(teacher, "input_shape", None)
     if shape is None:
         side = math.isqrt(n_features)
-        images = isinstance(module, str) and takes_images(module)
+        images = isinstance(module, str) and get_network(module).takes_images
         shape = (1, side, side) if images and side * side == n_features else (n_features,)
     shape = three_sides(shape)
     if math.prod(shape) != n_features:

@@ -18,12 +18,12 @@ from torch import nn
 
 from soft_students.methods import Combination, Lesson, TrainingData
 from soft_students.methods.batch import StreamedData
-from soft_students.methods.observation import Prepared
 from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
 from soft_students.methods.teaching import EpochReport, teach
+from soft_students.networks import Factory, make_network
+from soft_students.networks.prepared import Prepared, reset
 from soft_students.persistence.checkpoints import Checkpoint
-from soft_students.students.neural.modules import Factory, make_module, reset
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.teachers import Teacher
 from soft_students.teachers.preprocessing import Standardize
@@ -84,7 +84,7 @@ class Training:
     def student(self, *, fresh: bool = False) -> Prepared:
         """Return a student to train; a fresh one has new weights even where a module was given."""
         if isinstance(self.module, str):
-            network = make_module(self.module, self.input_shape, self.n_classes)
+            network = make_network(self.module, self.input_shape, self.n_classes)
         elif isinstance(self.module, nn.Module):
             network = copy.deepcopy(self.module)
             network = reset(network) if fresh else network

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from soft_students.teachers.architectures import build
 from soft_students.teachers.checkpoint import (
     FORMAT,
     FORMAT_VERSION,
@@ -17,8 +16,10 @@ from soft_students.teachers.checkpoint import (
     teacher_from_checkpoint,
 )
 from soft_students.teachers.ensemble import EnsembleTeacher
+from soft_students.teachers.network import build
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
+from tests.references import teacher_v1 as numbered
 
 N_FEATURES = 6
 X = np.random.RandomState(0).rand(20, N_FEATURES).astype(np.float32)
@@ -93,6 +94,30 @@ def test_classes_keep_their_values_and_kind(tmp_path, classes):
 def test_classes_keep_the_order_of_the_outputs(tmp_path):
     again = teacher_from_checkpoint(payload_of(make_teacher(classes=[2, 0, 1]), tmp_path))
     assert again.classes_.tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("arch", list(numbered.LAYERS))
+def test_files_of_version_1_numbered_their_layers_and_still_load(tmp_path, arch):
+    torch.manual_seed(0)
+    images = np.random.RandomState(1).rand(5, 100).astype(np.float32)
+    old = numbered.NumberedNetwork(arch)
+    old.train()(torch.randn(64, 1, 10, 10))  # moves the running statistics away from 0 and 1
+    teacher = TorchTeacher(
+        build(arch, (1, 10, 10), 3, numbered.CONFIGS[arch]),
+        input_shape=(1, 10, 10),
+        preprocess={"mean": [0.0], "std": [1.0]},
+    )
+    payload = payload_of(teacher, tmp_path)
+    payload["format_version"] = 1
+    assert set(payload["members"][0]["state_dict"]).isdisjoint(old.state_dict())
+    payload["members"][0]["state_dict"] = dict(old.state_dict())
+    with torch.no_grad():
+        expected = old.eval()(torch.from_numpy(images).view(5, 1, 10, 10))
+    found = teacher_from_checkpoint(payload).logits(images)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    payload["members"][0]["state_dict"].popitem()
+    with pytest.raises(ValueError, match="missing or extra"):
+        teacher_from_checkpoint(payload)
 
 
 def test_what_a_safe_file_cannot_hold_is_refused_when_saving(tmp_path):
@@ -289,7 +314,7 @@ def test_values_of_another_type_never_pass(payload, key, value):
 @pytest.mark.parametrize("value", ["x", [[]], {"a": 1}, True])
 def test_values_of_another_type_never_pass_in_a_member(payload, key, value):
     payload["members"][0][key] = value
-    with pytest.raises(ValueError, match=r"damaged|no architecture|no setting"):
+    with pytest.raises(ValueError, match=r"damaged|no network|no setting"):
         teacher_from_checkpoint(payload)
 
 
@@ -306,7 +331,7 @@ def _set(path, value):
 def _weight(change):
     def apply(payload):
         state = payload["members"][0]["state_dict"]
-        state["layers.1.weight"] = change(state["layers.1.weight"])
+        state["layers.linear1.weight"] = change(state["layers.linear1.weight"])
 
     return apply
 
@@ -346,14 +371,14 @@ STATE = (*FIRST, "state_dict")
         (_set(("record", "accuracy"), {"test": "high"}), "not a finite number"),
         (_set((*FIRST, "weight"), -1.0), "below zero"),
         (_set((*FIRST, "weight"), math.inf), "not a finite number"),
-        (_set((*FIRST, "arch"), "transformer"), "no architecture 'transformer'"),
+        (_set((*FIRST, "arch"), "transformer"), "no network 'transformer'"),
         (_set((*FIRST, "arch"), "cnn"), "takes images"),
         (_set((*FIRST, "config", "hidden"), [9]), "shape"),
         (_set((*FIRST, "config", "hidden"), [10**12]), "range"),
         (_set((*FIRST, "config", "hidden"), [8, 8]), "missing or extra"),
         (_set((*STATE, "extra"), torch.zeros(1)), "'extra' is missing or extra"),
-        (_set((*STATE, "layers.1.weight"), "text"), "not a tensor"),
-        (_set((*STATE, "layers.2.running_var"), torch.full((8,), -1.0)), "negative variance"),
+        (_set((*STATE, "layers.linear1.weight"), "text"), "not a tensor"),
+        (_set((*STATE, "layers.norm1.running_var"), torch.full((8,), -1.0)), "negative variance"),
         (_weight(lambda weight: weight * math.nan), "NaN or infinite"),
         (_weight(lambda weight: weight / 0), "NaN or infinite"),
         (_weight(lambda weight: weight[:, :-1]), "has shape"),
