@@ -196,12 +196,15 @@ def _chosen_transfer(
 ) -> list[tuple[str, Any]]:
     """Return the parameter for the transfer set of the options; ``none`` removes the preset."""
     name, settings = given.transfer, given.transfer_settings
+    # a neural student distorts every batch instead of making rows once
+    preset = "augment" if "augment" in presets else "transfer"
+    parameter = "transfer"
     if name == "none":
-        presets["transfer"] = None
-    if name == "auto" and settings and isinstance(presets.get("transfer"), ImageDistortion):
-        name = "image"
+        presets[preset] = None
+    if name == "auto" and settings and isinstance(presets.get(preset), ImageDistortion):
+        name, parameter = "image", preset
     if name in TRANSFERS:
-        return [("transfer", configured(TRANSFERS[name], {"image_shape": image_shape}, settings))]
+        return [(parameter, configured(TRANSFERS[name], {"image_shape": image_shape}, settings))]
     if settings:
         raise click.UsageError(
             f"--transfer-set needs a transfer set: --transfer {'|'.join(TRANSFERS)}."
