@@ -194,15 +194,18 @@ def _read(given: SimpleNamespace, first: bool) -> Job:
 def _chosen_transfer(
     given: SimpleNamespace, presets: dict[str, Any], image_shape: tuple[int, ...] | None
 ) -> list[tuple[str, Any]]:
-    """Return the parameter for the transfer set of the options; ``none`` removes the preset."""
+    """Return the parameter for the transfer set of the options.
+
+    All but ``auto`` replaces the presets.
+    """
     name, settings = given.transfer, given.transfer_settings
-    # a neural student distorts every batch instead of making rows once
-    preset = "augment" if "augment" in presets else "transfer"
     parameter = "transfer"
-    if name == "none":
-        presets[preset] = None
-    if name == "auto" and settings and isinstance(presets.get(preset), ImageDistortion):
-        name, parameter = "image", preset
+    if name != "auto":
+        presets |= {"transfer": None, "augment": None}
+    elif settings:
+        for preset in ("transfer", "augment"):  # images distorted once, or in every batch
+            if isinstance(presets.get(preset), ImageDistortion):
+                name, parameter = "image", preset
     if name in TRANSFERS:
         return [(parameter, configured(TRANSFERS[name], {"image_shape": image_shape}, settings))]
     if settings:

@@ -157,6 +157,10 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _expected_failed_checks: ClassVar[dict[str, str]] = {
+        "check_sample_weight_equivalence_on_dense_data": "rows are drawn in proportion to weights",
+        "check_weight_two_is_row_twice": "rows are drawn in proportion to weights",
+    }
     _image_settings = staticmethod(neural_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [StrOptions(set(NETWORKS)), nn.Module, callable],
