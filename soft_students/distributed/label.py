@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from soft_students.columns import columns_of
 from soft_students.distributed.labelling import Assignment, TeacherFile, is_done, label_part
 from soft_students.distributed.manifest import (
     read_manifest,
@@ -145,7 +146,7 @@ def label_parts(
         found,
         folder,
         n_features=model.n_features_in_,
-        columns=_columns_of(model),
+        columns=columns_of(model),
         order=None if old is None else old["settings"]["columns"],
         target=target,
         exclude=exclude,
@@ -232,16 +233,6 @@ def _check_data(data: Any, folder: str | os.PathLike[str]) -> dict[str, str]:
                 f"'{path}' lies in '{folder}', where the targets go. Choose another folder."
             )
     return found
-
-
-def _columns_of(model: Teacher) -> list[str] | None:
-    """Return the names of the features that a teacher remembers."""
-    from soft_students.teachers import EstimatorTeacher
-
-    names = None if model.record is None else model.record.data.get("feature_names")
-    if isinstance(model, EstimatorTeacher):
-        names = getattr(model.estimator, "feature_names_in_", None)
-    return None if names is None else [str(name) for name in names]
 
 
 def _old_manifest(folder: str | os.PathLike[str], force: bool) -> dict[str, Any] | None:

@@ -208,7 +208,7 @@ def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
 
 
 def _answer(teacher: Teacher, X: Any, part: LabelledPart) -> np.ndarray:
-    if part.columns is not None and _wants_names(teacher):
+    if part.columns is not None and teacher.feature_names_in_ is not None:
         import pandas as pd
 
         X = pd.DataFrame(X, columns=list(part.columns))
@@ -218,9 +218,3 @@ def _answer(teacher: Teacher, X: Any, part: LabelledPart) -> np.ndarray:
     if part.kind == "logits":
         return teacher.logits(X)
     return teacher.predict_proba(X, part.temperature or 1.0)
-
-
-def _wants_names(teacher: Teacher) -> bool:
-    from soft_students.teachers import EstimatorTeacher
-
-    return isinstance(teacher, EstimatorTeacher) and hasattr(teacher.estimator, "feature_names_in_")

@@ -85,7 +85,8 @@ def make_plan(
     columns : sequence of str or None
         That the teacher was trained on: others are left out.
     order : sequence of str or None
-        Of an earlier run, which counts if it is one of the same columns.
+        Columns of an earlier run, in its order; taken if they are the same columns and `columns`
+        is None.
     target : str or None
         Column of true labels, which is no feature.
     exclude : sequence of str
@@ -116,8 +117,9 @@ def make_plan(
                     + ("" if names is None else f" They are {listed(names)}; which are none?")
                 )
             if plan is None:
-                same = names is not None and order is not None and set(order) == set(names)
-                plan, first = Plan(list(order or ()) if same else names, width), path
+                if columns is None and names is not None and set(order or ()) == set(names):
+                    names = list(order or ())
+                plan, first = Plan(names, width), path
             _compare(path, names, width, first, plan)
             rows = part_rows or max(1, min(_PART_ROWS, _PART_VALUES // max(1, width)))
             cuts = source.cuts(rows)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import _num_samples, check_consistent_length
 
-from soft_students.evaluation.columns import rows_of
+from soft_students.columns import rows_of
 from soft_students.evaluation.fidelity import align_classes
 from soft_students.evaluation.task import columns_of_labels
 from soft_students.targets import check_probabilities

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import confusion_matrix
 
+from soft_students.columns import rows_of
 from soft_students.evaluation.answers import Answers, gather_answers
-from soft_students.evaluation.columns import rows_of
 from soft_students.evaluation.cost import Timing, n_threads
 from soft_students.evaluation.fidelity import Disagreements, disagreements
 from soft_students.evaluation.intervals import Interval, resampled_means

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
+from soft_students.columns import columns_of
 from soft_students.targets import check_probabilities, check_temperature, soften
-from soft_students.teachers.inputs import InputRangeWarning, check_n_features, range_complaint
+from soft_students.teachers.inputs import (
+    InputRangeWarning,
+    check_columns,
+    check_n_features,
+    range_complaint,
+)
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -50,6 +56,8 @@ class Teacher(ABC):
         Label of each column; None if the model does not say.
     n_features_in_ : int or None
         Values a row; None if any number may do.
+    feature_names_in_ : list of str or None
+        Names of the features in their order; None if they are unknown.
     input_range_ : tuple of float or None
         Inputs far outside give an `InputRangeWarning`; None if unknown.
     record : TrainingRecord or None
@@ -95,7 +103,7 @@ class Teacher(ABC):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            As the model takes it.
+            As the model takes it; the columns of a DataFrame in the order of `feature_names_in_`.
 
         Returns
         -------
@@ -106,8 +114,8 @@ class Teacher(ABC):
         Raises
         ------
         ValueError
-            If `X` has no rows or another number of features, the model gives something else than
-            one row of finite logits for each row of `X`, or it is a regressor.
+            If `X` has no rows, or other features than the model was trained on; the model gives
+            something else than one row of finite logits for each row of `X`; or it is a regressor.
         """
         if self.task != "classification":
             raise ValueError(f"The teacher {self.name!r} predicts values and has no logits.")
@@ -193,6 +201,12 @@ class Teacher(ABC):
 
         return label_array(self, X, temperature)
 
+    @property
+    def feature_names_in_(self) -> list[str] | None:
+        """Names of the features in their order; None if they are unknown."""
+        names = None if self.record is None else self.record.data.get("feature_names")
+        return names if isinstance(names, list) else None  # a file may hold anything
+
     def __sklearn_clone__(self) -> Self:
         # A teacher is fitted, and shared by all students that learn from it.
         return self
@@ -220,6 +234,7 @@ class Teacher(ABC):
         if _num_samples(X) == 0:
             raise ValueError(f"The teacher {self.name!r} was asked about no rows: X is empty.")
         check_n_features(X, self.n_features_in_, self.name)
+        check_columns(X, columns_of(self), self.name)
 
     def _range_complaint(self, X: Any) -> str | None:
         return range_complaint(X, self.input_range_, self.name)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from soft_students.columns import columns_of
 from soft_students.persistence import BundleError, load, trained_on
 from softkd.options import json_option, plain_parameters, print_json, print_table
 
@@ -50,13 +51,13 @@ def _shown(value: Any) -> str:
 
 def _student(file: str) -> dict[str, Any]:
     student = load(file)
-    classes, names = getattr(student, "classes_", None), getattr(student, "feature_names_in_", None)
+    classes = getattr(student, "classes_", None)
     return {
         "kind": "student",
         "class": type(student).__name__,
         "classes": None if classes is None else classes.tolist(),
         "features": student.n_features_in_,
-        "feature_names": None if names is None else names.tolist(),
+        "feature_names": columns_of(student),
         "parameters": plain_parameters(student),
         "data": trained_on(file),
     }

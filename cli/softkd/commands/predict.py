@@ -11,6 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
+from soft_students.columns import columns_of
 from soft_students.datasets import available_datasets, check_complete, load_rows
 from soft_students.persistence import atomic_write, load
 from softkd.options import check_output, output_options, print_json
@@ -49,14 +50,14 @@ def predict(
     student = load(model, trust=trust)
     if proba and not hasattr(student, "predict_proba"):
         raise click.UsageError(f"{type(student).__name__} gives no probabilities.")
-    names = getattr(student, "feature_names_in_", None)
+    names = columns_of(student)
     rows: Any = load_rows(sys.stdin.buffer if data == "-" else data, names)
     if not isinstance(rows, np.ndarray):
         values = rows.to_numpy()
         if names is None:
             rows = values
         else:
-            check_complete(values, list(names), "The table" if data == "-" else f"'{data}'")
+            check_complete(values, names, "The table" if data == "-" else f"'{data}'")
     predictions = student.predict(rows).tolist()
     probabilities = student.predict_proba(rows) if proba else None
     if as_json:
