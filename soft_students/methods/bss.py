@@ -7,12 +7,12 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.sklearn_private import Interval
 
 #: The authors clamp standardised inputs to [-2.5, 2.5]; steps are in units of a fifth of the range.
 _RANGE_OF_STANDARDISED = 5.0

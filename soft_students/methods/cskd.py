@@ -5,13 +5,13 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.samplers import SameClassPairs
+from soft_students.sklearn_private import Interval
 
 
 def cskd_loss(logits: Tensor, temperature: float = 4.0) -> Tensor:

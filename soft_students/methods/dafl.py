@@ -9,7 +9,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -18,6 +17,7 @@ from soft_students.methods.base import Method, Objective, Paper, Player, Stage, 
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Batch, Lesson, NoData
 from soft_students.methods.observe import INPUT, Prepared, embedding_layer, observe
+from soft_students.sklearn_private import Interval
 from soft_students.teachers.preprocessing import Standardize
 
 

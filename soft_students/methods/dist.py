@@ -6,11 +6,11 @@ import math
 from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Step
+from soft_students.sklearn_private import Interval
 
 
 def pearson_correlation(a: Tensor, b: Tensor, eps: float = 1e-8) -> Tensor:

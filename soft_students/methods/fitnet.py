@@ -7,13 +7,13 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Batch, Lesson, Step
+from soft_students.sklearn_private import Interval
 
 
 def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:

@@ -9,12 +9,12 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Task, Terms
 from soft_students.methods.lesson import Batch, Lesson, Passes
 from soft_students.methods.peers import best_peer, make_peers
+from soft_students.sklearn_private import Interval
 
 
 def weight_entropy(weights: Tensor, n_bins: int = 10) -> float:

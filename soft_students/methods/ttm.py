@@ -6,12 +6,12 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper, Terms
 from soft_students.methods.lesson import Step
+from soft_students.sklearn_private import Interval
 
 
 def ttm_loss(

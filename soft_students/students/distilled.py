@@ -12,23 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    RegressorMixin,
-    _fit_context,
-    clone,
-)
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    _routing_enabled,
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
@@ -41,6 +33,7 @@ from sklearn.utils.validation import (
     indexable,
 )
 
+from soft_students.sklearn_private import HasMethods, Interval, fit_context
 from soft_students.students.explained import Explained
 
 if TYPE_CHECKING:
@@ -126,7 +119,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
             )
         return super().set_params(**params)
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> Self:
         """Ask the teacher about `X`, then fit a clone of the student.
 
@@ -161,7 +154,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
             said, teacher = self._cross_fitted(X, y, for_teacher)
         student = clone(self.student)
         prefix, last = _last_step(student)
-        if prefix and _routing_enabled():
+        if prefix and get_config()["enable_metadata_routing"]:
             last.set_fit_request(teacher=True)
             prefix = ""
         student.fit(X, y, **{f"{prefix}teacher": said}, **for_student)
@@ -215,7 +208,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
 
     def _routed(self, fit_params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the parameters of the student's fit and those of the teacher's."""
-        if _routing_enabled():
+        if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **fit_params)
             return dict(routed.student.fit), dict(routed.teacher.fit) if self.cross_fit else {}
         for_student, for_teacher = dict(fit_params), {}
@@ -356,7 +349,8 @@ class DistilledClassifier(ClassifierMixin, _Distilled):
 
     The teacher of the whole data has seen the test folds. This one has not:
 
-    >>> from sklearn.base import clone
+    >>> from sklearn import get_config
+    from sklearn.base import clone
     >>> honest = DistilledClassifier(student, clone(teacher), cross_fit=3, random_state=0)
     >>> honest.fit(X, y).teacher_
     EstimatorTeacher('MLPClassifier', n_classes=3, n_features=4)

@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _num_samples,
-    check_array,
-    check_consistent_length,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from soft_students.sklearn_private import num_samples
 from soft_students.targets import check_logits, check_probabilities, mix_labels, one_hot, soften
 
 if TYPE_CHECKING:
@@ -74,7 +70,7 @@ class ClassSupervision:
                 "Rows without labels need a teacher that can be asked; an array belongs to one X. "
                 "Pass the model that made it."
             )
-        return check_logits(self.teacher.logits(X), _num_samples(X), len(self.classes))
+        return check_logits(self.teacher.logits(X), num_samples(X), len(self.classes))
 
     def asker(self, temperature: float, hard_weight: float) -> Ask | None:
         """Return a function that gives the soft targets of new rows, made from those of X.
@@ -93,7 +89,7 @@ class ClassSupervision:
                     "A transfer set needs a teacher that can be asked; an array belongs to one X. "
                     "Pass the model that made it, or set transfer=None."
                 )
-            logits = check_logits(teacher.logits(X), _num_samples(X), len(self.classes))
+            logits = check_logits(teacher.logits(X), num_samples(X), len(self.classes))
             labels = None if self.labels is None or originals is None else self.labels[originals]
             return ClassSupervision(self.classes, logits, labels, None).targets(
                 temperature, hard_weight
@@ -166,7 +162,7 @@ def class_supervision(
             f"hard_weight={hard_weight!r} mixes in true labels, but {name}.fit got none: pass "
             "fit(X, teacher, labels=y), or set hard_weight=0."
         )
-    n_samples = _num_samples(X)
+    n_samples = num_samples(X)
     if _is_matrix(teacher):
         teacher = as_teacher(check_probabilities(teacher, n_samples), kind="probabilities")
     else:
@@ -293,7 +289,7 @@ def value_supervision(
 
 def _values(teacher: Teacher, rows: Any) -> np.ndarray:
     values = np.asarray(teacher.predict(rows), dtype=np.float64)
-    if len(values) != _num_samples(rows) or not np.isfinite(values).all():
+    if len(values) != num_samples(rows) or not np.isfinite(values).all():
         raise ValueError(
             f"The teacher {teacher!r} must give one finite value a row; got an array of shape "
             f"{values.shape} with {np.count_nonzero(~np.isfinite(values))} non-finite values."

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils import check_random_state
 
+from soft_students.sklearn_private import check_sample_weight, safe_indexing
 from soft_students.students.supervision import ClassSupervision, ValueSupervision
 from soft_students.targets import one_hot, soften
 
@@ -193,7 +193,7 @@ class _Candidates:
         weights = None
         rows = np.arange(len(X))
         if sample_weight is not None:
-            weights = _check_sample_weight(
+            weights = check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
             rows = np.flatnonzero(weights)
@@ -220,7 +220,7 @@ class _Candidates:
         if "checkpoint" in student.get_params(deep=False):
             self._fixed["checkpoint"] = None  # there is one for the training on all rows
         self._student, self._weights = student, weights
-        self._shown = _safe_indexing(X, self.training), _safe_indexing(X, self.held_out)
+        self._shown = safe_indexing(X, self.training), safe_indexing(X, self.held_out)
 
     def loss(
         self,

@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
 from soft_students.columns import columns_of
+from soft_students.sklearn_private import num_samples
 from soft_students.targets import check_probabilities, check_temperature, soften
 from soft_students.teachers.inputs import (
     InputRangeWarning,
@@ -231,7 +231,7 @@ class Teacher(ABC):
             warnings.warn(complaint, InputRangeWarning, stacklevel=_level_outside())
 
     def _check_inputs(self, X: Any) -> None:
-        if _num_samples(X) == 0:
+        if num_samples(X) == 0:
             raise ValueError(f"The teacher {self.name!r} was asked about no rows: X is empty.")
         check_n_features(X, self.n_features_in_, self.name)
         check_columns(X, columns_of(self), self.name)
@@ -265,7 +265,7 @@ class Teacher(ABC):
 
     def _finite_outputs(self, X: Any) -> np.ndarray:
         outputs = as_array(self._outputs(X))
-        n_samples = _num_samples(X)
+        n_samples = num_samples(X)
         if outputs.dtype.kind not in "fiub":
             raise ValueError(
                 f"The teacher {self.name!r} must give numbers. Got an array of {outputs.dtype}."

@@ -8,18 +8,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
-    _check_feature_names,
-    _check_n_features,
-    _check_sample_weight,
     check_is_fitted,
     validate_data,
 )
 
 from soft_students.distributed.parts import LabelledParts
+from soft_students.sklearn_private import Interval, StrOptions, check_sample_weight, fit_context
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
 from soft_students.students.refitting import unchanged_on_failure
@@ -83,8 +80,7 @@ class ClassicalStudent(BaseEstimator):
                     "which category a code stands for."
                 )
             if not reset:  # by name and number, before columns are read by place
-                _check_feature_names(self, X, reset=False)
-                _check_n_features(self, X, reset=False)
+                validate_data(self, X, reset=False, skip_check_array=True)
             X = self._columns.codes(X)
         return validate_data(
             self,
@@ -126,7 +122,7 @@ class ClassicalStudent(BaseEstimator):
         """Gather the training set, unlabelled and transferred rows included, and learn it."""
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(
+            weights = check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
             if not weights.any():
@@ -200,7 +196,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike,
@@ -304,7 +300,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
 class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
     """A classical student of values; subclasses also define `_values`."""
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
+from soft_students.sklearn_private import Interval
 from soft_students.students.classical.base import ClassicalStudent
 from soft_students.students.classical.boosting_rounds import BoostingRounds, open_checkpoint
 from soft_students.students.classical.lightgbm_rounds import train_in_rounds

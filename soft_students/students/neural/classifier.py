@@ -14,15 +14,15 @@ import torch
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from soft_students.distributed.parts import LabelledParts
 from soft_students.methods import Combination, Method, make_method
 from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
+from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.modules import MODULES, Factory
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
@@ -240,7 +240,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike | LabelledParts | None,

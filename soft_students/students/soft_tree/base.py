@@ -18,9 +18,9 @@ from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from soft_students.sklearn_private import Interval, StrOptions, check_sample_weight
 from soft_students.students.copies import taught_copies
 from soft_students.students.explained import Explained
 from soft_students.students.soft_tree import routing
@@ -126,7 +126,7 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
             Further rows, of weight one, which take no part in the validation split.
         """
         random_state = check_random_state(self.random_state)
-        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weights = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Every sample weight is zero: there is nothing to learn from.")
         originals = np.flatnonzero(weights)
@@ -266,7 +266,7 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         from soft_students.students.soft_tree.training import Trainer, TrainingRows
         from soft_students.students.threads import torch_threads
 
-        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weights = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
             return
         random_state = check_random_state(self.random_state)
