@@ -11,8 +11,8 @@ import torch
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_info
 
-from soft_students.persistence import dumps
 from soft_students.sklearn_private import num_samples, safe_indexing
+from soft_students.students.files import dumps
 from soft_students.teachers import EnsembleTeacher, Teacher, TorchTeacher
 
 _WARM_UP_CALLS = 10
