@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,16 +13,19 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
+from soft_students.choices import choose
 from soft_students.comparison.answers import remove_answers, write_answers
 from soft_students.comparison.distillation import frames, training_columns
-from soft_students.comparison.training import Training, train_students, versions, write_json
+from soft_students.comparison.training import Training, train_students
 from soft_students.datasets import Dataset, validation_split
 from soft_students.evaluation import METRICS, Evaluation, evaluate
+from soft_students.persistence.plain_json import plain, write_json
 from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
 from soft_students.ranking.scores import load_pymcdm
 from soft_students.students.files import load
 from soft_students.teachers import Teacher
 from soft_students.threads import torch_threads
+from soft_students.versions import versions
 
 _MARK = "comparison.json"
 _SCHEMA = 1
@@ -134,8 +136,7 @@ def compare_students(
     load_pymcdm()  # before an hour of training
     weights = _criteria(criteria, data.task)
     limits = {get_criterion(name): limit for name, limit in (constraints or {}).items()}
-    if method not in METHODS:
-        raise ValueError(f"There is no method {method!r}. Available: {', '.join(METHODS)}.")
+    choose(METHODS, method, "method")
     _check_students(students, teacher, data)
     folder = _prepared(Path(folder))
     columns = training_columns(teacher, data)
@@ -216,7 +217,7 @@ def compare_students(
         "command": command,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    results = _finite(results)
+    results = plain(results)
     write_answers(folder, ranking.winner, on_test, data)
     write_json(folder / "results.json", results)
     return Comparison(fitted, trainings, ranking, on_validation, on_test, results)
@@ -339,14 +340,3 @@ def _mcnemar(winner: str, test: Evaluation) -> list[dict[str, Any]]:
                 }
             found.append({"first": one, "second": two, **told})
     return found
-
-
-def _finite(value: Any) -> Any:
-    """Return plain JSON values; what is not a finite number is null."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from soft_students.choices import did_you_mean
 from soft_students.datasets.dataset import Dataset, Task
 from soft_students.datasets.digits import load_digits
 from soft_students.datasets.mnist import FASHION_MNIST, MNIST, ImageSet, load_image_set
@@ -115,8 +115,7 @@ def load_dataset(
             "of a data set and the folder of its IDX files as data_dir."
         )
     if load is None:
-        near = difflib.get_close_matches(str(name_or_path), available_datasets(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(available_datasets(), name_or_path)
         raise ValueError(
             f"There is no data set {str(name_or_path)!r}.{hint} Available: "
             f"{', '.join(available_datasets())}, or the path of a table ({', '.join(_TABLES)})."

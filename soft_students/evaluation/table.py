@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import confusion_matrix
 
+from soft_students.choices import choose
 from soft_students.columns import rows_of
 from soft_students.evaluation.answers import Answers, gather_answers
 from soft_students.evaluation.cost import Timing, n_threads
@@ -127,9 +128,7 @@ class Evaluation:
         }
 
     def _classified(self, model: str, *needs: str) -> Answers:
-        if model not in self.answers:
-            raise ValueError(f"There is no model {model!r}. Available: {', '.join(self.answers)}.")
-        of = self.answers[model]
+        of = choose(self.answers, model, "model")
         if of.classes is None or not of.has(needs):
             raise ValueError(
                 f"This needs classes{''.join(f' and {need}' for need in needs)}, which are not all "

@@ -19,8 +19,9 @@ from soft_students.labelled.manifest import (
     settings_sha256,
     write_manifest,
 )
-from soft_students.labelled.parts import LabelledPart, file_sha256, parts_of
+from soft_students.labelled.parts import LabelledPart, parts_of
 from soft_students.labelled.plan import Plan, find_sources, make_plan
+from soft_students.persistence.digests import file_sha256
 from soft_students.targets import check_temperature
 
 if TYPE_CHECKING:

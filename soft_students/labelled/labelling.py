@@ -21,6 +21,7 @@ from soft_students.datasets.tabular import as_float32
 from soft_students.labelled.parts import LabelledPart
 from soft_students.labelled.sources import identity, open_source
 from soft_students.persistence import atomic_write
+from soft_students.persistence.digests import file_sha256
 
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
@@ -150,8 +151,7 @@ def _teacher_of(assignment: Assignment) -> Teacher:
     key = (assignment.teacher, assignment.teacher_sha256)
     if key not in _kept:
         _kept.clear()
-        with open(assignment.teacher.path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_sha256(assignment.teacher.path)
         if found != assignment.teacher_sha256:
             raise ValueError(
                 f"The teacher file '{assignment.teacher.path}' is another one here than where the "

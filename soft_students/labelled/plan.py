@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from soft_students.datasets.tabular import listed
+from soft_students.choices import listed
 from soft_students.labelled.sources import ParquetSource, Source, open_source
 
 #: Values of a part (128 MB of float32) and its rows, if row groups or chunks are not larger.

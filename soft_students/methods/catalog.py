@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from soft_students.choices import choose, did_you_mean
 from soft_students.methods.ab import AB
 from soft_students.methods.at import AT
 from soft_students.methods.base import Combination, Method
@@ -83,12 +83,7 @@ def get_method(key: str) -> type[Method]:
     ValueError
         If there is none of that key; the message holds the nearest one.
     """
-    methods = available()
-    if key in methods:
-        return methods[key]
-    near = difflib.get_close_matches(str(key), methods, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"There is no method {key!r}. Available: {', '.join(methods)}.{hint}")
+    return choose(available(), key, "method")
 
 
 def make_method(
@@ -165,10 +160,8 @@ def _by_key(
         known = sorted(classes[key]().get_params(deep=False))
         for name in chosen:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(
-                    f"The method {key!r} has no parameter {name!r}.{hint} It has: "
-                    f"{', '.join(known) or 'none'}."
+                    f"The method {key!r} has no parameter {name!r}.{did_you_mean(known, name)} "
+                    f"It has: {', '.join(known) or 'none'}."
                 )
     return by_key

@@ -6,13 +6,14 @@ A layer is named by its path in the network, ``"stages.1"`` say, and stands for 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+from soft_students.choices import did_you_mean
 
 INPUT = ":input"
 
@@ -287,8 +288,7 @@ def _listing(used: dict[str, tuple[int, ...]], most: int = 40) -> str:
 
 def _unknown_layer(name: str, owner: nn.Module, inputs: Tensor, network: nn.Module) -> ValueError:
     used = list_layers(network, inputs)
-    near = difflib.get_close_matches(name, _with_inputs(used), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(_with_inputs(used), name)
     return ValueError(
         f"{type(owner).__name__} has no layer {name!r}.{hint} Layers and shapes: {_listing(used)}. "
         "'NAME:input' is what goes into a layer."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 
+from soft_students.choices import choose
 from soft_students.students.classical import (
     DecisionTreeStudentClassifier,
     DecisionTreeStudentRegressor,
@@ -147,9 +147,4 @@ def get_student(name: str) -> StudentEntry:
     ValueError
         If there is none of that name; the message holds the nearest ones.
     """
-    entries = available()
-    if name in entries:
-        return entries[name]
-    near = difflib.get_close_matches(str(name), entries, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"There is no student {name!r}. Available: {', '.join(entries)}.{hint}")
+    return choose(available(), name, "student")

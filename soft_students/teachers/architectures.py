@@ -6,7 +6,6 @@ plain JSON values. These four rebuild it exactly, which is what a checkpoint rel
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -15,6 +14,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from soft_students.choices import choose
 
 Config = dict[str, Any]
 
@@ -140,12 +141,7 @@ def get_architecture(name: str) -> Architecture:
     ValueError
         If there is none of that name; the message lists those that exist.
     """
-    entries = available_architectures()
-    if name in entries:
-        return entries[name]
-    near = difflib.get_close_matches(str(name), entries, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"There is no architecture {name!r}. Available: {', '.join(entries)}.{hint}")
+    return choose(available_architectures(), name, "architecture")
 
 
 def complete_config(

@@ -6,7 +6,6 @@ them (``"activation2:input"``, ``"activation2"``).
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 from collections import OrderedDict
@@ -15,6 +14,8 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+
+from soft_students.choices import choose
 
 #: Makes a network from the shape of one input and the number of classes.
 Factory = Callable[[tuple[int, ...], int], nn.Module]
@@ -224,11 +225,7 @@ def make_module(name: str, input_shape: tuple[int, ...], n_classes: int) -> nn.M
     >>> make_module("resnet8", (1, 28, 28), 10)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
     """
-    if name not in MODULES:
-        near = difflib.get_close_matches(str(name), MODULES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"There is no module {name!r}. Available: {', '.join(MODULES)}.{hint}")
-    return MODULES[name](tuple(input_shape), n_classes)
+    return choose(MODULES, name, "module")(tuple(input_shape), n_classes)
 
 
 def takes_images(name: str) -> bool:
