@@ -39,9 +39,9 @@ mnist: $(VENV)/demo.stamp
 	$(INSTALL) --editable '.[plots]'
 	$(BIN)/softkd reproduce mnist --out softkd-mnist
 
+# ten hours; stopped, it goes on where it was
 bench: $(VENV)/test.stamp
-	$(BIN)/python benchmarks/soft_tree_training.py --out benchmarks/results/soft_tree_training.json
-	$(BIN)/python benchmarks/soft_tree_prediction.py --out benchmarks/results/soft_tree_prediction.json
+	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) .demo softkd-mnist build docs/_build docs/reference *.egg-info
+	rm -rf $(VENV) .demo .bench softkd-mnist build docs/_build docs/reference *.egg-info
