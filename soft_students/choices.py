@@ -34,7 +34,7 @@ def choose(known: Mapping[str, T], name: str, what: str) -> T:
     2
     >>> choose({"red": 1, "green": 2}, "gren", "colour")
     Traceback (most recent call last):
-    ValueError: There is no colour 'gren'. Available: red, green. Did you mean 'green'?
+    ValueError: Unknown colour 'gren'. Available: red, green. Did you mean 'green'?
     """
     if name in known:
         return known[name]
@@ -45,7 +45,7 @@ def unknown(known: Iterable[str], name: object, what: str) -> str:
     """Return the message about a name that is not among the known ones."""
     known = list(known)
     hint = did_you_mean(known, name)
-    return f"There is no {what} {name!r}. Available: {', '.join(known) or 'none'}.{hint}"
+    return f"Unknown {what} {name!r}. Available: {', '.join(known) or 'none'}.{hint}"
 
 
 def did_you_mean(known: Iterable[str], name: object) -> str:

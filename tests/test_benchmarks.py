@@ -122,6 +122,14 @@ def test_results_are_put_in_place_and_benchmarks_not_run_again(repository, capfd
     assert capfd.readouterr().out.count("is finished") == 2
 
 
+def test_one_that_adds_starts_from_the_result_that_is_there(repository):
+    kept = repository / "benchmarks" / "results" / "one.json"
+    kept.write_text("first,")
+    adds = "import sys; open(sys.argv[1], 'a').write('second')"
+    assert runner.run({"one": made(adds, adds=True)}, repository / "work", root=repository) == {}
+    assert kept.read_text() == "first,second"
+
+
 def test_a_failure_leaves_the_result_and_the_others_go_on(repository):
     kept = repository / "benchmarks" / "results" / "one.json"
     kept.write_text("old")

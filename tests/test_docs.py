@@ -44,6 +44,7 @@ def without_numbers(text):
     ("page", "given"),
     [
         ("pipelines.md", nothing),
+        ("students.md", nothing),
         ("evaluation.md", nothing),
         ("deployment.md", a_tree),
         ("explain.md", nothing),

@@ -117,7 +117,7 @@ def load_dataset(
     if load is None:
         hint = did_you_mean(available_datasets(), name_or_path)
         raise ValueError(
-            f"There is no data set {str(name_or_path)!r}.{hint} Available: "
+            f"Unknown data set {str(name_or_path)!r}.{hint} Available: "
             f"{', '.join(available_datasets())}, or the path of a table ({', '.join(_TABLES)})."
         )
     if not path.exists():

@@ -105,7 +105,9 @@ def evaluate_teacher(teacher: Any, X: Any, y: ArrayLike) -> dict[str, float | in
     else:
         r2 = float(r2_score(y, teacher.predict(X)))
         quality = {"r2": r2, "r2_to_teacher": 1.0, "mse_to_teacher": 0.0}
-    return quality | {"bytes": parameter_bytes(teacher), "latency_us": latency_us(teacher, X)}
+    # a function may be a paid service, which is not asked for the sake of a time
+    latency = None if teacher.may_cost else latency_us(teacher, X)
+    return quality | {"bytes": parameter_bytes(teacher), "latency_us": latency}
 
 
 def _evaluate_regressor(

@@ -160,8 +160,9 @@ def evaluate(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
         True labels or values. None leaves out what needs them.
     teacher : object, default=None
-        Anything that `soft_students.as_teacher` takes. It has rows of its own, ``"teacher"``; an
-        array of its outputs has no costs.
+        Anything that `soft_students.as_teacher` takes. It gets rows of its own, ``"teacher"``; an
+        array of its outputs has no costs, and costs of a function are measured only if `metrics`
+        names them.
     metrics : iterable of str, default=None
         Names out of `METRICS`. None takes all for which there is what they need.
     bootstrap : int, default=1000
@@ -233,11 +234,18 @@ def evaluate(
             found = _UNKNOWN
             if key in of_rows:
                 found = _found(*of_rows[key], intervals.get(key))
-            elif metric.measure is not None and not isinstance(model, ArrayTeacher):
+            elif metric.measure is not None and _may_measure(model, is_wanted=chosen is not None):
                 found = _measured(metric.measure(model, rows_of(model, X)))
             about = {"unit": metric.unit, "direction": metric.direction}
             rows.append({"model": name, "metric": metric.name, **found, **about})
     return Evaluation(rows, answers, confidence, n_samples, n_threads())
+
+
+def _may_measure(model: Any, *, is_wanted: bool) -> bool:
+    """Whether costs of a model are measured; a paid teacher is not asked unasked."""
+    if isinstance(model, ArrayTeacher):
+        return False
+    return is_wanted or not (isinstance(model, Teacher) and model.may_cost)
 
 
 _UNKNOWN: dict[str, Any] = {"value": None, "low": None, "high": None, "interval": None}

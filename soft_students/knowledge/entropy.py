@@ -11,7 +11,8 @@ from numpy.random import RandomState
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
-from soft_students.methods.observe import evaluating, observe
+from soft_students.methods.observe import observe
+from soft_students.networks.prepared import evaluating
 from soft_students.sklearn_private import Interval, validate_params
 
 #: Entropy of a normal distribution of standard deviation one, in nats.

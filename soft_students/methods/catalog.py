@@ -1,4 +1,4 @@
-"""Every method by name: the one place where a method is registered."""
+"""The catalogue of methods: the one place where a method is registered."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _METHODS: list[type[Method]] = [
 
 
 def available() -> dict[str, type[Method]]:
-    """Return every method's class by its key.
+    """Return the classes of all methods by key.
 
     Examples
     --------
@@ -76,12 +76,12 @@ def available() -> dict[str, type[Method]]:
 
 
 def get_method(key: str) -> type[Method]:
-    """Return one method's class by its key.
+    """Return the class of a method.
 
     Raises
     ------
     ValueError
-        If there is none of that key; the message holds the nearest one.
+        If the key is unknown; the message suggests the nearest one.
     """
     return choose(available(), key, "method")
 
@@ -91,17 +91,17 @@ def make_method(
     parameters: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
 ) -> Combination:
-    """Return the method that names, instances and parameters describe.
+    """Build a method, or a combination of several, from keys, instances and parameters.
 
     Parameters
     ----------
     method : str, Method or sequence of them
-        Keys may stand together: ``"rkd,kd"``.
+        One string may hold several keys: ``"rkd,kd"``.
     parameters : dict, default=None
-        By parameter (``{"angle_weight": 50}``) if there is one method; otherwise, and if one likes,
-        by key and parameter: ``{"rkd.angle_weight": 50}`` or ``{"rkd": {"angle_weight": 50}}``.
+        For one method, by parameter: ``{"angle_weight": 50}``. For any number, by key and
+        parameter: ``{"rkd.angle_weight": 50}`` or ``{"rkd": {"angle_weight": 50}}``.
     defaults : dict, default=None
-        Values for parameters that a named method has and `parameters` leaves out.
+        Values of parameters that a named method has and `parameters` does not set.
 
     Returns
     -------
@@ -110,9 +110,9 @@ def make_method(
     Raises
     ------
     ValueError
-        If a key or a parameter is unknown; the message holds the nearest one.
+        If a key or a parameter is unknown; the message suggests the nearest one.
     TypeError
-        If something is neither a key nor a method.
+        If an element is neither a key nor a method.
     """
     given = [method] if isinstance(method, (str, Method)) else list(method)
     parts: list[str | Method] = []

@@ -65,9 +65,13 @@ class Checkpoint:
         """Return the state of a stage, counted from 0; None if it has not begun."""
         return self._stages[stage] if stage < len(self._stages) else None
 
+    def keep(self, stage: int, state: dict[str, Any]) -> None:
+        """Take the state of a finished stage, for the file that is written next."""
+        self._stages[stage:] = [state]
+
     def write(self, stage: int, state: dict[str, Any], seconds: float) -> None:
         """Put the state of a stage in the place of what was known of it, and write the file."""
-        self._stages[stage:] = [state]
+        self.keep(stage, state)
         self.seconds = seconds
         content = {
             "format": FORMAT,

@@ -19,6 +19,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import (
+    UNUSED,
     MetadataRouter,
     MethodMapping,
     process_routing,
@@ -33,7 +34,7 @@ from sklearn.utils.validation import (
     indexable,
 )
 
-from soft_students.sklearn_private import HasMethods, Interval, fit_context
+from soft_students.sklearn_private import HasMethods, Interval, fit_context, num_samples
 from soft_students.students.explained import Explained
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         "cross_fit": [Interval(Integral, 2, None, closed="left"), None],
         "random_state": ["random_state"],
     }
+
+    # a router: weights go on to the student and the teacher
+    __metadata_request__fit: ClassVar[dict[str, str]] = {"sample_weight": UNUSED}
 
     _task: ClassVar[str]
     _answer: ClassVar[str]
@@ -120,38 +124,59 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         return super().set_params(**params)
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        **fit_params: Any,
+    ) -> Self:
         """Ask the teacher about `X`, then fit a clone of the student.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,), or (n_samples, n_outputs) of values
+        y : array-like of shape (n_samples,), or (n_samples, n_outputs) of values, default=None
             True labels or values. They count as much as the student's `hard_weight` says; with
-            `cross_fit`, the teachers learn from them.
+            `cross_fit`, the teachers learn from them. None needs a teacher that names its classes.
+            A class of the teacher that no label has is left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights for the student, or the last step of a pipeline, and, with `cross_fit`, for the
+            teacher as well, if its fit takes them.
         **fit_params : dict
-            For the student's `fit`. `sample_weight` goes to the last step of a pipeline and, with
-            `cross_fit`, to the teacher's fit as well, if that takes it; other parameters of
-            steps have the form ``step__parameter``. With scikit-learn's metadata routing they go
-            where they are requested.
+            Further parameters of the student's `fit`; those of the steps of a pipeline have the
+            form ``step__parameter``. With scikit-learn's metadata routing they go where they are
+            requested.
 
         Returns
         -------
         self
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
         X, y = indexable(X, y)
-        y = self._checked(y)
+        if y is not None:
+            y = self._checked(y)
+        if y is None and self.cross_fit is not None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: with "
+                "cross_fit the teachers learn from it."
+            )
+        if sample_weight is not None:
+            fit_params["sample_weight"] = sample_weight
         for_student, for_teacher = self._routed(fit_params)
         if self.cross_fit is None:
             teacher: Teacher = self._given_teacher()
-            said = self._said(teacher, X, len(y)) if isinstance(self.student, Pipeline) else teacher
+            if y is None and self._task == "classification" and teacher.classes_ is None:
+                raise ValueError(
+                    f"{type(self).__name__} requires y to be passed, but the target y is None, and "
+                    "the teacher does not name its classes. Pass y, or name them: "
+                    "as_teacher(teacher, classes=[...])."
+                )
+            in_pipeline = isinstance(self.student, Pipeline)
+            said = self._said(teacher, X, num_samples(X)) if in_pipeline else copy.copy(teacher)
+            said.only_labelled_classes = True
         else:
             self._check_can_cross_fit(for_student)
-            said, teacher = self._cross_fitted(X, y, for_teacher)
+            said, teacher = self._cross_fitted(X, np.asarray(y), for_teacher)
         student = clone(self.student)
         prefix, last = _last_step(student)
         if prefix and get_config()["enable_metadata_routing"]:
@@ -179,6 +204,37 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.student_.predict(X)
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Importances of the features, of shape (n_features,), where the student has them."""
+        return _last_step(self._fitted_student())[1].feature_importances_
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """Coefficients of the features, where the student has them."""
+        return _last_step(self._fitted_student())[1].coef_
+
+    def _fitted_student(self) -> BaseEstimator:
+        check_is_fitted(self)
+        return self.student_
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; those of a fitted teacher are hidden, as it never changes.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Also return the parameters of the student and, with `cross_fit`, of the teacher.
+
+        Returns
+        -------
+        dict
+        """
+        params = super().get_params(deep)
+        if self.cross_fit is None:
+            params = {name: v for name, v in params.items() if not name.startswith("teacher__")}
+        return params
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return where metadata goes: to the fit of the student, and with `cross_fit` the teacher.
@@ -215,7 +271,8 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         weights = for_student.pop("sample_weight", None)
         if weights is not None:
             for_student[f"{_last_step(self.student)[0]}sample_weight"] = weights
-            if self.cross_fit is not None:
+            # "balanced" is a word of the students
+            if self.cross_fit is not None and not isinstance(weights, str):
                 prefix, last = _last_step(self.teacher)
                 if has_fit_parameter(last, "sample_weight"):
                     for_teacher[f"{prefix}sample_weight"] = weights

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from soft_students.sklearn_private import num_samples
-from soft_students.targets import check_logits, check_probabilities, mix_labels, one_hot, soften
+from soft_students.students.labels import match_classes, read_labels, warn_of_disagreement
+from soft_students.targets import check_logits, mix_labels, one_hot, soften
 
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
@@ -52,6 +54,33 @@ class ClassSupervision:
         if self.labels is None:
             return soften(self.logits, temperature)
         return soften(mix_labels(self.logits, self.labels, hard_weight), temperature)
+
+    def row_weights(self, sample_weight: ArrayLike | str | None) -> ArrayLike | None:
+        """Return the weights of the rows.
+
+        Parameters
+        ----------
+        sample_weight : array-like of shape (n_samples,), "balanced" or None
+            "balanced" gives all classes the same total weight: those of the true labels or, without
+            labels, of the teacher's probabilities.
+
+        Raises
+        ------
+        ValueError
+            If it is another string.
+        """
+        if not isinstance(sample_weight, str):
+            return sample_weight
+        if sample_weight != "balanced":
+            raise ValueError(
+                f"sample_weight must be an array of weights or 'balanced'. Got {sample_weight!r}."
+            )
+        shares = self.targets(1.0, 1.0)
+        mass = shares.sum(axis=0)
+        present = mass > 0
+        of_class = np.zeros(len(mass))
+        of_class[present] = len(shares) / (present.sum() * mass[present])
+        return shares @ of_class
 
     def ask_about(self, X: Any, temperature: float) -> np.ndarray:
         """Return the teacher's soft targets of other rows than those of the labels."""
@@ -135,7 +164,7 @@ def class_supervision(
     from soft_students.teachers import as_teacher  # imports torch, which predicting does without
 
     name = type(student).__name__
-    if teacher is None and _teaches(y):
+    if teacher is None and (_teaches(y) or _are_probabilities(y)):
         teacher, y = y, None
     if y is not None and labels is not None:
         raise ValueError(
@@ -146,9 +175,8 @@ def class_supervision(
     codes = None
     present: np.ndarray | None = None
     if labels is not None:
-        labels = column_or_1d(labels, warn=True)
+        labels = read_labels(labels)
         check_consistent_length(X, labels)
-        check_classification_targets(labels)
         present, codes = np.unique(labels, return_inverse=True)
     if teacher is None:
         if present is None:
@@ -162,28 +190,25 @@ def class_supervision(
             f"hard_weight={hard_weight!r} mixes in true labels, but {name}.fit got none: pass "
             "fit(X, teacher, labels=y), or set hard_weight=0."
         )
-    n_samples = num_samples(X)
-    if _is_matrix(teacher):
-        teacher = as_teacher(check_probabilities(teacher, n_samples), kind="probabilities")
-    else:
-        teacher = as_teacher(teacher)
+    teacher = as_teacher(teacher)
     if teacher.task != "classification":
         raise ValueError(
             f"{name} needs a teacher of classes, but {teacher!r} predicts values. Use the "
             "regressor of this student."
         )
-    logits = check_logits(teacher.logits(X), n_samples)
-    classes = _class_order(teacher, logits.shape[1], present)
-    if present is not None:
-        order = {label: column for column, label in enumerate(classes.tolist())}
-        unknown = [label for label in present.tolist() if label not in order]
-        if unknown:
-            raise ValueError(
-                f"The labels hold {unknown[:5]}, which the teacher does not know. Its classes are "
-                f"{classes.tolist()[:20]}."
-            )
-        codes = np.array([order[label] for label in present.tolist()], dtype=np.intp)[codes]
-    return ClassSupervision(classes, logits, codes, teacher)
+    logits = check_logits(teacher.logits(X), num_samples(X))
+    by_class = teacher.sorted_by_class()
+    if by_class is not teacher:
+        logits = logits[:, np.argsort(teacher.classes_, kind="stable")]
+    classes, columns = match_classes(by_class, logits.shape[1], present)
+    if codes is not None and columns is not None:
+        if by_class.only_labelled_classes and len(columns) < len(classes):
+            logits, classes = logits[:, columns], classes[columns]
+            by_class = by_class.with_columns(columns, classes)
+            columns = np.arange(len(columns))
+        codes = columns[codes]
+        warn_of_disagreement(by_class, logits, codes)
+    return ClassSupervision(classes, logits, codes, by_class)
 
 
 @dataclass(frozen=True)
@@ -312,28 +337,38 @@ def _check_same_shape(said: np.ndarray, true: np.ndarray) -> None:
 
 
 def _is_matrix(y: Any) -> bool:
-    """Whether `y` is an array of more than one column."""
+    """Whether `y` is an array or a list of rows of more than one column."""
     shape = getattr(y, "shape", None)
-    return shape is not None and len(shape) == 2 and shape[1] > 1
+    if shape is not None:
+        return len(shape) == 2 and shape[1] > 1
+    return (
+        isinstance(y, list | tuple)
+        and len(y) > 0
+        and all(isinstance(row, list | tuple) and len(row) > 1 for row in y)
+        and all(isinstance(value, Real) for row in y for value in row)
+    )
+
+
+def _are_probabilities(y: Any) -> bool:
+    """Whether `y` holds one probability a row: numbers from 0 to 1 that are not all whole."""
+    if not (hasattr(y, "dtype") or isinstance(y, list | tuple)):
+        return False
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    if values.size != len(values) or not np.isfinite(values).all():
+        return False
+    inside = values.min(initial=0) >= 0 and values.max(initial=0) <= 1
+    return bool(inside and (values != np.floor(values)).any())
 
 
 def _teaches(y: Any) -> bool:
-    """Whether `y` is a teacher or soft targets rather than labels."""
+    """Whether `y` is a teacher or soft targets, or meant as a teacher, rather than labels."""
     if hasattr(y, "predict") or callable(y) or _is_matrix(y):
         return True
-    return isinstance(y, (list, tuple)) and any(_teaches(member) for member in y)
-
-
-def _class_order(teacher: Teacher, n_classes: int, present: np.ndarray | None) -> np.ndarray:
-    if teacher.classes_ is not None:
-        return np.asarray(teacher.classes_)
-    if present is not None and len(present) == n_classes:
-        return present
-    if present is not None and not (
-        np.issubdtype(present.dtype, np.integer) and present[0] >= 0 and present[-1] < n_classes
-    ):
-        raise ValueError(
-            f"The teacher has {n_classes} outputs and does not say which class each stands for; "
-            f"the labels hold {len(present)} classes. Name them: as_teacher(teacher, classes=[..])."
-        )
-    return np.arange(n_classes)
+    if isinstance(y, str | os.PathLike) or hasattr(y, "dataset"):
+        return True  # a path or a DataLoader, of which as_teacher says how to use it
+    return isinstance(y, list | tuple) and any(
+        hasattr(member, "predict") or callable(member) for member in y
+    )

@@ -12,9 +12,9 @@ def test_a_known_name_gives_its_value():
 
 
 def test_an_unknown_name_is_told_with_the_known_and_the_nearest_one():
-    expected = "There is no day 'sumer'. Available: spring, summer, autumn. Did you mean 'summer'?"
+    expected = "Unknown day 'sumer'. Available: spring, summer, autumn. Did you mean 'summer'?"
     assert unknown(SEASONS, "sumer", "day") == expected
-    with pytest.raises(ValueError, match=r"^There is no day 'sumer'") as caught:
+    with pytest.raises(ValueError, match=r"^Unknown day 'sumer'") as caught:
         choose(SEASONS, "sumer", "day")
     assert str(caught.value) == expected
 
@@ -22,7 +22,7 @@ def test_an_unknown_name_is_told_with_the_known_and_the_nearest_one():
 def test_nothing_near_is_no_hint():
     assert did_you_mean(iter(SEASONS), "winter") == ""
     assert did_you_mean(SEASONS, 7) == ""
-    assert unknown([], "winter", "season") == "There is no season 'winter'. Available: none."
+    assert unknown([], "winter", "season") == "Unknown season 'winter'. Available: none."
 
 
 def test_long_lists_are_cut():

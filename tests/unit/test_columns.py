@@ -49,6 +49,7 @@ HOLDERS = {
         make_pipeline("passthrough", DecisionTreeStudentClassifier(max_depth=2)), tree().fit(X, y)
     ).fit(X, y),
     "method": lambda X, y: as_teacher(tree().fit(X, y).predict_proba),
+    "cached": lambda X, y: as_teacher(tree().fit(X, y), cache=True),
     "ensemble": lambda X, y: as_teacher([tree().fit(X, y), lambda rows: np.full(len(rows), 0.5)]),
     "nested": lambda X, y: EnsembleTeacher(
         [as_teacher([tree().fit(X, y), passing().fit(X, y)]), as_teacher(tree().fit(X, y))]

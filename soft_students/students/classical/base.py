@@ -221,8 +221,8 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
             True labels beside the teacher, for `hard_weight`.
         teacher : object, default=None
             The teacher by name; `y` may then hold the true labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative.
+        sample_weight : array-like of shape (n_samples,) or "balanced", default=None
+            Non-negative. "balanced" gives all classes the same total weight.
         X_unlabeled : array-like of shape (n, n_features), default=None
             Further rows, which the teacher labels; each weighs one. A transfer set starts from
             them, too.
@@ -239,6 +239,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         with unchanged_on_failure(self):
             rows = self._rows(X, reset=True)
             lesson = class_supervision(self, _shown(X, rows), y, labels, teacher, self.hard_weight)
+            sample_weight = lesson.row_weights(sample_weight)
             temperature, hard_weight = class_settings(self, _shown(X, rows), lesson, sample_weight)
             unlabeled = None
             if X_unlabeled is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from soft_students.sklearn_private import Interval
 from soft_students.students.classical.base import ClassicalStudent
@@ -67,6 +68,14 @@ class LightGBMStudent(Explained, ClassicalStudent):
 
     _takes_missing = True
     _takes_categories = True
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Share of each feature in the gain of all splits, of shape (n_features,)."""
+        check_is_fitted(self)
+        boosters = getattr(self, "boosters_", None) or [self.booster_]
+        gains = sum(each.feature_importance(importance_type="gain") for each in boosters)
+        return gains / (gains.sum() or 1.0)
 
     def _dataset(
         self,

@@ -21,17 +21,16 @@ from torch import nn
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Combination, Method, make_method
-from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
+from soft_students.networks.shapes import three_sides
+from soft_students.networks.zoo import NETWORKS, Factory
 from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.neural.bundles import network_arrays, restore_network
-from soft_students.students.neural.modules import MODULES, Factory
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
 from soft_students.students.neural.rows import (
     as_training_data,
     find_shape,
     hold_out,
     teacher_of_rows,
-    three_sides,
 )
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.students.neural.training import Training, train
@@ -46,6 +45,7 @@ from soft_students.students.supervision import class_supervision
 from soft_students.teachers import TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.threads import torch_threads
+from soft_students.training.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
 from soft_students.transfer import Transfer
 
 PREDICT_BATCH = 512
@@ -57,7 +57,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     module : str, nn.Module or callable, default="mlp"
-        The network: a name of `soft_students.students.neural.modules.MODULES`, a module to start
+        The network: a name of `soft_students.networks.zoo.NETWORKS`, a module to start
         from (a copy of it is trained), or a callable that makes one from (input_shape, n_classes).
     method : str, Method or sequence of them, default="kd"
         How it learns: keys of `soft_students.methods.available`, also several with commas between
@@ -152,7 +152,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "module": [StrOptions(set(MODULES)), nn.Module, callable],
+        "module": [StrOptions(set(NETWORKS)), nn.Module, callable],
         "method": [str, Method, list, tuple],
         "method_params": [dict, None],
         "temperature": [Interval(Real, 0, None, closed="neither"), None],

@@ -16,12 +16,12 @@ from sklearn.utils.validation import check_array
 from soft_students.labelled.parts import LabelledParts
 from soft_students.labelled.windows import LabelledRows, ShuffledParts, joined
 from soft_students.methods import Batch, Combination, TrainingData
-from soft_students.methods.batch import share_of
 from soft_students.students.neural.rows import as_training_data
 from soft_students.students.part_supervision import PartSupervision, check_only_parts
 from soft_students.targets import soften
 from soft_students.teachers import ArrayTeacher, Teacher, TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
+from soft_students.training.batch import share_of
 
 _SHOWN = 64  # rows to learn shapes from, and to compare a teacher with the parts on
 _SAME = 0.01  # probabilities of one teacher on two devices differ by less

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,8 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from soft_students.methods import TrainingData
-from soft_students.students.neural.modules import takes_images
+from soft_students.networks.shapes import shape_of_rows
+from soft_students.networks.zoo import get_network
 from soft_students.teachers import ArrayTeacher, Teacher
 
 
@@ -26,34 +26,11 @@ def as_training_data(
 def find_shape(
     given: Sequence[int] | None, module: Any, n_features: int, teacher: Teacher | None
 ) -> tuple[int, ...]:
-    """Return the shape of an input; see the parameter `input_shape` of the student.
-
-    Raises
-    ------
-    ValueError
-        If it takes another number of features.
-    """
-    shape = given
-    if shape is None:
-        shape = getattr(teacher, "input_shape", None)
-    if shape is None:
-        side = math.isqrt(n_features)
-        images = isinstance(module, str) and takes_images(module)
-        shape = (1, side, side) if images and side * side == n_features else (n_features,)
-    shape = three_sides(shape)
-    if math.prod(shape) != n_features:
-        raise ValueError(
-            f"The input_shape {shape} takes {math.prod(shape)} features a row. X has {n_features}."
-        )
-    return shape
-
-
-def three_sides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of an input, of (height, width) with a channel before it."""
-    sides = tuple(int(side) for side in shape)
-    if not sides or min(sides) < 1:
-        raise ValueError(f"The input_shape must hold positive ints. Got {shape!r}.")
-    return (1, *sides) if len(sides) == 2 else sides
+    """Return the shape of an input; see the parameter `input_shape` of the student."""
+    if given is None:
+        given = getattr(teacher, "input_shape", None)
+    images = isinstance(module, str) and get_network(module).takes_images
+    return shape_of_rows(given, n_features, takes_images=images)
 
 
 def hold_out(codes: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

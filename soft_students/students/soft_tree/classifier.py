@@ -257,8 +257,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             True labels beside the teacher, for `hard_weight`.
         teacher : object, default=None
             The teacher by name; `y` may then hold the true labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative.
+        sample_weight : array-like of shape (n_samples,) or "balanced", default=None
+            Non-negative. "balanced" gives all classes the same total weight.
         X_unlabeled : array-like of shape (n, n_features), default=None
             Further rows, which the teacher labels; each weighs one. A transfer set starts from
             them, too.
@@ -293,6 +293,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
             if self.warm_start and hasattr(self, "classes_"):
                 self._check_classes(lesson.classes)
+            sample_weight = lesson.row_weights(sample_weight)
             temperature, hard_weight = class_settings(self, asked, lesson, sample_weight)
             targets = lesson.targets(temperature, hard_weight)
             unlabeled = None
@@ -348,6 +349,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             known = self.classes_ if not first else classes
             if known is None and lesson.logits is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
+            sample_weight = lesson.row_weights(sample_weight)
             temperature, hard_weight = class_settings(self, asked, lesson, sample_weight)
             if lesson.logits is None:
                 known = np.unique(np.asarray(known))

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 from torch import Tensor
 
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.progress import progress_bar
 from soft_students.students.processes import launch
 from soft_students.students.soft_tree import routing
 from soft_students.students.soft_tree.kernel import LeafLoss, Total, TreeParameters, alone
@@ -173,16 +173,8 @@ def progress(
     title: str, epochs: int, *, shown: bool
 ) -> Iterator[Callable[[int, TrainingHistory], None]]:
     """Show a bar on stderr while training, on a terminal; yield what to call after each epoch."""
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("epoch {task.completed}/{task.total}  loss {task.fields[loss]:.4f}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not (shown and console.is_terminal),
-        transient=True,
-    ) as bar:
+    epochs_and_loss = "epoch {task.completed}/{task.total}  loss {task.fields[loss]:.4f}"
+    with progress_bar(TextColumn(epochs_and_loss), shown=shown) as bar:
         task = bar.add_task(title, total=epochs, loss=math.nan)
 
         def on_epoch(epoch: int, history: TrainingHistory) -> None:

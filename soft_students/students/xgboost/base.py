@@ -13,6 +13,7 @@ import numpy as np
 import xgboost
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 from xgboost import DMatrix, QuantileDMatrix
 
 from soft_students.sklearn_private import Interval, StrOptions
@@ -181,6 +182,12 @@ class BoostedStudent(Explained, ClassicalStudent):
         if getattr(estimator, "n_classes_", n_outputs) != n_outputs:
             raise ValueError(f"the model is not one of {n_outputs} classes")
         return estimator
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Importance of each feature, of shape (n_features,): see `xgboost.XGBModel`."""
+        check_is_fitted(self)
+        return self.estimator_.feature_importances_
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         model = np.frombuffer(self.estimator_.get_booster().save_raw("ubj"), dtype=np.uint8)

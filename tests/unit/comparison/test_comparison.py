@@ -155,7 +155,7 @@ def test_values(tmp_path):
         ({"criteria": {"acuracy": 1}}, "Did you mean 'accuracy'"),
         ({"criteria": {"size": 1, "bytes": 1}}, "several times: bytes"),
         ({"criteria": {"size": -1}}, "0 or more"),
-        ({"method": "best"}, "no method 'best'"),
+        ({"method": "best"}, "Unknown method 'best'"),
         ({"constraints": {"weight": 1}}, "no criterion 'weight'"),
     ],
 )

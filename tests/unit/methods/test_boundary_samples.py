@@ -17,8 +17,8 @@ from soft_students.methods import (
     observe,
     target_classes,
 )
-from soft_students.methods.batch import TrainingData
 from soft_students.methods.lesson import Step
+from soft_students.training.batch import TrainingData
 from tests.unit.methods.lessons import lesson, taught
 
 

@@ -71,7 +71,7 @@ def test_cc_shuffles_when_told():
 
 def test_cc_says_which_class_is_too_small():
     given = lesson(n_rows=10)  # classes of 3 and 2 rows
-    with pytest.raises(ValueError, match=r"takes 3 rows of a class, but class 2 has 2"):
+    with pytest.raises(ValueError, match=r"takes 3 rows per class, but class 2 has 2"):
         taught(given, "cc", {"per_class": 3})
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from soft_students.methods.batch import Batches, TrainingData
 from soft_students.methods.samplers import ClassUniform, SameClassPairs, SuperclassUniform
+from soft_students.training.batch import Batches, TrainingData
 
 BALANCED = torch.arange(120) % 6
 UNBALANCED = torch.cat([torch.zeros(70), torch.ones(6), 2 * torch.ones(24)]).long()
@@ -62,7 +62,7 @@ def test_class_uniform_batches_are_smaller_where_rows_do_not_suffice():
 
 
 def test_class_uniform_names_the_class_that_is_too_small():
-    with pytest.raises(ValueError, match=r"takes 4 rows of a class, but class 7 has 3\. Lower"):
+    with pytest.raises(ValueError, match=r"takes 4 rows per class, but class 7 has 3\. Lower"):
         ClassUniform(torch.tensor([2] * 9 + [7] * 3), 8, 4)
 
 
@@ -96,7 +96,7 @@ def test_number_of_superclasses_is_checked(n_superclasses):
 
 
 def test_superclasses_need_rows():
-    with pytest.raises(ValueError, match=r"takes 4 rows of a superclass\. Got 3 rows"):
+    with pytest.raises(ValueError, match=r"takes 4 rows per superclass\. Got 3 rows"):
         SuperclassUniform(torch.randn(3, 2), 8, 4, n_superclasses=2)
 
 

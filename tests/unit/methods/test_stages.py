@@ -227,7 +227,7 @@ def test_fsp_says_which_channels_differ():
 
 
 def test_fsp_needs_two_layers():
-    with pytest.raises(ValueError, match="needs two layers"):
+    with pytest.raises(ValueError, match="needs at least two layers"):
         taught(lesson(**EQUAL), "fsp", layers("1"))
 
 

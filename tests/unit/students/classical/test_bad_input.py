@@ -34,7 +34,7 @@ def test_a_class_without_rows_is_kept_where_the_teacher_has_it(classifier, wine,
 
 def test_labels_that_the_teacher_does_not_know(classifier, wine, wine_teacher):
     X, y = wine
-    with pytest.raises(ValueError, match=r"\[7\], which the teacher does not know"):
+    with pytest.raises(ValueError, match=r"\[7\], which the teacher 'Pipeline' does not have"):
         classifier(hard_weight=0.5).fit(X, wine_teacher, labels=np.where(y == 1, 7, y))
 
 

@@ -15,10 +15,11 @@ from torch import nn
 
 from soft_students import DistilledClassifier, NeuralStudentClassifier
 from soft_students.methods import AT, KD
+from soft_students.networks.convolutional import small_cnn
+from soft_students.networks.zoo import make_network
 from soft_students.persistence import BundleError, checkpoints
 from soft_students.students.files import dumps, load, loads
 from soft_students.students.neural import classifier
-from soft_students.students.neural.modules import make_module, small_cnn
 from soft_students.teachers import TorchTeacher, as_teacher
 
 
@@ -36,7 +37,7 @@ def logistic(digits):
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return make_module("small_cnn", (1, 8, 8), 10)
+    return make_network("small_cnn", (1, 8, 8), 10)
 
 
 def quick(module="mlp", **parameters):
@@ -190,12 +191,12 @@ def test_a_fit_that_fails_keeps_what_was_fitted(digits):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"method": "rdk"}, "There is no method 'rdk'"),
+        ({"method": "rdk"}, "Unknown method 'rdk'"),
         ({"method": "kdd"}, "Did you mean 'kd'"),
         ({"method_params": {"temprature": 2}}, "Did you mean 'temperature'"),
         ({"method": "at,kd", "method_params": {"weight": 2}}, "'METHOD.parameter'"),
         ({"method": "kd,kd"}, "can be named once"),
-        ({"method": "at"}, "looks inside the teacher, which must be a PyTorch module"),
+        ({"method": "at"}, "reads the teacher's layers: the teacher must be a PyTorch module"),
         ({"module": "small_cn"}, "'module' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
     ],
@@ -240,7 +241,7 @@ def test_modules_have_the_sizes_of_the_papers():
     published |= {"wrn_16_2": 0.70, "wrn_40_1": 0.57, "wrn_40_2": 2.26}
     for name, millions in published.items():
         with torch.device("meta"):
-            module = make_module(name, (3, 32, 32), 100)
+            module = make_network(name, (3, 32, 32), 100)
         assert sum(p.numel() for p in module.parameters()) / 1e6 == pytest.approx(
             millions, abs=0.01
         )

@@ -19,13 +19,12 @@ from torch import nn
 from soft_students import NeuralStudentClassifier
 from soft_students.labelled import LabelledParts, TeacherFile, label_parts, windows
 from soft_students.methods import KD, available
-from soft_students.methods.batch import share_of
-from soft_students.methods.samplers import Shuffled
 from soft_students.persistence import checkpoints
 from soft_students.students.files import dumps, loads
 from soft_students.students.neural.parts import PartRows
 from soft_students.teachers import load_teacher, save_teacher, train_teacher
 from soft_students.teachers.preprocessing import Standardize
+from soft_students.training.batch import Shuffled, share_of
 from soft_students.transfer import GaussianNoise
 
 N_ROWS = 1500
@@ -322,7 +321,7 @@ def test_a_sampler_that_nobody_announced(parts):
         def sampler(self, lesson):
             return Shuffled(len(lesson.data), 10)
 
-    with pytest.raises(ValueError, match="needs all training rows in memory, and these are read"):
+    with pytest.raises(ValueError, match="needs all training rows in memory, but they are read"):
         quick(method=Sampling()).fit(parts)
 
 
