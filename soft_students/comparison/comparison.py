@@ -153,14 +153,7 @@ def compare_students(
         origin=origin,
         on_trained=on_trained,
     )
-    fitted = {
-        name: load(folder / training.file)
-        for name, training in trainings.items()
-        if training.file is not None
-    }
-    if not fitted:
-        each = "; ".join(f"{name}: {training.error}" for name, training in trainings.items())
-        raise ValueError(f"All students failed. {each}.")
+    fitted = _loaded(trainings, folder)
     # One row gives threads nothing to share, and on a busy machine they wait for each other.
     with threadpool_limits(1), torch_threads(1):
         on_validation = evaluate(
@@ -174,16 +167,54 @@ def compare_students(
         constraints=limits,
         random_state=random_state,
     )
-    of_rows = {row["metric"] for row in on_validation.rows if not _is_cost(row["metric"])}
     on_test = evaluate(
         fitted,
         frames(data)[1],
         data.y_test,
         teacher,
-        metrics=[name for name in METRICS if name in of_rows],
+        metrics=_metrics_of_rows(on_validation),
         random_state=random_state,
     )
-    results = {
+    results = _results(data, rest, validation, teacher, trainings, ranking, on_validation, on_test)
+    results["data"] |= {"validation_fraction": validation_fraction, "origin": dict(origin or {})}
+    results["teacher"]["digest"] = teacher_digest
+    results |= {"judgements": _judgements(criteria, pairs), "seed": random_state, "jobs": jobs}
+    results = plain(results | {"command": command})
+    write_answers(folder, ranking.winner, on_test, data)
+    write_json(folder / "results.json", results)
+    return Comparison(fitted, trainings, ranking, on_validation, on_test, results)
+
+
+def _loaded(trainings: Mapping[str, Training], folder: Path) -> dict[str, BaseEstimator]:
+    fitted = {
+        name: load(folder / training.file)
+        for name, training in trainings.items()
+        if training.file is not None
+    }
+    if not fitted:
+        each = "; ".join(f"{name}: {training.error}" for name, training in trainings.items())
+        raise ValueError(f"All students failed. {each}.")
+    return fitted
+
+
+def _metrics_of_rows(evaluation: Evaluation) -> list[str]:
+    """Return the metrics that were measured and are no costs."""
+    measured = {row["metric"] for row in evaluation.rows}
+    return [name for name in METRICS if name in measured and not _is_cost(name)]
+
+
+def _results(
+    data: Dataset,
+    rest: Dataset,
+    validation: Dataset,
+    teacher: Teacher,
+    trainings: Mapping[str, Training],
+    ranking: Ranking,
+    on_validation: Evaluation,
+    on_test: Evaluation,
+) -> dict[str, Any]:
+    """Return what ``results.json`` holds, but for the arguments of `compare_students`."""
+    return {
         "schema": _SCHEMA,
         "task": data.task,
         "data": {
@@ -195,32 +226,18 @@ def compare_students(
             "train": len(rest.X_train),
             "validation": len(validation.X_test),
             "test": len(data.X_test),
-            "validation_fraction": validation_fraction,
-            "origin": dict(origin or {}),
         },
-        "teacher": {
-            "name": teacher.name,
-            "digest": teacher_digest,
-            **_figures("teacher", on_validation, on_test),
-        },
+        "teacher": {"name": teacher.name, **_figures("teacher", on_validation, on_test)},
         "students": {
             name: _about(training, on_validation, on_test) for name, training in trainings.items()
         },
         "ranking": ranking.as_dict(),
-        "judgements": _judgements(criteria, pairs),
         "mcnemar": _mcnemar(ranking.winner, on_test) if data.task == "classification" else [],
         "confidence": on_test.confidence,
-        "seed": random_state,
-        "jobs": jobs,
         "threads": on_validation.threads,
         "versions": versions(),
-        "command": command,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    results = plain(results)
-    write_answers(folder, ranking.winner, on_test, data)
-    write_json(folder / "results.json", results)
-    return Comparison(fitted, trainings, ranking, on_validation, on_test, results)
 
 
 def _criteria(

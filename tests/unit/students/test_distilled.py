@@ -155,10 +155,10 @@ def test_a_class_that_a_fold_lacks_keeps_its_column(wine):
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [
-        (RandomForestClassifier(5).fit([[0], [1]], [0, 1]), r"is fitted already. Pass it unfitted"),
+        (RandomForestClassifier(5).fit([[0], [1]], [0, 1]), r"is fitted\. Pass it unfitted"),
         (
             make_pipeline(StandardScaler(), LogisticRegression()).fit([[0], [1]], [0, 1]),
-            "this Pipeline is fitted already",
+            r"this Pipeline is fitted\.",
         ),
         (nn.Linear(2, 2), r"unfitted estimator with fit and predict_proba. Got Linear"),
         (RandomForestClassifier, "an unfitted estimator"),
@@ -186,7 +186,7 @@ def test_an_unfitted_teacher_needs_cross_fit(wine):
 def test_out_of_fold_targets_are_of_the_rows_alone(wine):
     X, y = wine
     student = tree(transfer=GaussianNoise())
-    with pytest.raises(ValueError, match="cannot be had of a transfer set"):
+    with pytest.raises(ValueError, match="not available for a transfer set"):
         DistilledClassifier(student, forest(), cross_fit=3).fit(X, y)
     with pytest.raises(ValueError, match="or of X_unlabeled"):
         DistilledClassifier(tree(), forest(), cross_fit=3).fit(X, y, X_unlabeled=X)
