@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import json
-import math
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +16,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from soft_students.choices import did_you_mean
 from soft_students.datasets import Dataset, check_complete, load_dataset
+from soft_students.persistence.plain_json import json_text
 
 if TYPE_CHECKING:  # these import torch, which takes seconds and which predicting does without
     from sklearn.base import BaseEstimator
@@ -109,10 +107,9 @@ def _configured(
             parameters["method_params"] = {**(parameters.get("method_params") or {}), name: value}
             continue
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(
-                f"{cls.__name__} has no parameter {name!r}.{hint} It has: {', '.join(known)}."
+                f"{cls.__name__} has no parameter {name!r}.{did_you_mean(known, name)} It has: "
+                f"{', '.join(known)}."
             )
         parameters[name] = value
     made = cls(**parameters)
@@ -432,23 +429,9 @@ def describe_data(
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    names = ("soft-students", "torch", "scikit-learn", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
 def print_json(result: Any) -> None:
     """Print JSON on stdout; what is not a finite number becomes null."""
-    click.echo(json.dumps(_finite(result), indent=2, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    click.echo(json_text(result, indent=2))
 
 
 def plain_parameters(student: BaseEstimator) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from soft_students.dask.cluster import dask_client
 from soft_students.labelled import LabelledParts
 from soft_students.students.files import save
 from soft_students.students.processes import is_first_process
-from softkd.options import plain_parameters, print_json, versions
+from soft_students.versions import versions
+from softkd.options import plain_parameters, print_json
 
 #: Students that learn from more rows than memory holds.
 STUDENTS = ("soft_tree", "neural", "xgboost")

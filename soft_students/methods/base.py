@@ -1,4 +1,4 @@
-"""What a method is: a generator of stages, which `soft_students.training.loop` trains."""
+"""Base classes of the methods: generators of stages, trained by `soft_students.training.loop`."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def get_method(key: str) -> type[Method]:
 def make_method(
     method: str | Method | Sequence[str | Method],
     parameters: Mapping[str, Any] | None = None,
-    defaults: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Combination:
     """Build a method, or a combination of several, from keys, instances and parameters.
 
@@ -101,7 +101,7 @@ def make_method(
         For one method, by parameter: ``{"angle_weight": 50}``. For any number, by key and
         parameter: ``{"rkd.angle_weight": 50}`` or ``{"rkd": {"angle_weight": 50}}``.
     defaults : dict, default=None
-        Values of parameters that a named method has and `parameters` does not set.
+        By key, parameters of named methods that `parameters` does not set.
 
     Returns
     -------
@@ -133,9 +133,7 @@ def make_method(
         if isinstance(part, Method):
             made.append(part)
             continue
-        known = classes[part]().get_params(deep=False)
-        chosen = {n: v for n, v in (defaults or {}).items() if n in known} | by_key[part]
-        made.append(classes[part](**chosen))
+        made.append(classes[part](**{**(defaults or {}).get(part, {}), **by_key[part]}))
     return Combination(made)
 
 

@@ -195,14 +195,16 @@ class CC(LossMethod):
         """Return the sampler of `sampler_kind`."""
         if self.sampler_kind == "shuffled":
             return None
+        weights = lesson.training_data().weights
         if self.sampler_kind == "class_uniform":
-            return ClassUniform(lesson.labels(), lesson.batch_size, self.per_class)
+            return ClassUniform(lesson.labels(), lesson.batch_size, self.per_class, weights)
         return SuperclassUniform(
             self._teacher_features(lesson),
             lesson.batch_size,
             self.per_class,
             self.n_superclasses or lesson.n_classes,
             random_state=int(torch.randint(2**31 - 1, (), generator=lesson.generator)),
+            weights=weights,
         )
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:

@@ -58,7 +58,7 @@ def deception_loss(student: Tensor, labels: Tensor) -> Tensor:
     Parameters
     ----------
     student : Tensor of shape (n, 2 + n_classes)
-        As in `discriminator_loss`.
+        See `discriminator_loss`.
     labels : Tensor of int64, shape (n,)
 
     Returns

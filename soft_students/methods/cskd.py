@@ -102,7 +102,8 @@ class CSKD(LossMethod):
 
     def sampler(self, lesson: Lesson) -> SameClassPairs:
         """Return batches of pairs of one class."""
-        return SameClassPairs(lesson.labels(), lesson.batch_size)
+        weights = lesson.training_data().weights
+        return SameClassPairs(lesson.labels(), lesson.batch_size, weights)
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
         """Return the divergence within pairs."""

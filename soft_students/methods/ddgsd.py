@@ -82,15 +82,18 @@ def view_discrepancy(features: Tensor) -> Tensor:
 class TwoViews:
     """Sample every row once per pass, in random order, and put it into its batch twice.
 
+    With weights, each row is drawn in proportion to its weight.
+
     Parameters
     ----------
     n_rows, batch_size : int
         A batch has two views of each of `batch_size` rows: all first views, then all second views
         in the same order.
+    weights : Tensor of shape (n_rows,), default=None
     """
 
-    def __init__(self, n_rows: int, batch_size: int) -> None:
-        self._rows = Shuffled(n_rows, batch_size)
+    def __init__(self, n_rows: int, batch_size: int, weights: Tensor | None = None) -> None:
+        self._rows = Shuffled(n_rows, batch_size, weights)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -182,7 +185,8 @@ class DDGSD(LossMethod):
 
     def sampler(self, lesson: Lesson) -> TwoViews:
         """Return batches that hold every row twice."""
-        return TwoViews(len(lesson.training_data()), lesson.batch_size)
+        data = lesson.training_data()
+        return TwoViews(len(data), lesson.batch_size, data.weights)
 
     def augment(self, lesson: Lesson) -> Transfer | None:
         """Return the distortion that makes the views; None if the lesson has one."""

@@ -84,7 +84,7 @@ class Lesson:
         if sampler is None and not isinstance(self.data, TrainingData | None):
             return StreamedBatches(self.data, self.batch_size, *how)
         data = self.training_data()
-        return Batches(data, sampler or Shuffled(len(data), self.batch_size), *how)
+        return Batches(data, sampler or Shuffled(len(data), self.batch_size, data.weights), *how)
 
     def training_data(self) -> TrainingData:
         """Return the rows in memory; raise ValueError if there are none."""
@@ -126,7 +126,7 @@ class Lesson:
         return F.cross_entropy(logits, self.teacher.logits(batch).softmax(1))
 
     def score(self, network: nn.Module) -> Score | None:
-        """Return accuracy and mean cross-entropy on the validation rows, if there are any."""
+        """Return accuracy and mean cross-entropy on the validation rows; None without labels."""
         return score(network, self.validation, self.device)
 
 

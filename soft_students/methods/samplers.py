@@ -10,6 +10,8 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from soft_students.training.batch import draw_by_weight
+
 
 class ClassUniform:
     """Sample batches of k rows from each of B/k classes.
@@ -17,7 +19,8 @@ class ClassUniform:
     Classes take turns, whatever their size; within a class all rows are drawn before one repeats. A
     pass draws about as many rows as the data has, up to whole batches. Rows of rare classes repeat
     within a pass, but no batch contains a row twice. With fewer than B/k classes, a class fills
-    several groups of k rows; if its rows do not suffice, batches are smaller.
+    several groups of k rows; if its rows do not suffice, batches are smaller. With
+    weights, the rows of a class are drawn in proportion to them, and a batch may hold a row twice.
 
     Parameters
     ----------
@@ -26,6 +29,7 @@ class ClassUniform:
         B.
     per_class : int
         k.
+    weights : Tensor of shape (n_rows,), default=None
 
     Raises
     ------
@@ -42,7 +46,9 @@ class ClassUniform:
     torch.Size([2, 2])
     """
 
-    def __init__(self, labels: Tensor, batch_size: int, per_class: int) -> None:
+    def __init__(
+        self, labels: Tensor, batch_size: int, per_class: int, weights: Tensor | None = None
+    ) -> None:
         if not 1 <= per_class <= batch_size:
             raise ValueError(
                 f"The 'per_class' parameter of ClassUniform must be in the range [1, {batch_size}],"
@@ -56,6 +62,7 @@ class ClassUniform:
                     f"{len(rows)}. Lower per_class, or leave such classes out."
                 )
         self._rows = list(by_class.values())
+        self._weights = weights
         self._per_class = per_class
         self._most = torch.tensor([len(rows) // per_class for rows in self._rows])
         self._n_groups = min(batch_size // per_class, int(self._most.sum()))
@@ -76,6 +83,8 @@ class ClassUniform:
                 n = int(groups[i]) * self._per_class
                 if len(left[i]) < n:
                     rows = self._rows[i]
+                    if self._weights is not None:
+                        rows = rows[draw_by_weight(self._weights[rows], generator)]
                     left[i] = rows[torch.randperm(len(rows), generator=generator)]
                 columns.append(left[i][:n].view(-1, self._per_class))
                 left[i] = left[i][n:]
@@ -109,6 +118,8 @@ class SuperclassUniform:
         Number of clusters before small ones are dissolved.
     random_state : int
         Seed of k-means.
+    weights : Tensor of shape (n_rows,), default=None
+        As in `ClassUniform`.
 
     Attributes
     ----------
@@ -123,6 +134,7 @@ class SuperclassUniform:
         per_class: int,
         n_superclasses: int,
         random_state: int = 0,
+        weights: Tensor | None = None,
     ) -> None:
         if not 1 <= n_superclasses <= len(features):
             raise ValueError(
@@ -146,7 +158,7 @@ class SuperclassUniform:
             distances[:, smallest] = np.inf
             assigned = distances.argmin(1)
         self.superclasses = torch.from_numpy(assigned).long()
-        self._uniform = ClassUniform(self.superclasses, batch_size, per_class)
+        self._uniform = ClassUniform(self.superclasses, batch_size, per_class, weights)
 
     def __len__(self) -> int:
         return len(self._uniform)
@@ -161,6 +173,7 @@ class SameClassPairs:
 
     A pass contains every row once as the first of a pair. Its partner is drawn uniformly from the
     other rows of its class. The only row of a class has no partner and is left out.
+    With weights, both rows of a pair are drawn in proportion to them.
 
     Parameters
     ----------
@@ -168,6 +181,8 @@ class SameClassPairs:
     batch_size : int
         Number of pairs. A batch has twice as many rows: the first rows of all pairs, then their
         partners in the same order.
+    weights : Tensor of shape (n_rows,), default=None
+        Positive.
 
     Raises
     ------
@@ -184,7 +199,7 @@ class SameClassPairs:
     [(0, 2), (1, 3), (2, 0), (3, 1)]
     """
 
-    def __init__(self, labels: Tensor, batch_size: int) -> None:
+    def __init__(self, labels: Tensor, batch_size: int, weights: Tensor | None = None) -> None:
         classes = [rows for rows in _by_class(labels).values() if len(rows) > 1]
         if not classes:
             raise ValueError(
@@ -195,6 +210,7 @@ class SameClassPairs:
         self._rows = torch.cat(classes)  # sorted by class
         self._sizes = sizes.repeat_interleave(sizes)
         self._starts = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+        self._weights = None if weights is None else weights[self._rows].double()
         self._n_batches = math.ceil(len(self._rows) / batch_size)
 
     def __len__(self) -> int:
@@ -203,13 +219,25 @@ class SameClassPairs:
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield the rows of each batch, of shape (2, number of pairs)."""
         order = torch.randperm(len(self._rows), generator=generator)
-        sizes, starts = self._sizes[order], self._starts[order]
-        # a cyclic step of 1 to size - 1 within the class never returns the row itself
+        if self._weights is not None:
+            order = draw_by_weight(self._weights, generator)[order]
         share = torch.rand(len(order), generator=generator, dtype=torch.float64)
-        steps = 1 + (share * (sizes - 1)).long()
-        partners = starts + (order - starts + steps) % sizes
+        partners = self._partners(order, share)
         pairs = torch.stack([self._rows[order], self._rows[partners]])
         yield from pairs.tensor_split(self._n_batches, dim=1)
+
+    def _partners(self, order: Tensor, share: Tensor) -> Tensor:
+        """Return the place of another row of the same class, at a share of the way through them."""
+        sizes, starts = self._sizes[order], self._starts[order]
+        if self._weights is None:
+            # a cyclic step of 1 to size - 1 within the class never returns the row itself
+            return starts + (order - starts + 1 + (share * (sizes - 1)).long()) % sizes
+        ends = self._weights.cumsum(0)
+        own, last = self._weights[order], starts + sizes - 1
+        before = ends[starts] - self._weights[starts]
+        target = before + share * (ends[last] - before - own)
+        target += torch.where(target >= ends[order] - own, own, 0)  # step over the row itself
+        return torch.searchsorted(ends, target, right=True).clamp(starts, last)
 
 
 def _by_class(labels: Tensor) -> dict[int, Tensor]:

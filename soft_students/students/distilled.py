@@ -45,7 +45,7 @@ def _student_has(method: str) -> Any:
 
 
 class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
-    """What the classifier and the regressor share; subclasses say what a teacher answers."""
+    """Base class of the distilled classifier and regressor."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "student": [HasMethods("fit")],
@@ -53,7 +53,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    # a router: weights go on to the student and the teacher
+    # a router: it passes weights to the student and the teacher
     __metadata_request__fit: ClassVar[dict[str, str]] = {"sample_weight": UNUSED}
 
     _task: ClassVar[str]
@@ -74,14 +74,14 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
 
     @abstractmethod
     def _checked(self, y: ArrayLike) -> np.ndarray:
-        """Return labels or values as an array, or say what is wrong with them."""
+        """Return labels or values as an array; raise ValueError if they are invalid."""
 
     @abstractmethod
     def _folds(self) -> StratifiedKFold | KFold:
-        """Return how rows are parted among the teachers of `cross_fit`."""
+        """Return the splitter of rows for `cross_fit`."""
 
     def __sklearn_clone__(self) -> Self:
-        # The default clone would copy a torch module and unfit a fitted classifier.
+        # the default clone would copy a torch module and unfit a fitted classifier
         twin = type(self)(
             clone(self.student),
             self.teacher if self.cross_fit is None else clone(self.teacher),
@@ -98,7 +98,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         **params : dict
-            Such as ``student__temperature``, or ``teacher__C``.
+            Parameters such as ``student__temperature`` or ``teacher__C``.
 
         Returns
         -------
@@ -107,14 +107,13 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If it is a parameter of a teacher that is fitted already, and shared.
+            If a parameter belongs to a fitted teacher, which is shared.
         """
         inner = [name for name in params if name.startswith("teacher__")]
         if inner and params.get("cross_fit", self.cross_fit) is None:
             raise ValueError(
-                f"{type(self).__name__} does not change a teacher that is fitted already, got "
-                f"{inner[0]!r}. Set it before fitting the teacher, or pass the teacher unfitted "
-                "with cross_fit."
+                f"{type(self).__name__} does not change a fitted teacher. Got {inner[0]!r}. Set it "
+                "before fitting the teacher, or pass the teacher unfitted with cross_fit."
             )
         return super().set_params(**params)
 
@@ -126,22 +125,22 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         **fit_params: Any,
     ) -> Self:
-        """Ask the teacher about `X`, then fit a clone of the student.
+        """Get the teacher's targets for `X`, then fit a clone of the student.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,), or (n_samples, n_outputs) of values, default=None
-            True labels or values. They count as much as the student's `hard_weight` says; with
-            `cross_fit`, the teachers learn from them. None needs a teacher that names its classes.
-            A class of the teacher that no label has is left out.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            True labels or values, weighted by the student's `hard_weight`. With `cross_fit`, the
+            teachers are fitted on them. None needs a teacher with class labels. Classes of the
+            teacher that no label has are left out.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights for the student, or the last step of a pipeline, and, with `cross_fit`, for the
-            teacher as well, if its fit takes them.
+            teacher if its fit accepts them.
         **fit_params : dict
             Further parameters of the student's `fit`; those of the steps of a pipeline have the
-            form ``step__parameter``. With scikit-learn's metadata routing they go where they are
-            requested.
+            form ``step__parameter``. With scikit-learn's metadata routing, they go to the
+            estimators that request them.
 
         Returns
         -------
@@ -167,11 +166,13 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
                     "as_teacher(teacher, classes=[...])."
                 )
             in_pipeline = isinstance(self.student, Pipeline)
-            said = self._said(teacher, X, num_samples(X)) if in_pipeline else copy.copy(teacher)
-            said.only_labelled_classes = True
+            targets = (
+                self._targets(teacher, X, num_samples(X)) if in_pipeline else copy.copy(teacher)
+            )
+            targets.only_labelled_classes = True
         else:
             check_can_cross_fit(self, self._answer, for_student)
-            said, teacher = cross_fitted(
+            targets, teacher = cross_fitted(
                 self.teacher, X, np.asarray(y), self._folds(), self._answer, for_teacher
             )
         student = clone(self.student)
@@ -179,7 +180,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         if prefix and get_config()["enable_metadata_routing"]:
             last.set_fit_request(teacher=True)
             prefix = ""
-        student.fit(X, y, **{f"{prefix}teacher": said}, **for_student)
+        student.fit(X, y, **{f"{prefix}teacher": targets}, **for_student)
         self.student_, self.teacher_ = student, teacher
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
             if hasattr(student, name):
@@ -197,7 +198,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples,), or (n_samples, n_outputs) of values
+        ndarray of shape (n_samples,), or (n_samples, n_outputs) for several values
         """
         check_is_fitted(self)
         return self.student_.predict(X)
@@ -234,7 +235,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         return params
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return where metadata goes: to the fit of the student, and with `cross_fit` the teacher.
+        """Return the metadata routing: to the student's fit, and with `cross_fit` the teacher's.
 
         Returns
         -------
@@ -268,7 +269,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         weights = for_student.pop("sample_weight", None)
         if weights is not None:
             for_student[f"{last_step(self.student)[0]}sample_weight"] = weights
-            # "balanced" is a word of the students
+            # only students accept "balanced"
             if self.cross_fit is not None and not isinstance(weights, str):
                 prefix, last = last_step(self.teacher)
                 if has_fit_parameter(last, "sample_weight"):
@@ -276,7 +277,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
                 else:
                     warnings.warn(
                         f"The teacher {type(last).__name__} takes no sample_weight: the weights "
-                        "count for the student alone.",
+                        "are used for the student only.",
                         UserWarning,
                         stacklevel=4,
                     )
@@ -288,13 +289,13 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         teacher = as_teacher(self.teacher, task=self._task)
         if isinstance(teacher, ArrayTeacher):
             raise ValueError(
-                f"{type(self).__name__} needs a teacher that can be asked about any rows; an array "
-                "belongs to one X. Call student.fit(X, array), or pass the model that made it."
+                f"{type(self).__name__} needs a teacher that predicts any rows; an array belongs "
+                "to one X. Call student.fit(X, array), or pass the model that made it."
             )
         return teacher
 
-    def _said(self, teacher: Teacher, X: Any, n_samples: int) -> Teacher:
-        """Return what the teacher says about raw rows, for a student that sees others."""
+    def _targets(self, teacher: Teacher, X: Any, n_samples: int) -> Teacher:
+        """Return the teacher's outputs for raw rows, for a student that gets transformed rows."""
         from soft_students.targets import check_logits
         from soft_students.teachers import ArrayTeacher
 
@@ -305,45 +306,45 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
 
 
 class DistilledClassifier(ClassifierMixin, _Distilled):
-    """Teach a student on the fly: ``fit(X, y)`` asks the teacher about the rows of `X`.
+    """A student with its teacher: ``fit(X, y)`` labels the rows of `X` with the teacher.
 
-    The teacher sees `X` as it comes, before any preprocessing inside the student; so a student may
+    The teacher gets the original `X`, before any preprocessing in the student, which may therefore
     be a whole :class:`~sklearn.pipeline.Pipeline`. A fitted teacher is never fitted again, copied
-    or changed, neither by `fit` nor by cloning: searches and cross-validation share the one that is
-    given. A teacher knows the labels of the rows that it was fitted on, and its answers there are
-    too sure; `cross_fit` has each row taught by one that was fitted on other rows.
+    or changed, neither by `fit` nor by cloning: searches and cross-validation share it. A teacher
+    is overconfident on the rows that it was fitted on; with `cross_fit`, each row is labelled by a
+    teacher that was fitted on other rows.
 
     Parameters
     ----------
     student : estimator
         A student of this package, or a pipeline that ends in one. A clone of it is fitted.
     teacher : object
-        Anything that :func:`~soft_students.teachers.as_teacher` takes, except an array: an array
-        cannot be asked about a subset of the rows. With `cross_fit`, an estimator or pipeline with
-        `fit` and `predict_proba`, not fitted: clones of it are.
+        Anything that :func:`~soft_students.teachers.as_teacher` takes, except an array, which has
+        no outputs for a subset of the rows. With `cross_fit`, an unfitted estimator or pipeline
+        with `fit` and `predict_proba`, of which clones are fitted.
     cross_fit : int or None, default=None
-        Soft targets out of fold: rows are parted, stratified and shuffled, into so many folds; a
-        clone of the teacher is fitted on all folds but one and asked about that one. A class that
-        is missing in the other folds has probability zero. At last a clone is fitted on all rows,
-        for `teacher_`.
+        Number of folds of out-of-fold targets. Rows are split into folds, stratified and shuffled;
+        a clone of the teacher that is fitted on all other folds predicts each fold. A class that is
+        missing in the other folds has probability zero. Another clone is fitted on all rows, for
+        `teacher_`. None uses a fitted teacher.
     random_state : int, RandomState instance or None, default=None
-        Of the folds. The teacher and the student have their own.
+        Seed of the folds. The teacher and the student have their own.
 
     Attributes
     ----------
     student_ : estimator
         The fitted student.
     teacher_ : Teacher
-        The one that was given or, with `cross_fit`, the one fitted on all rows.
+        The given teacher or, with `cross_fit`, the one fitted on all rows.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-        Of the student, where it defines it.
+        Number of features of the student, if it defines it.
     feature_names_in_ : ndarray of str
-        Likewise.
+        Names of the features of the student, if it defines them.
 
     See Also
     --------
-    soft_students.evaluation.get_scorer : Scores a search by fidelity to `teacher_`.
+    soft_students.evaluation.get_scorer : Score a search by fidelity to `teacher_`.
 
     Examples
     --------
@@ -362,7 +363,7 @@ class DistilledClassifier(ClassifierMixin, _Distilled):
     >>> bool(scores.min() > 0.9)
     True
 
-    The teacher of the whole data has seen the test folds. This one has not:
+    That teacher was fitted on the test folds, too. This one is not:
 
     >>> from sklearn import get_config
     from sklearn.base import clone
@@ -396,30 +397,31 @@ class DistilledClassifier(ClassifierMixin, _Distilled):
 
 
 class DistilledRegressor(RegressorMixin, _Distilled):
-    """Teach a student of values on the fly: :class:`DistilledClassifier` for regression.
+    """A student of values with its teacher: :class:`DistilledClassifier` for regression.
 
     Parameters
     ----------
     student : estimator
         A regressor of this package, or a pipeline that ends in one. A clone of it is fitted.
     teacher : object
-        A fitted regressor, a module or callable of values, or a list of these. With `cross_fit`, an
-        estimator or pipeline with `fit` and `predict`, not fitted: clones of it are.
+        A fitted regressor, a module or callable that returns values, or a list of these. With
+        `cross_fit`, an unfitted estimator or pipeline with `fit` and `predict`, of which clones are
+        fitted.
     cross_fit : int or None, default=None
-        Targets out of fold, as of the classifier; folds are shuffled.
+        Number of folds of out-of-fold targets, as in `DistilledClassifier`; folds are shuffled.
     random_state : int, RandomState instance or None, default=None
-        Of the folds.
+        Seed of the folds.
 
     Attributes
     ----------
     student_ : estimator
         The fitted student.
     teacher_ : Teacher
-        The one that was given or, with `cross_fit`, the one fitted on all rows.
+        The given teacher or, with `cross_fit`, the one fitted on all rows.
     n_features_in_ : int
-        Of the student, where it defines it.
+        Number of features of the student, if it defines it.
     feature_names_in_ : ndarray of str
-        Likewise.
+        Names of the features of the student, if it defines them.
 
     Examples
     --------

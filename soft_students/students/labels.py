@@ -1,4 +1,4 @@
-"""Labels as people hold them, and which column of a teacher each of them is."""
+"""Conversion of labels to arrays, and their columns among a teacher's outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.utils.validation import column_or_1d
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
 
-#: Rows from which on agreement below chance is worth a warning.
+#: Minimum number of rows for a warning about agreement below chance.
 _ROWS_TO_JUDGE = 20
 
 
@@ -34,7 +34,7 @@ def read_labels(labels: ArrayLike) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a label is missing, or labels are no classes (continuous numbers, say).
+        If a label is missing, or labels are no classes (e.g. continuous numbers).
     """
     if hasattr(labels, "dtype") and not isinstance(labels.dtype, np.dtype):
         labels = np.asarray(labels, dtype=object)  # of pandas' own types
@@ -44,7 +44,7 @@ def read_labels(labels: ArrayLike) -> np.ndarray:
         if missing.any():
             raise ValueError(
                 f"Input y contains NaN: {missing.sum()} of {len(array)} labels are missing (first: "
-                f"row {missing.argmax()}). Leave these rows out, or pass them as X_unlabeled."
+                f"row {missing.argmax()}). Remove these rows, or pass them as X_unlabeled."
             )
         for kind, dtype in ((bool, np.bool_), (Integral, np.int64)):
             if len(array) and all(isinstance(label, kind) for label in array):
@@ -61,7 +61,7 @@ def match_classes(
     Parameters
     ----------
     teacher : Teacher
-        With its columns sorted by class, if it names them.
+        Teacher, with its columns sorted by class if it has class labels.
     n_outputs : int
         Number of columns.
     present : ndarray of shape (n_labels,) or None
@@ -80,7 +80,7 @@ def match_classes(
     Warns
     -----
     UserWarning
-        Where the order of the classes is assumed.
+        If the order of the classes is assumed.
     """
     classes = teacher.classes_
     if classes is None:
@@ -92,15 +92,15 @@ def match_classes(
     unknown = [label for label in present.tolist() if label not in column]
     if unknown:
         raise ValueError(
-            f"The labels hold {unknown[:5]}, which the teacher {teacher.name!r} does not have. Its "
-            f"classes are {classes.tolist()[:20]}. If they mean the same, pass the labels of its "
-            "columns in order: as_teacher(teacher, classes=[...])."
+            f"The labels contain {unknown[:5]}, which the teacher {teacher.name!r} does not have. "
+            f"Its classes are {classes.tolist()[:20]}. If they mean the same, pass the labels of "
+            "its columns in order: as_teacher(teacher, classes=[...])."
         )
     return classes, np.array([column[label] for label in present.tolist()], dtype=np.intp)
 
 
 def warn_of_disagreement(teacher: Teacher, logits: np.ndarray, codes: np.ndarray) -> None:
-    """Warn if a teacher agrees with the labels less than chance would.
+    """Warn if a teacher's agreement with the labels is below chance.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def warn_of_disagreement(teacher: Teacher, logits: np.ndarray, codes: np.ndarray
 
 
 def _assumed_classes(teacher: Teacher, n_outputs: int, present: np.ndarray | None) -> np.ndarray:
-    """Return the classes of a teacher that does not name them."""
+    """Return the assumed classes of a teacher without class labels."""
     if present is None:
         return np.arange(n_outputs)
     if len(present) == n_outputs:
@@ -141,13 +141,13 @@ def _assumed_classes(teacher: Teacher, n_outputs: int, present: np.ndarray | Non
     if _are_numbers_below(present, n_outputs):
         return np.arange(n_outputs)
     raise ValueError(
-        f"The teacher {teacher.name!r} has {n_outputs} outputs and does not name its classes; the "
-        f"labels hold {len(present)} classes. Name them: as_teacher(teacher, classes=[...])."
+        f"The teacher {teacher.name!r} has {n_outputs} outputs and does not name its classes, but "
+        f"the labels contain {len(present)} classes. Name them: as_teacher(teacher, classes=[...])."
     )
 
 
 def _in_terms_of(classes: np.ndarray, present: np.ndarray, name: str) -> np.ndarray:
-    """Return the classes in the type of the labels, if these say the same in another way."""
+    """Return the classes in the type of the labels, if these are equivalent."""
     if not set(present.tolist()) - set(classes.tolist()):
         return classes
     if present.dtype.kind in "iu" and classes.dtype.kind in "UO":
@@ -170,7 +170,7 @@ def _in_terms_of(classes: np.ndarray, present: np.ndarray, name: str) -> np.ndar
 
 
 def _are_numbers_below(labels: np.ndarray, n: int) -> bool:
-    """Whether labels are the whole numbers from 0 to below n, or some of them, of any type."""
+    """Return whether all labels, of any type, are integers from 0 to n - 1."""
     if labels.dtype.kind not in "iuf" or not len(labels):
         return False
     return bool((labels == np.floor(labels)).all() and labels.min() >= 0 and labels.max() < n)

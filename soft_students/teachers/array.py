@@ -17,9 +17,8 @@ class ArrayTeacher(Teacher):
     Parameters
     ----------
     outputs : array-like of shape (n_samples, n_classes), or (n_samples,) for values
-        Columns of a DataFrame name the classes. One probability a row, of shape (n_samples,) or
-        (n_samples, 1), is that of the second of two classes.
-        Output for each row of X.
+        Columns of a DataFrame name the classes. One probability per row, of shape (n_samples,) or
+        (n_samples, 1), belongs to the second of two classes. Output for each row of X.
     kind : {"logits", "probabilities"}, default="probabilities"
     task : {"classification", "regression"}, default="classification"
     classes : array-like of shape (n_classes,), default=None
@@ -49,7 +48,7 @@ class ArrayTeacher(Teacher):
                 if not ((second >= 0) & (second <= 1)).all():
                     raise ValueError(
                         "Soft targets must have the shape (n_samples, n_classes), or be one "
-                        "probability a row, from 0 to 1. Labels are passed as y."
+                        "probability per row, from 0 to 1. Pass labels as y."
                     )
                 outputs = np.hstack([1 - second, second])
             n_classes = None if self.classes_ is None else len(self.classes_)

@@ -55,8 +55,8 @@ class Teacher(ABC):
         Short name for tables and messages.
     task : {"classification", "regression"}, default="classification"
     kind : {"logits", "probabilities"} or None, default="logits"
-        Kind of the model's outputs. None means probabilities if they lie in [0, 1] and sum to one,
-        which a warning says, and logits otherwise. A single column belongs to the second of two
+        Kind of the model's outputs. None means probabilities if they lie in [0, 1] and sum to one
+        (with a warning), and logits otherwise. A single column belongs to the second of two
         classes: its probability, or its logit, with logit 0 for the first class.
     classes : array-like of shape (n_classes,), default=None
         Label of each column.
@@ -82,7 +82,7 @@ class Teacher(ABC):
     """
 
     record: TrainingRecord | None = None
-    #: Whether asking may cost money: such a teacher is not timed unless a time is asked for.
+    #: Whether calls may cost money: such a teacher is only timed on request.
     may_cost = False
     #: Whether students leave out classes of the teacher that no label has.
     only_labelled_classes = False

@@ -1,4 +1,4 @@
-"""A teacher that is asked once about each distinct row."""
+"""A teacher with a cache of its outputs."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from soft_students.teachers.base import Teacher
 
 
 class CachedTeacher(Teacher):
-    """Keeps the answers of a teacher in memory: for services that cost money or time.
+    """A teacher whose outputs are cached in memory, for services that cost money or time.
 
-    The cache is shared by all fits, searches and evaluations of this process that use the object;
-    processes of a parallel search have a copy each.
+    All fits, searches and evaluations in this process that use the object share the cache; each
+    process of a parallel search has a copy.
 
     Parameters
     ----------
     teacher : Teacher
     batch_size : int, default=None
-        Rows a question. None asks about all unknown rows at once.
+        Rows per call of the teacher. None passes all unknown rows at once.
 
     Examples
     --------
     >>> import numpy as np
     >>> from soft_students import as_teacher
-    >>> questions = []
+    >>> calls = []
     >>> def service(rows):
-    ...     questions.append(len(rows))
+    ...     calls.append(len(rows))
     ...     return np.full((len(rows), 2), 0.5)
     >>> teacher = as_teacher(service, cache=True, batch_size=2)
     >>> X = np.array([[1.0], [2.0], [3.0], [1.0]])
     >>> teacher.predict_proba(X).shape, teacher.predict_proba(X[1:]).shape
     ((4, 2), (3, 2))
-    >>> questions
+    >>> calls
     [2, 1]
     """
 
@@ -77,13 +77,13 @@ class CachedTeacher(Teacher):
             asked = safe_indexing(X, rows[start : start + size])
             answers = self.teacher._finite_outputs(asked)
             self._answers.update(zip(new[start : start + size], answers, strict=True))
-        if self.classes_ is None:  # a table of probabilities has named them
+        if self.classes_ is None:  # known since a table of probabilities was returned
             self.classes_ = self.teacher.classes_
         return np.stack([self._answers[key] for key in keys])
 
 
 def _row_keys(X: Any) -> list[bytes]:
-    """Return a digest of each row; rows of tables with other columns have others."""
+    """Return a digest of each row, which includes the column names of a table."""
     names = repr(list(X.columns)).encode() if hasattr(X, "columns") else b""
     table = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
     rows = table.reshape(num_samples(X), -1)

@@ -4,7 +4,7 @@ A file holds one dictionary, written by `torch.save` and read with ``weights_onl
 contains only tensors, strings, numbers, lists and dictionaries:
 
 ``format``, ``format_version``
-    `FORMAT` and `FORMAT_VERSION`. In version 1, layers were numbered in place of named.
+    `FORMAT` and `FORMAT_VERSION`. Version 1 numbers layers instead of naming them.
 ``members``
     One entry per network: ``arch``, ``config``, ``input_shape`` and ``state_dict``; ``classes``,
     the labels in the order of its outputs; ``preprocess``, the ``mean`` and ``std`` that

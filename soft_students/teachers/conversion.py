@@ -83,10 +83,10 @@ def as_teacher(
     device : str, default=None
         Device to which modules are moved. None does not move them.
     batch_size : int, default=None
-        Rows of a forward pass of a module; None means 1024. With `cache`, rows of a question.
+        Rows per forward pass of a module; None means 1024. With `cache`, rows per call.
     cache : bool, default=False
-        Ask once about each distinct row and keep the answers in memory, see
-        :class:`CachedTeacher`: for a service that costs money or time.
+        Whether to cache the output for each distinct row in memory, for a service that costs money
+        or time; see :class:`CachedTeacher`.
 
     Returns
     -------

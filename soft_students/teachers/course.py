@@ -72,7 +72,7 @@ class TeacherCourse:
     split : Split
     n_models, epochs, batch_size : int
     learning_rate : float
-        For the message of a training that diverges.
+        Peak learning rate, for the message of a training that diverges.
     augment : Transfer or None
         Distorts every batch.
     device : torch.device

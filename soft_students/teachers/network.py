@@ -30,7 +30,7 @@ class BuiltNetwork(nn.Module):
     Raises
     ------
     ValueError
-        If the network cannot be built from these values; the message says why.
+        If the network cannot be built from these values; the message names the fault.
 
     Examples
     --------

@@ -26,7 +26,7 @@ class OnnxTeacher(Teacher):
         File of a model with one input, whose first axis is the batch.
     kind : {"logits", "probabilities"}, default=None
         Kind of the output. None means probabilities if its name contains "prob", or if the values
-        lie in [0, 1] and sum to one, which a warning says; logits otherwise.
+        lie in [0, 1] and sum to one (with a warning); logits otherwise.
     output : str, default=None
         Name of the output. None takes the only floating-point output of at most two dimensions,
         such as the probabilities of a converted scikit-learn model, which also outputs labels.

@@ -40,8 +40,8 @@ class TorchTeacher(Teacher):
         Smallest and largest value of the training data before preprocessing; inputs far outside
         give a warning.
     kind : {"logits", "probabilities"}, default=None
-        Kind of the module's outputs. None means probabilities if they lie in [0, 1] and sum to one,
-        which a warning says, and logits otherwise.
+        Kind of the module's outputs. None means probabilities if they lie in [0, 1] and sum to one
+        (with a warning), and logits otherwise.
     task : {"classification", "regression"}, default="classification"
     name : str, default=None
         Name of the teacher. None takes the class name of the module.
@@ -106,7 +106,7 @@ class TorchTeacher(Teacher):
         rows = dense_rows(X, self.input_shape, self.name)
         device, dtype = self._placement()
         answers = []
-        # Under inference_mode, what a module caches could never take part in training again.
+        # not inference_mode: tensors that a module caches in it could not be used in training
         with torch.no_grad(), evaluating(self.module, self.preprocess):
             for start in range(0, len(rows), self.batch_size):
                 # a copy: modules may work in place
@@ -139,9 +139,9 @@ class TorchTeacher(Teacher):
         answer = logits_of(answer)
         if not isinstance(answer, Tensor):
             raise ValueError(
-                f"The module of the teacher {self.name!r} returned a {type(answer).__name__}, in "
-                "which no logits were found: a tensor, a tuple that begins with one, or 'logits' "
-                "as a key or attribute. Pass a function that returns them: "
+                f"The module of the teacher {self.name!r} returned a {type(answer).__name__} "
+                "without logits: it must be a tensor, a tuple that begins with one, or have "
+                "'logits' as a key or attribute. Pass a function that returns the logits: "
                 "as_teacher(lambda X: ..., kind='logits')."
             )
         if answer.numel() == len(batch):

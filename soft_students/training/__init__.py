@@ -1,1 +1,1 @@
-"""The one loop that trains networks: batches, optimisers, stages and the choice of an epoch."""
+"""The training loop of all networks: batches, optimisers, stages and selection of an epoch."""

@@ -65,10 +65,13 @@ class TrainingData:
     ----------
     inputs : Tensor of shape (n, ...)
     labels : Tensor of int64, shape (n,), or None
+    weights : Tensor of float64, shape (n,), or None
+        Samplers draw rows in proportion to these; None draws each row once in a pass.
     """
 
     inputs: Tensor
     labels: Tensor | None
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -80,8 +83,9 @@ class TrainingData:
     def fingerprint(self) -> str:
         """Return a SHA-256 digest of the rows, in hexadecimal."""
         digest = hashlib.sha256(self.inputs.numpy().tobytes())
-        if self.labels is not None:
-            digest.update(self.labels.numpy().tobytes())
+        for more in (self.labels, self.weights):
+            if more is not None:
+                digest.update(more.numpy().tobytes())
         return digest.hexdigest()
 
 
@@ -107,32 +111,65 @@ class StreamedData(Protocol):
 
 
 class Sampler(Protocol):
-    """Makes the batches of one pass; a new order each time."""
+    """Yields the row indices of each batch of a pass, in a new order each time."""
 
     def __len__(self) -> int:
-        """Return the number of batches of a pass."""
+        """Return the number of batches in a pass."""
 
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield the rows of each batch, tensors of int64.
+        """Yield the row indices of each batch, tensors of int64.
 
-        Of shape (n,), or (m, n) where the m rows of a column belong together: several processes
-        share a batch by columns, and its rows then follow in the order of ``flatten()``.
+        Their shape is (n,), or (m, n) if the m rows of a column belong together. Several processes
+        share a batch by columns; the batch has its rows in the order of ``flatten()``.
         """
 
 
+def draw_by_weight(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw as many rows as there are, each in proportion to its weight.
+
+    The sampling is systematic: a row whose weight is k times the mean is drawn k times, up to
+    rounding, and equal weights draw each row once.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (n,)
+        Non-negative, not all zero.
+    generator : torch.Generator
+
+    Returns
+    -------
+    Tensor of int64, shape (n,)
+        Row numbers, ascending.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.training.batch import draw_by_weight
+    >>> draw_by_weight(torch.tensor([1.0, 0.0, 2.0, 1.0]), torch.Generator().manual_seed(0))
+    tensor([0, 2, 2, 3])
+    """
+    n = len(weights)
+    ends = weights.double().cumsum(0)
+    places = torch.arange(n) + torch.rand((), generator=generator, dtype=torch.float64)
+    return torch.searchsorted(ends * (n / ends[-1]), places, right=True).clamp_max(n - 1)
+
+
 class Shuffled:
-    """Every row once, in random order.
+    """Every row once, in random order; with weights, each row in proportion to its weight.
 
     Parameters
     ----------
     n_rows, batch_size : int
         Batches differ in size by one at most, so that none is left with a single row, which batch
         normalisation could not stand.
+    weights : Tensor of shape (n_rows,), default=None
+        See `draw_by_weight`.
     """
 
-    def __init__(self, n_rows: int, batch_size: int) -> None:
+    def __init__(self, n_rows: int, batch_size: int, weights: Tensor | None = None) -> None:
         self._n_rows = n_rows
         self._n_batches = max(1, math.ceil(n_rows / batch_size))
+        self._weights = weights
 
     def __len__(self) -> int:
         return self._n_batches
@@ -140,6 +177,8 @@ class Shuffled:
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield the rows of each batch."""
         order = torch.randperm(self._n_rows, generator=generator)
+        if self._weights is not None:
+            order = draw_by_weight(self._weights, generator)[order]
         yield from order.tensor_split(self._n_batches)
 
 

@@ -11,8 +11,8 @@ What is trained is a generator of stages, and the loop does this::
             stage.after_epoch(epoch)
         load the weights of the epoch that is kept into each of stage.selects
 
-Code between two yields of the generator runs between the two stages: freeze a module, start
-another from what the first stage has learnt.
+Code between two yields of the generator runs between the two stages. It may freeze a module, or
+initialise one from the result of the first stage.
 """
 
 from __future__ import annotations
@@ -102,11 +102,11 @@ def run_stages(
     stages : generator of Stage
     course : Course
     settings : OptimizerSettings
-        For players without an optimiser of their own.
+        Settings of players without an optimiser of their own.
     fabric : lightning_fabric.Fabric or Alone
         Precision and processes.
     checkpoint : Checkpoint, default=None
-        Keeps the state after each epoch; the training resumes from it.
+        Stores the state after each epoch; the training resumes from it.
     on_epoch : callable, default=None
         Called with an `EpochReport` after each epoch.
     on_network : callable, default=None

@@ -1,4 +1,4 @@
-"""How good a network is on held-out rows, and which epoch of a training is kept."""
+"""Validation score of a network, and selection of the epoch to keep."""
 
 from __future__ import annotations
 
@@ -24,14 +24,21 @@ Keep = Callable[[Score, Score], bool]
 def score(
     network: nn.Module, data: TrainingData | None, device: torch.device, batch_size: int = 512
 ) -> Score | None:
-    """Return accuracy and mean cross-entropy of a network in eval mode; None without labels."""
+    """Return accuracy and mean cross-entropy of a network in eval mode, weighted as the rows are.
+
+    None without labels.
+    """
     if data is None or data.labels is None:
         return None
     with evaluating(network):
         parts = [network(part.to(device)).cpu() for part in data.inputs.split(batch_size)]
     logits = torch.cat(parts).float()
-    accuracy = (logits.argmax(1) == data.labels).double().mean().item()
-    return accuracy, F.cross_entropy(logits, data.labels).item()
+    hits = (logits.argmax(1) == data.labels).double()
+    if data.weights is None:
+        return hits.mean().item(), F.cross_entropy(logits, data.labels).item()
+    weights = data.weights / data.weights.sum()
+    losses = F.cross_entropy(logits, data.labels, reduction="none")
+    return (hits @ weights).item(), (losses.double() @ weights).item()
 
 
 def better(new: Score, old: Score | None) -> Score:

@@ -1,4 +1,4 @@
-"""What the loop trains: stages, and the players in them."""
+"""Stages of a training, and their players."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Terms = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Player:
-    """Modules that move together, and the loss that moves them.
+    """Modules that are trained together, and the loss they minimise.
 
     Parameters
     ----------
     trains : sequence of nn.Module
-        Their parameters are stepped; they are in train mode during every epoch.
+        The modules whose parameters are updated; in train mode during every epoch.
     loss : callable
-        Maps a batch to named terms, already weighted; their sum is minimised.
+        Maps a batch to named, weighted terms; their sum is minimised.
     optimizer : callable, default=None
         Maps parameters to an optimiser of constant rate. None takes the settings of the training,
         with their schedule.
@@ -42,25 +42,25 @@ class Player:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the training.
+    """One stage of a training.
 
     Parameters
     ----------
     name : str
-        For the history and the progress bar.
+        Name in the history and the progress bar.
     players : sequence of Player
-        They step in turn on every batch.
+        They take turns to step on every batch.
     batches : sized iterable of Batch, default=None
         None takes ``course.batches()``.
     epochs : int, default=None
         None takes ``course.epochs``.
     after_epoch : callable, default=None
-        Called with the number of the epoch, from 0.
+        Called with the epoch's number, from 0.
     selects : sequence of nn.Module, default=()
         Networks that are measured on the validation rows after each epoch; at the end of the stage
         they get the weights of the last epoch that `keep` accepts.
     keep : callable, default=is_best
-        One of `soft_students.training.selection`.
+        A rule of `soft_students.training.selection`.
     """
 
     name: str

@@ -72,6 +72,8 @@ def child(name: str, runs: int, seed: int, folder: Path, shared: Shared) -> None
 
     with atheris.instrument_imports(include=["soft_students", "softkd"]):
         import soft_students.datasets
+        import soft_students.explain
+        import soft_students.export
         import soft_students.labelled
         import soft_students.persistence
         import soft_students.students

@@ -13,9 +13,10 @@ import click
 from joblib import cpu_count
 from rich.table import Table
 
-from soft_students.comparison import Comparison, Training, compare_students
+from soft_students.comparison import Comparison, TrainingResult, compare_students
 from soft_students.datasets import Dataset
 from soft_students.evaluation import METRICS
+from soft_students.persistence.digests import file_sha256
 from soft_students.ranking import METHODS, NORMALIZATIONS, ahp_weights, get_criterion
 from soft_students.students import get_student
 from softkd.options import (
@@ -259,7 +260,7 @@ def compare(
     origin = data_of(teacher) if data is None else describe_data(dataset, data, data_dir, target)
     done = 0
 
-    def report(training: Training) -> None:
+    def report(training: TrainingResult) -> None:
         nonlocal done
         done += 1
         if training.error is not None:
@@ -332,8 +333,7 @@ def _digest(paths: Sequence[str]) -> str:
     """Return what tells the teacher's files from others."""
     told = hashlib.sha256()
     for path in paths:
-        with open(path, "rb") as file:
-            told.update(hashlib.file_digest(file, "sha256").digest())
+        told.update(bytes.fromhex(file_sha256(path)))
     return told.hexdigest()
 
 

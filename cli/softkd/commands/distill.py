@@ -20,6 +20,7 @@ from soft_students.students import StudentEntry, available, get_student
 from soft_students.students.files import save
 from soft_students.students.processes import check_processes, is_first_process
 from soft_students.transfer import TRANSFERS, ImageDistortion
+from soft_students.versions import versions
 from softkd.options import (
     NumberOrAuto,
     Setting,
@@ -43,7 +44,6 @@ from softkd.options import (
     resume_option,
     teacher_options,
     threads_option,
-    versions,
 )
 from softkd.parts import check_usage, distill_parts
 

@@ -15,7 +15,8 @@ from soft_students.dask.cluster import dask_client
 from soft_students.labelled import TeacherFile, label_parts
 from soft_students.labelled.label import KINDS, Labelling
 from soft_students.labelled.plan import find_sources
-from softkd.options import json_option, print_json, teacher_options, versions
+from soft_students.versions import versions
+from softkd.options import json_option, print_json, teacher_options
 
 #: Failures that are shown one by one.
 _SHOWN = 20

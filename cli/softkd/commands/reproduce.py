@@ -11,7 +11,8 @@ from joblib import cpu_count
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from softkd.options import json_option, print_json, versions
+from soft_students.versions import versions
+from softkd.options import json_option, print_json
 
 
 @click.command()

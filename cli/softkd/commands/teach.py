@@ -11,6 +11,7 @@ from soft_students.networks.zoo import NETWORKS
 from soft_students.teachers import save_teacher, train_teacher
 from soft_students.teachers.checkpoint import record_test_accuracy
 from soft_students.transfer import ImageDistortion
+from soft_students.versions import versions
 from softkd.options import (
     check_checkpoint,
     check_output,
@@ -21,7 +22,6 @@ from softkd.options import (
     read_data,
     resume_option,
     threads_option,
-    versions,
 )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import validate_data
 
 from soft_students.methods import TrainingData
 from soft_students.networks.shapes import shape_of_rows
@@ -15,12 +17,30 @@ from soft_students.networks.zoo import get_network
 from soft_students.teachers import ArrayTeacher, Teacher
 
 
+def checked_rows(student: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
+    """Return rows as an array of float32, of shape (n_samples, n_features)."""
+    shape = getattr(X, "shape", ())
+    if len(shape) > 2:
+        raise ValueError(
+            f"X must hold one row a sample. Got an array of shape {tuple(shape)}. Pass "
+            f"X.reshape(len(X), -1), and input_shape={tuple(shape[1:])} to "
+            f"{type(student).__name__}."
+        )
+    return validate_data(student, X, reset=reset, dtype=np.float32)
+
+
 def as_training_data(
-    rows: np.ndarray, codes: np.ndarray | None, shape: tuple[int, ...]
+    rows: np.ndarray,
+    codes: np.ndarray | None,
+    shape: tuple[int, ...],
+    weights: np.ndarray | None = None,
 ) -> TrainingData:
-    """Return rows as inputs of a shape, with the number of the class of each if it is known."""
-    inputs = torch.from_numpy(np.ascontiguousarray(rows)).view(-1, *shape)
-    return TrainingData(inputs, None if codes is None else torch.from_numpy(codes.astype(np.int64)))
+    """Return rows as inputs of a shape, with their classes and weights where these are known."""
+    return TrainingData(
+        torch.from_numpy(np.ascontiguousarray(rows)).view(-1, *shape),
+        None if codes is None else torch.from_numpy(codes.astype(np.int64)),
+        None if weights is None else torch.from_numpy(weights),
+    )
 
 
 def find_shape(

@@ -113,7 +113,7 @@ def test_rkd_sums_over_layers():
 
 
 def test_they_combine():
-    method = make_method("rkd,pkt,kd")
+    method = make_method("rkd,pkt,kd", {"kd.hard_weight": 0.5})
     history = taught(lesson(epochs=1), method.methods)
     assert {"rkd distance", "rkd angle", "pkt", "kd", "labels"} <= set(history[0])
 

@@ -220,7 +220,7 @@ def test_hints_do_not_pull_at_what_they_aim_at():
 @pytest.mark.parametrize("labels", [True, False])
 def test_combined_with_soft_targets(key, labels):
     given = lesson(labels=labels)
-    history = taught(given, f"{key},kd")
+    history = taught(given, f"{key},kd", {"kd.hard_weight": 0.1})
     assert {"kd", key, "labels"} <= set(history[-1])
     assert all(np.isfinite(v) for row in history for v in row.values() if isinstance(v, float))
 

@@ -155,10 +155,10 @@ def test_a_class_that_a_fold_lacks_keeps_its_column(wine):
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [
-        (RandomForestClassifier(5).fit([[0], [1]], [0, 1]), r"is fitted\. Pass it unfitted"),
+        (RandomForestClassifier(5).fit([[0], [1]], [0, 1]), r"is fitted. Pass it unfitted"),
         (
             make_pipeline(StandardScaler(), LogisticRegression()).fit([[0], [1]], [0, 1]),
-            r"this Pipeline is fitted\.",
+            "this Pipeline is fitted",
         ),
         (nn.Linear(2, 2), r"unfitted estimator with fit and predict_proba. Got Linear"),
         (RandomForestClassifier, "an unfitted estimator"),
@@ -188,7 +188,7 @@ def test_out_of_fold_targets_are_of_the_rows_alone(wine):
     student = tree(transfer=GaussianNoise())
     with pytest.raises(ValueError, match="not available for a transfer set"):
         DistilledClassifier(student, forest(), cross_fit=3).fit(X, y)
-    with pytest.raises(ValueError, match="or of X_unlabeled"):
+    with pytest.raises(ValueError, match="or X_unlabeled"):
         DistilledClassifier(tree(), forest(), cross_fit=3).fit(X, y, X_unlabeled=X)
     DistilledClassifier(tree(), forest().fit(X, y)).fit(X, y, X_unlabeled=X)
 
@@ -213,7 +213,7 @@ def test_searches_may_set_an_unfitted_teacher_and_no_fitted_one(wine):
     assert search.best_params_["student__max_depth"] == 4
     fitted = KNeighborsClassifier().fit(X, y)
     distilled = DistilledClassifier(tree(), fitted)
-    with pytest.raises(ValueError, match="does not change a teacher that is fitted already"):
+    with pytest.raises(ValueError, match="does not change a fitted teacher"):
         distilled.set_params(teacher__n_neighbors=1)
     assert fitted.n_neighbors == 5
     distilled.set_params(teacher=clone(fitted), cross_fit=3, teacher__n_neighbors=1)

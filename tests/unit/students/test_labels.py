@@ -228,7 +228,7 @@ def test_classes_that_no_row_has_are_left_out_of_a_distilled_classifier(wine):
     assert distilled.fit(rows[some], names[some]).classes_.tolist() == ["barolo", "grignolino"]
     assert cross_val_score(distilled, rows[some], names[some], cv=3).min() > 0.9
     # for probabilities, scikit-learn numbers the classes: which of the three is 0?
-    with pytest.raises(ValueError, match=r"hold \[0, 1\].*classes are \['barbera'"):
+    with pytest.raises(ValueError, match=r"contain \[0, 1\].*classes are \['barbera'"):
         cross_val_predict(distilled, rows[some], names[some], method="predict_proba", cv=3)
     whole = LogisticStudentClassifier().fit(rows[some], teacher, labels=names[some])
     assert len(whole.classes_) == 3  # a student itself learns all that its teacher has

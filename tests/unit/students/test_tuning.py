@@ -285,7 +285,7 @@ def test_a_regression_teacher_that_is_wrong_is_not_listened_to(values):
     two = np.column_stack([y, 1000 * y])
     shrunk = LinearRegression().fit(X, two)
     assert clone(student).fit(X, shrunk, labels=two).predict(X).shape == (200, 2)
-    with pytest.raises(ValueError, match="true values have the shape"):
+    with pytest.raises(ValueError, match="true values must have the shape"):
         clone(student).fit(X, shrunk, labels=y)
 
 

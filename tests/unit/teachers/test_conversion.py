@@ -160,7 +160,7 @@ def test_classes_are_not_models(model):
 
 
 def test_labels_are_not_soft_targets():
-    with pytest.raises(ValueError, match=r"shape \(n_samples, n_classes\).*Labels are passed as y"):
+    with pytest.raises(ValueError, match=r"shape \(n_samples, n_classes\).*Pass labels as y"):
         as_teacher(y)
 
 

@@ -303,8 +303,8 @@ def test_regression_modules_give_values(layer):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: ("logits", x), "returned a tuple, in which no logits"),
-        (lambda x: {"scores": x}, "returned a dict, in which no logits"),
+        (lambda x: ("logits", x), "returned a tuple without logits"),
+        (lambda x: {"scores": x}, "returned a dict without logits"),
         (lambda x: x[:, :, None], r"must return logits of shape \(11, n_classes\).* \(11, 4, 1\)"),
         (lambda x: x[:5], r"\(5, 4\)"),
         (lambda x: x.sum(), r"Got \(\)"),

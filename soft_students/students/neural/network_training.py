@@ -29,7 +29,7 @@ from soft_students.transfer import Transfer
 
 
 @dataclass
-class Training:
+class NetworkTraining:
     """All that training needs; it can be sent to another process.
 
     Parameters
@@ -114,7 +114,7 @@ class Training:
 
 
 @dataclass
-class Trained:
+class TrainedNetwork:
     """What came out.
 
     Parameters
@@ -129,7 +129,7 @@ class Trained:
     history: list[dict[str, Any]]
 
 
-def train(fabric: Fabric, training: Training) -> Trained:
+def train(fabric: Fabric, training: NetworkTraining) -> TrainedNetwork:
     """Train on the device of this process, together with the others if there are any."""
     if fabric.world_size > 1 and isinstance(training.module, nn.Module):
         # Processes that torchrun has started have each made their own.
@@ -181,4 +181,4 @@ def train(fabric: Fabric, training: Training) -> Trained:
                 on_network=None if snapshots is None else snapshots.write,
                 verbose=bool(training.verbose),
             )
-    return Trained(network.to("cpu").eval(), history)
+    return TrainedNetwork(network.to("cpu").eval(), history)
