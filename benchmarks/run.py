@@ -221,6 +221,13 @@ BENCHMARKS: dict[str, Benchmark] = {
         3,
         after="teach_mnist",
     ),
+    "neural_temperature": Benchmark(
+        "benchmarks/neural_temperature.py --teacher {work}/teachers/mnist.pt --out {out}",
+        "temperature and hard weight of a neural student, for two kinds of teachers",
+        "docs/methods.md",
+        30,
+        after="teach_mnist",
+    ),
     "quantify_knowledge": Benchmark(
         "benchmarks/quantify_knowledge.py --teacher {work}/teachers/mnist.pt --out {out}",
         "visual concepts over a training",
