@@ -11,7 +11,7 @@ from numpy.random import RandomState
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
-from soft_students.methods.observe import observe
+from soft_students.methods.observation import observe
 from soft_students.networks.prepared import evaluating
 from soft_students.sklearn_private import Interval, validate_params
 
@@ -70,7 +70,7 @@ def pixel_entropies(
         Run in eval mode; its mode is restored.
     inputs : Tensor of shape (n, channels, height, width) or (n, ...)
     layer : str
-        Name of the layer, as for `soft_students.methods.observe`.
+        Name of the layer, as for `soft_students.methods.observation.observe`.
     noise : float, default=0.01
         Size :math:`\tau` of the reference noise, in units of the inputs. A pixel's noise stays
         between 0.1 and 100 times this value.
