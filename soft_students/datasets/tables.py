@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import importlib
 import io
 import os
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from soft_students.choices import did_you_mean, listed
 from soft_students.datasets.dataset import Dataset, Task
-from soft_students.datasets.tabular import as_float32, build_dataset, listed
+from soft_students.datasets.tabular import as_float32, build_dataset
 from soft_students.persistence.arrays import open_npz, read_npy
 
 if TYPE_CHECKING:
@@ -274,10 +274,9 @@ def _features_and_target(
             f"--target). Columns: {listed(columns)}."
         )
     if target not in columns:
-        near = difflib.get_close_matches(target, columns, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"'{path}' has no column {target!r} for the target.{hint} Columns: {listed(columns)}."
+            f"'{path}' has no column {target!r} for the target.{did_you_mean(columns, target)} "
+            f"Columns: {listed(columns)}."
         )
     names = [name for name in columns if name != target]
     if not names:

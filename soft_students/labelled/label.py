@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from soft_students.columns import columns_of
 from soft_students.labelled.labelling import Assignment, TeacherFile, is_done, label_part
 from soft_students.labelled.manifest import (
     read_manifest,
     settings_sha256,
     write_manifest,
 )
-from soft_students.labelled.parts import LabelledPart, file_sha256, parts_of
+from soft_students.labelled.parts import LabelledPart, parts_of
 from soft_students.labelled.plan import LabellingPlan, find_sources, make_plan
+from soft_students.persistence.digests import file_sha256
 from soft_students.targets import check_temperature
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ def label_parts(
         found,
         folder,
         n_features=model.n_features_in_,
-        columns=_columns_of(model),
+        columns=columns_of(model),
         order=None if old is None else old["settings"]["columns"],
         target=target,
         exclude=exclude,
@@ -231,16 +233,6 @@ def _check_data(data: Any, folder: str | os.PathLike[str]) -> dict[str, str]:
                 f"'{path}' is inside '{folder}', the folder of the targets. Choose another folder."
             )
     return found
-
-
-def _columns_of(model: Teacher) -> list[str] | None:
-    """Return the names of the features that a teacher remembers."""
-    from soft_students.teachers import EstimatorTeacher
-
-    names = None if model.record is None else model.record.data.get("feature_names")
-    if isinstance(model, EstimatorTeacher):
-        names = getattr(model.estimator, "feature_names_in_", None)
-    return None if names is None else [str(name) for name in names]
 
 
 def _old_manifest(folder: str | os.PathLike[str], force: bool) -> dict[str, Any] | None:

@@ -144,7 +144,8 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 
 def _print(done: Any, as_json: bool) -> None:
-    from softkd.output import print_json, versions
+    from soft_students.versions import versions
+    from softkd.output import print_json
 
     if as_json:
         print_json(

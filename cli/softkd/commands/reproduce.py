@@ -58,7 +58,8 @@ def reproduce(
     from joblib import cpu_count
 
     from soft_students.studies import draw_study, quick_plan, run_study, soft_tree_plan
-    from softkd.output import print_json, versions
+    from soft_students.versions import versions
+    from softkd.output import print_json
 
     folder = out or Path("softkd-mnist-quick" if quick else "softkd-mnist")
     try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from sklearn.tree._tree import Tree
+
+from soft_students.sklearn_private import Tree
 
 _LEAF = -1
 

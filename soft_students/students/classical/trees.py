@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from soft_students.sklearn_private import Interval, StrOptions
 from soft_students.students.classical.base import (
     ClassicalStudent,
     ClassicalStudentClassifier,
