@@ -163,6 +163,8 @@ def create_app(
         )
     app.add_api_route("/health", health)
     app.add_api_route("/metrics", show_metrics, responses={200: {"content": {"text/plain": {}}}})
+    for path, said in (("/health", health), ("/metrics", show_metrics)):
+        app.add_api_route(path, said, methods=["HEAD"], include_in_schema=False)
     metrics = Metrics(
         ("/predict", "/explain", "/health", "/metrics", "/openapi.json"),
         lambda: predicting.queued_rows,
