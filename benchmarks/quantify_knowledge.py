@@ -24,8 +24,8 @@ from markdown import put_into
 
 from soft_students import NeuralStudentClassifier, load
 from soft_students.datasets import load_dataset
-from soft_students.evaluation import quantify_knowledge
-from soft_students.explain import plot_entropies, save_picture
+from soft_students.explain import save_picture
+from soft_students.knowledge import plot_entropies, quantify_knowledge
 from soft_students.persistence import atomic_write
 from soft_students.teachers import load_teacher
 

@@ -253,8 +253,9 @@ def train_here(
         SoftDecisionTreeClassifier,
         XGBoostStudentClassifier,
     )
-    from soft_students.distributed import LabelledParts, fit_xgboost
-    from soft_students.distributed.cluster import dask_client
+    from soft_students.dask import fit_xgboost
+    from soft_students.dask.cluster import dask_client
+    from soft_students.labelled import LabelledParts
     from soft_students.teachers import as_teacher
 
     parts = LabelledParts(targets)
@@ -362,7 +363,7 @@ def xgboost(rows: int, seeds: int, out: Path) -> None:
     from scipy.special import softmax
 
     from soft_students import XGBoostStudentClassifier
-    from soft_students.distributed import fit_xgboost
+    from soft_students.dask import fit_xgboost
 
     student = XGBoostStudentClassifier(n_estimators=50, temperature=2.0, n_jobs=1, random_state=0)
     results = []

@@ -6,7 +6,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from soft_students.persistence import load, save
     from soft_students.students import (
         DecisionTreeStudentClassifier,
         DecisionTreeStudentRegressor,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         XGBoostStudentClassifier,
         XGBoostStudentRegressor,
     )
+    from soft_students.students.files import load, save
     from soft_students.teachers import as_teacher
 
 __version__ = "0.1.0"
@@ -66,8 +66,8 @@ _HOMES = {
     "SoftDecisionTreeClassifier": "soft_students.students",
     "SoftDecisionTreeRegressor": "soft_students.students",
     "as_teacher": "soft_students.teachers",
-    "load": "soft_students.persistence",
-    "save": "soft_students.persistence",
+    "load": "soft_students.students.files",
+    "save": "soft_students.students.files",
 }
 
 __all__ = [

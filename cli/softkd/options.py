@@ -223,7 +223,7 @@ def _torch_threads() -> int:
 
 
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int) -> int:
-    from soft_students.students.threads import torch_threads
+    from soft_students.threads import torch_threads
 
     ctx.with_resource(torch_threads(value))
     return value
@@ -352,7 +352,7 @@ def read_data(
 
 def read_test_rows(student: Any, dataset: Dataset) -> Any:
     """Return the test rows, with the names of their columns if the student knows them."""
-    from soft_students.distillation import held_out_rows
+    from soft_students.comparison.distillation import held_out_rows
 
     n_features = getattr(student, "n_features_in_", None)
     if n_features not in (None, dataset.X_test.shape[1]):

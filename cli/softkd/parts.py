@@ -13,9 +13,9 @@ from click.core import ParameterSource
 from joblib import cpu_count
 from sklearn.base import BaseEstimator
 
-from soft_students.distributed import LabelledParts
-from soft_students.distributed.cluster import dask_client
-from soft_students.persistence import save
+from soft_students.dask.cluster import dask_client
+from soft_students.labelled import LabelledParts
+from soft_students.students.files import save
 from soft_students.students.processes import is_first_process
 from softkd.options import plain_parameters, print_json, versions
 
@@ -102,7 +102,7 @@ def distill_parts(
     """
     start = time.perf_counter()
     if options["student"] == "xgboost":
-        from soft_students.distributed import fit_xgboost  # Dask is an extra
+        from soft_students.dask import fit_xgboost  # Dask is an extra
 
         workers = cpu_count() if options["workers"] is None else options["workers"]
         with dask_client(options["scheduler"], min(workers, len(parts))) as client:

@@ -18,7 +18,7 @@ The keys of ``results.json``:
 ``data`` : dict
     ``name``, ``source``, ``image_shape``, ``classes``, ``feature_names``, the numbers of rows
     ``train`` (on which students learnt), ``validation`` (by which they were ranked) and ``test``,
-    ``validation_fraction``, and ``origin``: what `soft_students.persistence.trained_on` says of
+    ``validation_fraction``, and ``origin``: what `soft_students.students.files.trained_on` says of
     each bundle, for the data to be found again.
 ``teacher`` : dict
     ``name``, ``digest``, and ``validation``, ``test`` and ``cost`` as students have them.

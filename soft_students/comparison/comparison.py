@@ -15,15 +15,15 @@ from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 from soft_students.comparison.answers import remove_answers, write_answers
+from soft_students.comparison.distillation import frames, training_columns
 from soft_students.comparison.training import Training, train_students, versions, write_json
 from soft_students.datasets import Dataset, validation_split
-from soft_students.distillation import frames, training_columns
 from soft_students.evaluation import METRICS, Evaluation, evaluate
-from soft_students.persistence import load
 from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
 from soft_students.ranking.scores import load_pymcdm
-from soft_students.students.threads import torch_threads
+from soft_students.students.files import load
 from soft_students.teachers import Teacher
+from soft_students.threads import torch_threads
 
 _MARK = "comparison.json"
 _SCHEMA = 1

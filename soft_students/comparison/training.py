@@ -21,7 +21,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sklearn.base import BaseEstimator, clone
 
 from soft_students.evaluation.cost import n_threads
-from soft_students.persistence import atomic_write, save
+from soft_students.persistence import atomic_write
+from soft_students.students.files import save
 from soft_students.teachers import Teacher
 
 _PACKAGES = ("soft-students", "scikit-learn", "torch", "xgboost", "numpy")

@@ -27,16 +27,6 @@ from soft_students.evaluation.fidelity import (
     top_k_agreement,
 )
 from soft_students.evaluation.intervals import Interval, bootstrap_interval
-from soft_students.evaluation.knowledge import (
-    Knowledge,
-    KnowledgeMetrics,
-    foreground_mask,
-    knowledge_metrics,
-    pixel_entropies,
-    quantify_knowledge,
-    visual_concepts,
-    weight_distances,
-)
 from soft_students.evaluation.metrics import METRICS, Metric, get_metric
 from soft_students.evaluation.robustness import (
     RobustnessCurve,
@@ -56,8 +46,6 @@ __all__ = [
     "Disagreements",
     "Evaluation",
     "Interval",
-    "Knowledge",
-    "KnowledgeMetrics",
     "McNemarResult",
     "Metric",
     "ReliabilityCurve",
@@ -78,27 +66,21 @@ __all__ = [
     "expected_calibration_error",
     "fidelity_by_class",
     "flops",
-    "foreground_mask",
     "get_metric",
     "get_scorer",
     "get_scorer_names",
     "get_scorers",
     "kl_to_teacher",
-    "knowledge_metrics",
     "latency",
     "latency_us",
     "log_loss",
     "mcnemar",
     "n_parameters",
     "parameter_bytes",
-    "pixel_entropies",
-    "quantify_knowledge",
     "reliability_curve",
     "robustness",
     "soft_cross_entropy",
     "structure",
     "throughput",
     "top_k_agreement",
-    "visual_concepts",
-    "weight_distances",
 ]

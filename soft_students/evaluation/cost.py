@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 from threadpoolctl import threadpool_info
 
-from soft_students.persistence import dumps
+from soft_students.students.files import dumps
 from soft_students.teachers import EnsembleTeacher, Teacher, TorchTeacher
 
 _WARM_UP_CALLS = 10

@@ -5,13 +5,11 @@ work without a display, and leave its state alone.
 """
 
 from soft_students.explain.contributions import ContributionExplanation
-from soft_students.explain.entropy_picture import plot_entropies
 from soft_students.explain.explanation import Explanation
 from soft_students.explain.explorer import explorer_page, save_explorer
 from soft_students.explain.files import PICTURE_SUFFIXES, save_picture
 from soft_students.explain.learning_curves import plot_learning_curves
-from soft_students.explain.path import PathExplanation, explain_path
-from soft_students.explain.path_picture import plot_path
+from soft_students.explain.path import PathExplanation, explain_path, plot_path
 from soft_students.explain.prediction import explain
 from soft_students.explain.rules import RuleExplanation
 from soft_students.explain.tree_picture import plot_tree
@@ -25,7 +23,6 @@ __all__ = [
     "explain",
     "explain_path",
     "explorer_page",
-    "plot_entropies",
     "plot_learning_curves",
     "plot_path",
     "plot_tree",

@@ -10,13 +10,13 @@ import xgboost
 
 from soft_students.explain.contributions import ContributionExplanation, contributions_of
 from soft_students.explain.one_row import read_row
-from soft_students.students.classical.boosted import (
-    XGBoostStudentClassifier,
-    XGBoostStudentRegressor,
-)
-from soft_students.students.classical.lightgbm_trees import (
+from soft_students.students.lightgbm.students import (
     LightGBMStudentClassifier,
     LightGBMStudentRegressor,
+)
+from soft_students.students.xgboost.students import (
+    XGBoostStudentClassifier,
+    XGBoostStudentRegressor,
 )
 
 _BASELINE = "mean output of the trees"

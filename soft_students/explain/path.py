@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from soft_students.explain.explanation import Explanation, plain
+from soft_students.explain.followed_path import FollowedPath
 from soft_students.explain.gate_effects import gate_effects
 from soft_students.explain.one_row import one_row
+from soft_students.explain.path_picture import draw_path
 from soft_students.explain.tree_view import TreeView, check_int, readable, view_tree
 from soft_students.students.soft_tree import routing
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
@@ -26,75 +27,8 @@ _WAYS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class PathExplanation(Explanation):
-    r"""What happens to one row on its way from the root to a leaf.
-
-    The activation of gate i is :math:`a_i = \sum_j c_{ij} + b_i`, and the row goes right with
-    probability :math:`\sigma(a_i)`.
-
-    Parameters
-    ----------
-    row : ndarray of shape (n_features,)
-    nodes : ndarray of int, shape (depth + 1,)
-        From the root to the leaf.
-    activations : ndarray of shape (depth,)
-    went_right : ndarray of bool, shape (depth,)
-    probabilities : ndarray of shape (depth,)
-        Of the branch taken.
-    path_probabilities : ndarray of shape (depth + 1,)
-        Of reaching each node: the products of the probabilities before it.
-    weights : ndarray of shape (depth, n_features)
-        β w of each gate.
-    contributions : ndarray of shape (depth, n_features)
-        β w (x - offset): what each feature adds to the activation; above zero it pushes right.
-    biases : ndarray of shape (depth,)
-        β b of each gate.
-    leaf_output : ndarray of shape (n_outputs,)
-        Class probabilities of the leaf, at temperature one, or its values.
-    mean_output : ndarray of shape (n_outputs,)
-        Of the whole tree: the leaves weighted by path probability.
-    prediction : label, float or list of float
-        What the student predicts, by its `prediction` parameter.
-    way : {"greatest_path", "greedy"}
-        How the leaf was chosen.
-    classes : ndarray of shape (n_outputs,) or None
-        None for regression.
-    feature_names : list of str
-    output_contributions : ndarray of shape (n_outputs, n_features)
-        What each feature adds to the mean of the leaves as they were trained (for classes: at the
-        temperature of training), over all gates: see
-        :func:`soft_students.explain.gate_effects.gate_effects`.
-    base_output : ndarray of shape (n_outputs,)
-        What they are added to: that mean for the mean training row, or for a row of zeros where the
-        student does not standardise.
-    view : TreeView
-        The tree itself, for the picture.
-    """
-
-    row: np.ndarray
-    nodes: np.ndarray
-    activations: np.ndarray
-    went_right: np.ndarray
-    probabilities: np.ndarray
-    path_probabilities: np.ndarray
-    weights: np.ndarray
-    contributions: np.ndarray
-    biases: np.ndarray
-    leaf_output: np.ndarray
-    mean_output: np.ndarray
-    prediction: Any
-    way: str
-    classes: np.ndarray | None
-    feature_names: list[str]
-    output_contributions: np.ndarray
-    base_output: np.ndarray
-    view: TreeView = field(repr=False)
-
-    @property
-    def leaf(self) -> int:
-        """The node number of the leaf."""
-        return int(self.nodes[-1])
+class PathExplanation(FollowedPath, Explanation):
+    """The path of one row, as numbers, text and a picture; the attributes are of `FollowedPath`."""
 
     def importances(self) -> np.ndarray:
         """Return how much each feature matters to this prediction.
@@ -194,8 +128,6 @@ class PathExplanation(Explanation):
         ImportError
             If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
         """
-        from soft_students.explain.path_picture import draw_path
-
         return draw_path(self, check_int("plot", "top", top, 1, None), ax)
 
 
@@ -296,3 +228,68 @@ def follow(student: Any, x: Any, view: TreeView) -> PathExplanation:
         base_output=base_output,
         view=view,
     )
+
+
+def plot_path(
+    student: BaseSoftDecisionTree,
+    x: Any,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
+    top: int = 6,
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw the path of one row through a soft tree.
+
+    From left to right: the row; each gate from the root down; the leaf's distribution beside the
+    mean of all leaves. Of an image each gate shows its filter β w with the image's outline, and the
+    filter times the image, whose sum and the gate's bias β b are the activation; of other rows it
+    shows the features that add most to the activation. Purple pushes right, orange left. Below
+    stand the activation, the probability of the branch taken and, so far, of the path.
+
+    Parameters
+    ----------
+    student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
+        Fitted.
+    x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of the image in `x`; channels are drawn side by
+        side. None takes that of the student's :class:`~soft_students.transfer.ImageDistortion`, if
+        it has one and `feature_names` is None; otherwise bars are drawn.
+    feature_names : iterable of str, default=None
+        None takes those of the fit, or positions.
+    top : int, default=6
+        Bars drawn at each gate.
+    ax : matplotlib.axes.Axes, default=None
+        Where to draw. None makes a figure of a size at which everything is readable.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
+    TypeError
+        If `student` is no soft tree.
+    sklearn.exceptions.NotFittedError
+    ValueError
+        If `x` is not one row of the student's features, or another parameter does not fit them.
+
+    See Also
+    --------
+    explain_path : The same as numbers and text.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from soft_students import SoftDecisionTreeClassifier
+    >>> from soft_students.explain import plot_path
+    >>> X, y = load_digits(return_X_y=True)
+    >>> student = SoftDecisionTreeClassifier(depth=2, epochs=5, random_state=0).fit(X, y)
+    >>> figure = plot_path(student, X[0], image_shape=(8, 8))
+    >>> figure.savefig("path.png")  # doctest: +SKIP
+    """
+    explanation = explain_path(student, x, image_shape=image_shape, feature_names=feature_names)
+    return explanation.plot(ax, top=check_int("plot_path", "top", top, 1, None))

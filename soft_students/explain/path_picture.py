@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from soft_students.explain.charts import ROW, color_limit, ranked_bars
+from soft_students.explain.followed_path import FollowedPath
 from soft_students.explain.palette import FAINT, GREY, INK, LEFT, LIGHT, PALE, RIGHT, side_color
-from soft_students.explain.path import PathExplanation, follow
-from soft_students.explain.tree_view import TreeView, check_int, readable, view_tree
-from soft_students.students.soft_tree.base import BaseSoftDecisionTree
+from soft_students.explain.tree_view import TreeView, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,74 +30,8 @@ _MOST_OUTPUTS = 12
 _NOTE = 0.22  # height of the line at the foot
 
 
-def plot_path(
-    student: BaseSoftDecisionTree,
-    x: Any,
-    *,
-    image_shape: tuple[int, ...] | None = None,
-    feature_names: Iterable[str] | None = None,
-    top: int = 6,
-    ax: Axes | None = None,
-) -> Figure:
-    """Draw the path of one row through a soft tree.
-
-    From left to right: the row; each gate from the root down; the leaf's distribution beside the
-    mean of all leaves. Of an image each gate shows its filter β w with the image's outline, and the
-    filter times the image, whose sum and the gate's bias β b are the activation; of other rows it
-    shows the features that add most to the activation. Purple pushes right, orange left. Below
-    stand the activation, the probability of the branch taken and, so far, of the path.
-
-    Parameters
-    ----------
-    student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
-        Fitted.
-    x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
-    image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of the image in `x`; channels are drawn side by
-        side. None takes that of the student's :class:`~soft_students.transfer.ImageDistortion`, if
-        it has one and `feature_names` is None; otherwise bars are drawn.
-    feature_names : iterable of str, default=None
-        None takes those of the fit, or positions.
-    top : int, default=6
-        Bars drawn at each gate.
-    ax : matplotlib.axes.Axes, default=None
-        Where to draw. None makes a figure of a size at which everything is readable.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
-    TypeError
-        If `student` is no soft tree.
-    sklearn.exceptions.NotFittedError
-    ValueError
-        If `x` is not one row of the student's features, or another parameter does not fit them.
-
-    See Also
-    --------
-    explain_path : The same as numbers and text.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from soft_students import SoftDecisionTreeClassifier
-    >>> from soft_students.explain import plot_path
-    >>> X, y = load_digits(return_X_y=True)
-    >>> student = SoftDecisionTreeClassifier(depth=2, epochs=5, random_state=0).fit(X, y)
-    >>> figure = plot_path(student, X[0], image_shape=(8, 8))
-    >>> figure.savefig("path.png")  # doctest: +SKIP
-    """
-    view = view_tree(student, image_shape=image_shape, feature_names=feature_names)
-    top = check_int("plot_path", "top", top, 1, None)
-    return draw_path(follow(student, x, view), top, ax)
-
-
-def draw_path(path: PathExplanation, top: int, ax: Axes | None) -> Figure:
-    """Draw a path that has been followed; `top` and `ax` as in `plot_path`."""
+def draw_path(path: FollowedPath, top: int, ax: Axes | None) -> Figure:
+    """Draw a path that has been followed; `top` and `ax` are those of `plot_path`."""
     from soft_students.explain.canvas import Canvas
 
     picture = _PathPicture(path.view, path, min(top, len(path.feature_names)))
@@ -109,7 +41,7 @@ def draw_path(path: PathExplanation, top: int, ax: Axes | None) -> Figure:
 
 
 class _PathPicture:
-    def __init__(self, view: TreeView, path: PathExplanation, top: int) -> None:
+    def __init__(self, view: TreeView, path: FollowedPath, top: int) -> None:
         self.view, self.path, self.top = view, path, top
         self.limit, self.cut = color_limit(path.weights)
         self.push_limit = float(np.abs(path.contributions).max()) or 1.0

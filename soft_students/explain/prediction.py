@@ -23,17 +23,15 @@ from soft_students.students.classical import (
     ExtraTreesStudentRegressor,
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
-    LightGBMStudentClassifier,
-    LightGBMStudentRegressor,
     LogisticStudentClassifier,
     RandomForestStudentClassifier,
     RandomForestStudentRegressor,
     RidgeStudentRegressor,
-    XGBoostStudentClassifier,
-    XGBoostStudentRegressor,
 )
 from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
+from soft_students.students.lightgbm import LightGBMStudentClassifier, LightGBMStudentRegressor
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
+from soft_students.students.xgboost import XGBoostStudentClassifier, XGBoostStudentRegressor
 
 #: The students of the catalogue that are explained.
 EXPLAINED = (

@@ -15,6 +15,7 @@ from soft_students.methods.base import (
     Stage,
     Task,
 )
+from soft_students.methods.batch import Batch, TrainingData
 from soft_students.methods.bss import BSS, base_rows, boundary_samples, target_classes
 from soft_students.methods.byot import BYOT, exit_hint_loss
 from soft_students.methods.catalog import available, get_method, make_method
@@ -38,7 +39,7 @@ from soft_students.methods.fsp import FSP, fsp_loss, fsp_matrix
 from soft_students.methods.ft import FT, ft_loss
 from soft_students.methods.grafting import Grafting, graft, weight_entropy
 from soft_students.methods.kd import KD, kd_loss
-from soft_students.methods.lesson import Batch, Lesson, Step, TrainingData
+from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.logit_std import LogitStandardization, standardize_logits
 from soft_students.methods.nst import NST, nst_loss
 from soft_students.methods.observe import Observation, list_layers, observe

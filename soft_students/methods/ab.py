@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
+from soft_students.methods.batch import Batch
 from soft_students.methods.fitnet import hint_regressor
-from soft_students.methods.lesson import Batch, Lesson, Step
+from soft_students.methods.lesson import Lesson, Step
 
 
 def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:

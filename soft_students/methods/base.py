@@ -25,7 +25,8 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from soft_students.methods.lesson import Batch, Lesson, Passes, Step
+from soft_students.methods.batch import Batch, Passes
+from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observe import (
     Observation,
     embedding_layer,

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.batch import Batch
 from soft_students.methods.gram import cosines, gram
-from soft_students.methods.lesson import Batch, Lesson, Step
+from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observe import peek
 from soft_students.methods.samplers import ClassUniform, Sampler, SuperclassUniform
 

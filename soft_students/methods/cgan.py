@@ -13,7 +13,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
-from soft_students.methods.lesson import Batch, Lesson
+from soft_students.methods.batch import Batch
+from soft_students.methods.lesson import Lesson
 
 _REAL, _FAKE = 0, 1  # what the first two columns of a discriminator stand for
 

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
+from soft_students.methods.batch import Batch, NoData
 from soft_students.methods.kd import kd_loss
-from soft_students.methods.lesson import Batch, Lesson, NoData
+from soft_students.methods.lesson import Lesson
 from soft_students.methods.observe import INPUT, Prepared, embedding_layer, observe
 from soft_students.teachers.preprocessing import Standardize
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
-from soft_students.methods.lesson import Batch, Lesson
+from soft_students.methods.batch import Batch
+from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import Ensemble, best_peer, keeping_statistics, make_peers
 
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
+from soft_students.methods.batch import Batch
 from soft_students.methods.kd import kd_loss
-from soft_students.methods.lesson import Batch, Lesson, Step
+from soft_students.methods.lesson import Lesson, Step
 
 
 def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
-from soft_students.methods.lesson import Batch, Lesson, Step
+from soft_students.methods.batch import Batch
+from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
 
 

@@ -13,7 +13,8 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Task, Terms
-from soft_students.methods.lesson import Batch, Lesson, Passes
+from soft_students.methods.batch import Batch, Passes
+from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import best_peer, make_peers
 
 

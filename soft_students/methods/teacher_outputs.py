@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from soft_students.methods.batch import Batch
 from soft_students.methods.observe import Observation, Prepared, evaluating, observe
 from soft_students.teachers import Teacher, TorchTeacher
-
-if TYPE_CHECKING:
-    from soft_students.methods.lesson import Batch
 
 
 class TeacherOutputs:

@@ -14,7 +14,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from soft_students.methods.base import Combination, Method, Player, Stage
-from soft_students.methods.lesson import Batch, Lesson
+from soft_students.methods.batch import Batch
+from soft_students.methods.lesson import Lesson
 from soft_students.methods.optimization import OptimizerSettings
 from soft_students.persistence.checkpoints import Checkpoint
 

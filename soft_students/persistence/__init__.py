@@ -1,16 +1,9 @@
-"""One safe, numbered file format for students, and the one way files are written."""
+"""The file formats: bundles, tensors, checkpoints; and the one way in which files are written.
+
+Students are read and written by `soft_students.load` and `soft_students.save`.
+"""
 
 from soft_students.persistence.atomic import atomic_write
 from soft_students.persistence.errors import BundleError
-from soft_students.persistence.students import Bundled, dumps, load, loads, save, trained_on
 
-__all__ = [
-    "BundleError",
-    "Bundled",
-    "atomic_write",
-    "dumps",
-    "load",
-    "loads",
-    "save",
-    "trained_on",
-]
+__all__ = ["BundleError", "atomic_write"]

@@ -7,7 +7,7 @@ two underscores:
 ``{"__tuple__": [...]}``                               a tuple
 ``{"__float__": "nan" | "inf" | "-inf"}``              a float that JSON cannot hold
 ``{"__array__": {"dtype": ..., "values": [...]}}``     a one-dimensional array, of labels or names
-``{"__object__": name, "params": {...}}``              one of `soft_students.transfer` or `.methods`
+``{"__object__": name, "params": {...}}``              an object of a class that the caller allows
 ``{"__dropped__": type name}``                         a random generator; it comes back as None
 =====================================================  ============================================
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from soft_students.persistence.errors import BundleError
 
 _MAX_DEPTH = 20  # of nested lists; far beyond any parameter, far below Python's recursion limit
 _MAX_LABEL_CHARACTERS = 2**24  # count times longest: what numpy's fixed-width strings would take
+
+#: Maps the name of a class to the class, or to None if bundles may not hold its objects.
+FindClass = Callable[[str], type[BaseEstimator] | None]
 
 #: Types of array that may stand in the metadata, and the JSON types of their values.
 _ARRAY_TYPES: dict[str, tuple[type, ...]] = {
@@ -38,7 +42,7 @@ _ARRAY_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def encode(value: Any, where: str, _depth: int = 0) -> Any:
+def encode(value: Any, where: str, find_class: FindClass, _depth: int = 0) -> Any:
     """Return `value` in terms of JSON.
 
     Parameters
@@ -46,9 +50,11 @@ def encode(value: Any, where: str, _depth: int = 0) -> Any:
     value : object
         None, bool, int, float, str, list, tuple, dict with str keys, numpy scalar,
         one-dimensional array of these, path (it comes back as str), random generator, or object of
-        `soft_students.transfer` or `soft_students.methods`.
+        a class that `find_class` knows.
     where : str
         What the value is, to begin an error message with.
+    find_class : callable
+        Maps a class name to the class whose objects are kept under it, or to None.
 
     Returns
     -------
@@ -70,22 +76,22 @@ def encode(value: Any, where: str, _depth: int = 0) -> Any:
     if value is None or type(value) in (bool, int, str):
         return value
     if type(value) is list:
-        return [encode(item, where, _depth + 1) for item in value]
+        return [encode(item, where, find_class, _depth + 1) for item in value]
     if type(value) is tuple:
-        return {"__tuple__": [encode(item, where, _depth + 1) for item in value]}
+        return {"__tuple__": [encode(item, where, find_class, _depth + 1) for item in value]}
     if type(value) is dict and all(type(key) is str and key[:2] != "__" for key in value):
-        return {key: encode(item, where, _depth + 1) for key, item in value.items()}
+        return {key: encode(item, where, find_class, _depth + 1) for key, item in value.items()}
     if isinstance(value, np.ndarray):
-        return {"__array__": _encode_array(value, where)}
+        return {"__array__": _encode_array(value, where, find_class)}
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.random.RandomState | np.random.Generator):
         return {"__dropped__": type(value).__name__}
     if isinstance(value, BaseEstimator):
         name = type(value).__name__
-        if _kept_class(name) is type(value):
+        if find_class(name) is type(value):
             params = value.get_params(deep=False)
-            return {"__object__": name, "params": encode(params, where, _depth + 1)}
+            return {"__object__": name, "params": encode(params, where, find_class, _depth + 1)}
     raise TypeError(
         f"{where} must be made of None, bool, int, float, str, list, tuple or dict, or be an "
         "object of soft_students.transfer or soft_students.methods, to be kept in a bundle. Got "
@@ -94,13 +100,15 @@ def encode(value: Any, where: str, _depth: int = 0) -> Any:
     )
 
 
-def decode(value: Any, _depth: int = 0) -> Any:
+def decode(value: Any, find_class: FindClass, _depth: int = 0) -> Any:
     """Return what `encode` was given.
 
     Parameters
     ----------
     value : object
         As read by `json`. Nothing is taken for granted about it.
+    find_class : callable
+        As for `encode`; no other class is ever built.
 
     Returns
     -------
@@ -114,26 +122,26 @@ def decode(value: Any, _depth: int = 0) -> Any:
     if _depth > _MAX_DEPTH:
         raise BundleError("its metadata are nested too deeply")
     if isinstance(value, list):
-        return [decode(item, _depth + 1) for item in value]
+        return [decode(item, find_class, _depth + 1) for item in value]
     if not isinstance(value, dict):
         return value
     match value:
         case {"__tuple__": list(items), **rest} if not rest:
-            return tuple(decode(item, _depth + 1) for item in items)
+            return tuple(decode(item, find_class, _depth + 1) for item in items)
         case {"__float__": "nan" | "inf" | "-inf" as number, **rest} if not rest:
             return float(number)
         case {"__array__": {"dtype": str(dtype), "values": list(values)}, **rest} if not rest:
-            return _decode_array(dtype, [decode(item, _depth + 1) for item in values])
+            return _decode_array(dtype, [decode(item, find_class, _depth + 1) for item in values])
         case {"__object__": str(name), "params": dict(params), **rest} if not rest:
-            kept = _kept_class(name)
+            kept = find_class(name)
             if kept is None:
                 raise BundleError(f"it holds an object of an unknown kind, {name!r:.80}")
-            return build(kept, decode(params, _depth + 1))
+            return build(kept, decode(params, find_class, _depth + 1))
         case {"__dropped__": str(), **rest} if not rest:
             return None
     if any(key.startswith("__") for key in value):
         raise BundleError(f"its metadata hold an unknown kind of value, {sorted(value)!r:.80}")
-    return {key: decode(item, _depth + 1) for key, item in value.items()}
+    return {key: decode(item, find_class, _depth + 1) for key, item in value.items()}
 
 
 def build(cls: type[BaseEstimator], params: dict[str, Any]) -> BaseEstimator:
@@ -149,7 +157,7 @@ def build(cls: type[BaseEstimator], params: dict[str, Any]) -> BaseEstimator:
     return cls(**params)
 
 
-def _encode_array(array: np.ndarray, where: str) -> dict[str, Any]:
+def _encode_array(array: np.ndarray, where: str, find_class: FindClass) -> dict[str, Any]:
     dtype = "str" if array.dtype.kind == "U" else array.dtype.name
     values = array.tolist() if array.ndim == 1 else []
     allowed = _ARRAY_TYPES.get(dtype, ())
@@ -158,7 +166,7 @@ def _encode_array(array: np.ndarray, where: str) -> dict[str, Any]:
             f"{where} must be a one-dimensional array of bool, numbers or str to be kept in a "
             f"bundle. Got an array of shape {array.shape} and dtype {array.dtype} instead."
         )
-    return {"dtype": dtype, "values": [encode(value, where) for value in values]}
+    return {"dtype": dtype, "values": [encode(value, where, find_class) for value in values]}
 
 
 def _decode_array(dtype: str, values: list[Any]) -> np.ndarray:
@@ -171,16 +179,3 @@ def _decode_array(dtype: str, values: list[Any]) -> np.ndarray:
         return np.array(values, dtype=dtype)
     except OverflowError as error:
         raise BundleError(f"its metadata hold a number that is no {dtype}") from error
-
-
-def _kept_class(name: str) -> Any:
-    """Return the transfer set or the method of a class name; None if there is none."""
-    # Here and not above: they need torch, which most bundles do not.
-    from soft_students.transfer import TRANSFERS
-
-    for transfer in TRANSFERS.values():
-        if transfer.__name__ == name:
-            return transfer
-    from soft_students.methods import available
-
-    return next((method for method in available().values() if method.__name__ == name), None)

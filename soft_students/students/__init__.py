@@ -13,20 +13,18 @@ from soft_students.students.classical import (
     HistGradientBoostingStudentRegressor,
     KNeighborsStudentClassifier,
     KNeighborsStudentRegressor,
-    LightGBMStudentClassifier,
-    LightGBMStudentRegressor,
     LogisticStudentClassifier,
     RandomForestStudentClassifier,
     RandomForestStudentRegressor,
     RidgeStudentRegressor,
     SVMStudentClassifier,
     SVMStudentRegressor,
-    XGBoostStudentClassifier,
-    XGBoostStudentRegressor,
 )
 from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
+from soft_students.students.lightgbm import LightGBMStudentClassifier, LightGBMStudentRegressor
 from soft_students.students.registry import StudentEntry, available, get_student
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
+from soft_students.students.xgboost import XGBoostStudentClassifier, XGBoostStudentRegressor
 
 if TYPE_CHECKING:
     from soft_students.students.neural import NeuralStudentClassifier

@@ -1,4 +1,7 @@
-"""Students that explain their predictions."""
+"""Students that explain their predictions: the one place where students reach `explain`.
+
+`explain` imports the students, so it is imported here when it is called.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from soft_students.explain import Explanation
 
 
@@ -31,6 +37,76 @@ class Explained:
         -------
         Explanation
         """
-        from soft_students.explain import explain  # not at the top: explain knows the students
+        from soft_students.explain import explain
 
         return explain(self, x, image_shape=image_shape, feature_names=feature_names)
+
+
+class ExplainedSoftTree(Explained):
+    """Adds `plot_tree` and `plot_path` to a soft tree."""
+
+    def plot_tree(
+        self: Any,
+        *,
+        X: Any | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: Iterable[str] | None = None,
+        root: int = 0,
+        max_depth: int = 4,
+        top: int = 5,
+        ax: Axes | None = None,
+    ) -> Figure:
+        """Draw the filter of every gate and what every leaf says.
+
+        Needs ``pip install 'soft-students[plots]'``.
+
+        Parameters
+        ----------
+        X, image_shape, feature_names, root, max_depth, top, ax
+            As of :func:`soft_students.explain.plot_tree`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from soft_students.explain import plot_tree
+
+        return plot_tree(
+            self,
+            X=X,
+            image_shape=image_shape,
+            feature_names=feature_names,
+            root=root,
+            max_depth=max_depth,
+            top=top,
+            ax=ax,
+        )
+
+    def plot_path(
+        self: Any,
+        x: Any,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: Iterable[str] | None = None,
+        top: int = 6,
+        ax: Axes | None = None,
+    ) -> Figure:
+        """Draw the path of one row: each gate's filter, activation and probability, and the leaf.
+
+        Needs ``pip install 'soft-students[plots]'``.
+
+        Parameters
+        ----------
+        x : array-like of shape (n_features,) or (1, n_features)
+        image_shape, feature_names, top, ax
+            As of :func:`soft_students.explain.plot_path`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from soft_students.explain import plot_path
+
+        return plot_path(
+            self, x, image_shape=image_shape, feature_names=feature_names, top=top, ax=ax
+        )

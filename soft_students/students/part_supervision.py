@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from soft_students.distributed.parts import LabelledParts
-from soft_students.distributed.windows import LabelledRows
+from soft_students.labelled.parts import LabelledParts
+from soft_students.labelled.windows import LabelledRows
 from soft_students.students.supervision import ClassSupervision, ValueSupervision
 from soft_students.targets import check_logits, check_probabilities
 

@@ -16,23 +16,21 @@ from soft_students.students.classical import (
     HistGradientBoostingStudentRegressor,
     KNeighborsStudentClassifier,
     KNeighborsStudentRegressor,
-    LightGBMStudentClassifier,
-    LightGBMStudentRegressor,
     LogisticStudentClassifier,
     RandomForestStudentClassifier,
     RandomForestStudentRegressor,
     RidgeStudentRegressor,
     SVMStudentClassifier,
     SVMStudentRegressor,
-    XGBoostStudentClassifier,
-    XGBoostStudentRegressor,
 )
 from soft_students.students.classical.scaling import pixel_settings
 from soft_students.students.entry import StudentEntry
+from soft_students.students.lightgbm import LightGBMStudentClassifier, LightGBMStudentRegressor
 from soft_students.students.neural.presets import neural_settings
 from soft_students.students.plugins import loaded_entries
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 from soft_students.students.soft_tree.presets import image_settings
+from soft_students.students.xgboost import XGBoostStudentClassifier, XGBoostStudentRegressor
 
 _ENTRIES = [
     StudentEntry(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from soft_students.explain import plot_learning_curves, plot_path, plot_tree, save_picture
-from soft_students.persistence import load
+from soft_students.students.files import load
 from soft_students.studies.mnist_soft_tree import Plan, study_data, tree_file
 
 _LEVELS = 4  # of gates in one picture: more are too small to be read

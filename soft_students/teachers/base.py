@@ -6,7 +6,8 @@ import math
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
@@ -14,13 +15,27 @@ from sklearn.utils.validation import _num_samples
 from soft_students.targets import check_probabilities, check_temperature, soften
 from soft_students.teachers.inputs import InputRangeWarning, check_n_features, range_complaint
 
-if TYPE_CHECKING:
-    from dask.array import Array
-
-    from soft_students.teachers.checkpoint import TrainingRecord
-
 # A single logit of each of that many rows lies in [0, 1] by chance once in a million teachers.
 _ROWS_TO_SUSPECT_A_SIGMOID = 10
+
+
+@dataclass
+class TrainingRecord:
+    """What is known of how a teacher came to be; the attribute `record` of a trained teacher.
+
+    Parameters
+    ----------
+    accuracy : dict of str to float
+        Measured accuracy by name of the split: "validation", "test".
+    seed : int or None
+        Of a single network.
+    data : dict
+        What it was trained on, of plain JSON values: name, source, numbers of rows, and so on.
+    """
+
+    accuracy: dict[str, float] = field(default_factory=dict)
+    seed: int | None = None
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 class Teacher(ABC):
@@ -149,49 +164,6 @@ class Teacher(ABC):
             return self._values(X)
         columns = self.logits(X).argmax(axis=1)
         return columns if self.classes_ is None else self.classes_[columns]
-
-    def label(self, X: Array, temperature: float | None = None) -> Array:
-        """Return the answers to a Dask array, each block computed when it is needed.
-
-        Parameters
-        ----------
-        X : dask array of shape (n_samples, n_features)
-            Lengths of blocks may be unknown, as those of a data frame are.
-        temperature : float, default=None
-            Of a classifier's probabilities. None stands for 1.
-
-        Returns
-        -------
-        dask array of shape (n_samples, n_classes), float32
-            Probabilities, in the blocks of rows of `X`; of a regressor (n_samples, n_outputs)
-            values.
-
-        Raises
-        ------
-        ImportError
-            Without Dask.
-        TypeError
-            If `X` is no Dask array.
-        ValueError
-            If `X` has another number of features.
-
-        Examples
-        --------
-        >>> import dask.array as da
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn.linear_model import LogisticRegression
-        >>> from soft_students import as_teacher
-        >>> X, y = load_iris(return_X_y=True)
-        >>> teacher = as_teacher(LogisticRegression(max_iter=500).fit(X, y))
-        >>> labels = teacher.label(da.from_array(X, chunks=(50, 4)), temperature=5.0)
-        >>> labels.shape, labels.chunks[0]
-        ((150, 3), (50, 50, 50))
-        >>> labels[:1].compute().round(2)
-        array([[0.68, 0.31, 0.02]], dtype=float32)
-        """
-        from soft_students.distributed.arrays import label_array
-
-        return label_array(self, X, temperature)
 
     def __sklearn_clone__(self) -> Self:
         # A teacher is fitted, and shared by all students that learn from it.

@@ -25,7 +25,6 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ from sklearn.metrics import accuracy_score
 from soft_students.persistence import atomic_write
 from soft_students.persistence.checkpoints import write_torch
 from soft_students.teachers.architectures import Network, build
-from soft_students.teachers.base import Teacher
+from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.ensemble import EnsembleTeacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
@@ -54,25 +53,6 @@ _LABEL_TYPES = {bool, int, float, str}
 
 #: Rows a forward pass. On a CPU, the activations of larger batches no longer fit its cache.
 PREDICT_BATCH = 256
-
-
-@dataclass
-class TrainingRecord:
-    """What is known of how a teacher came to be; the attribute `record` of a trained teacher.
-
-    Parameters
-    ----------
-    accuracy : dict of str to float
-        Measured accuracy by name of the split: "validation", "test".
-    seed : int or None
-        Of a single network.
-    data : dict
-        What it was trained on, of plain JSON values: name, source, numbers of rows, and so on.
-    """
-
-    accuracy: dict[str, float] = field(default_factory=dict)
-    seed: int | None = None
-    data: dict[str, Any] = field(default_factory=dict)
 
 
 def record_test_accuracy(teacher: Teacher, X: np.ndarray, y: np.ndarray) -> float:

@@ -22,10 +22,9 @@ from sklearn.utils import check_random_state, check_X_y
 from soft_students.datasets import validation_split
 from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.teachers.architectures import build, get_architecture
-from soft_students.teachers.base import Teacher
+from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.checkpoint import (
     PREDICT_BATCH,
-    TrainingRecord,
     combine,
     plain_data,
     plain_labels,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from soft_students import distillation
+from soft_students.comparison import distillation
 
 
 def one_line(result):

@@ -15,7 +15,7 @@ from torch import nn
 
 from soft_students import as_teacher, load
 from soft_students.datasets import load_dataset
-from soft_students.persistence import dumps, trained_on
+from soft_students.students.files import dumps, trained_on
 from soft_students.teachers import load_teacher
 
 MEASURES = {"accuracy", "agreement", "kl_to_teacher", "bytes", "latency_us"}

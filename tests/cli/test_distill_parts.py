@@ -17,10 +17,11 @@ from joblib import cpu_count
 from sklearn.datasets import load_digits
 
 from soft_students import load
-from soft_students.distributed import LabelledParts, fit_xgboost
-from soft_students.persistence import dumps, trained_on
+from soft_students.dask import fit_xgboost
+from soft_students.labelled import LabelledParts
 from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.students import XGBoostStudentClassifier
+from soft_students.students.files import dumps, trained_on
 from soft_students.students.soft_tree import base
 
 X = (load_digits().data / 16).astype(np.float32)
@@ -173,7 +174,7 @@ def test_what_goes_wrong_with_parts_is_one_line(softkd, targets, tmp_path):
 
 def test_without_the_extra_xgboost_says_so(softkd, targets, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "soft_students.distributed.boosting", raising=False)
+    monkeypatch.delitem(sys.modules, "soft_students.dask.boosting", raising=False)
     result = softkd("distill", "--targets", targets, *XGBOOST, "--out", tmp_path / "s")
     assert result.exit_code == 1
     assert "pip install 'soft-students[scale]'" in result.stderr

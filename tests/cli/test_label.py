@@ -10,7 +10,7 @@ import psutil
 import pytest
 from sklearn.datasets import load_digits
 
-from soft_students.distributed import LabelledParts
+from soft_students.labelled import LabelledParts
 from soft_students.teachers import load_teacher
 
 X = (load_digits().data / 16).astype(np.float32)
@@ -103,7 +103,7 @@ def test_other_labels_need_force(softkd, done, teacher, rows, tmp_path):
 
 
 def test_no_scheduler(softkd, teacher, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr("soft_students.distributed.cluster._PATIENCE", 0.2)
+    monkeypatch.setattr("soft_students.dask.cluster._PATIENCE", 0.2)
     more = ("--scheduler", "tcp://127.0.0.1:9")
     result = softkd(*arguments(teacher, rows, tmp_path / "out", *more))
     assert result.exit_code == 1

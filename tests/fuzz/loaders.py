@@ -55,7 +55,7 @@ def _file(name: str, data: bytes) -> Path:
 
 
 def _bundle(data: bytes) -> None:
-    from soft_students.persistence import loads
+    from soft_students.students.files import loads
 
     student = loads(data)
     rows = seeds.rows_for(student)
@@ -71,7 +71,7 @@ def _carrier(name: str, place: int) -> tuple[dict, dict]:
 
     from safetensors.numpy import load
 
-    from soft_students.persistence import dumps
+    from soft_students.students.files import dumps
 
     with zipfile.ZipFile(io.BytesIO(dumps(seeds.students(name)[place]))) as archive:
         metadata = json.loads(archive.read("metadata.json"))
@@ -85,7 +85,7 @@ def _boosted(name: str, data: bytes) -> None:
     import numpy as np
 
     from soft_students.persistence.bundle import Bundle
-    from soft_students.persistence.students import _from_bundle
+    from soft_students.students.files import _from_bundle
 
     if not data:
         return
@@ -150,7 +150,7 @@ def _rows(data: bytes) -> None:
 
 
 def _source(data: bytes) -> None:
-    from soft_students.distributed.sources import open_source
+    from soft_students.labelled.sources import open_source
 
     source = open_source(_file("part.parquet", data))
     names = [name for name in source.names if name != "y"]
@@ -212,8 +212,8 @@ def _answers(data: bytes) -> None:
 
 
 def _manifest(data: bytes) -> None:
-    from soft_students.distributed.manifest import MANIFEST
-    from soft_students.distributed.parts import LabelledParts
+    from soft_students.labelled.manifest import MANIFEST
+    from soft_students.labelled.parts import LabelledParts
 
     for start in (0, 10):
         _file(f"p.{start}.npy", b"")

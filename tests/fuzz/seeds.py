@@ -73,7 +73,7 @@ def students(name=None):
 
 
 def bundles():
-    from soft_students.persistence import dumps
+    from soft_students.students.files import dumps
 
     return [dumps(student) for student in students()]
 
@@ -344,7 +344,7 @@ def comparison():
 
 def manifests():
     """Return what says how a folder of labelled parts was made."""
-    from soft_students.distributed.manifest import MANIFEST, write_manifest
+    from soft_students.labelled.manifest import MANIFEST, write_manifest
 
     settings = {
         "task": "classification",

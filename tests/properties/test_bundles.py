@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soft_students.persistence import BundleError, dumps, loads
+from soft_students.persistence import BundleError
 from soft_students.persistence.encoding import decode, encode
 from soft_students.students import SoftDecisionTreeClassifier
+from soft_students.students.files import dumps, loads
 from tests.references import bundle_v1
 
 

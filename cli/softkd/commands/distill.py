@@ -13,11 +13,11 @@ import click
 from sklearn.base import BaseEstimator
 from torch.distributed import is_torchelastic_launched
 
-from soft_students.distillation import distill as run
-from soft_students.distillation import load_unlabeled
-from soft_students.distributed import LabelledParts
-from soft_students.persistence import save
+from soft_students.comparison.distillation import distill as run
+from soft_students.comparison.distillation import load_unlabeled
+from soft_students.labelled import LabelledParts
 from soft_students.students import StudentEntry, available, get_student
+from soft_students.students.files import save
 from soft_students.students.processes import check_processes, is_first_process
 from soft_students.transfer import TRANSFERS, ImageDistortion
 from softkd.options import (

@@ -11,10 +11,10 @@ import click
 from rich.table import Table
 from sklearn.base import BaseEstimator, is_classifier
 
-from soft_students.distillation import compare, frames
+from soft_students.comparison.distillation import compare, frames
 from soft_students.evaluation import METRICS, Evaluation
 from soft_students.evaluation import evaluate as run
-from soft_students.persistence import load, trained_on
+from soft_students.students.files import load, trained_on
 from softkd.options import (
     data_options,
     json_option,

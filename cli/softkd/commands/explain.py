@@ -9,7 +9,7 @@ import numpy as np
 
 from soft_students.explain import PICTURE_SUFFIXES, plot_tree, save_picture
 from soft_students.explain import explain as explain_row
-from soft_students.persistence import load, trained_on
+from soft_students.students.files import load, trained_on
 from softkd.options import (
     check_output,
     data_options,

@@ -8,7 +8,7 @@ import click
 
 from soft_students.explain import save_explorer
 from soft_students.explain.explorer.trees import check_tree
-from soft_students.persistence import load, trained_on
+from soft_students.students.files import load, trained_on
 from softkd.options import (
     check_output,
     data_options,

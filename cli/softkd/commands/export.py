@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from soft_students.distillation import held_out_rows
+from soft_students.comparison.distillation import held_out_rows
 from soft_students.export import compare_to_student, to_c, to_numpy, to_onnx, to_soft_tree
-from soft_students.persistence import load
+from soft_students.students.files import load
 from softkd.options import check_output, data_options, output_options, print_json, read_data
 
 _SUFFIXES = {"onnx": ".onnx", "c": ".c", "numpy": ".npz"}

@@ -8,7 +8,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from soft_students.persistence import BundleError, load, trained_on
+from soft_students.persistence import BundleError
+from soft_students.students.files import load, trained_on
 from softkd.options import json_option, plain_parameters, print_json, print_table
 
 

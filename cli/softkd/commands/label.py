@@ -11,10 +11,10 @@ from joblib import cpu_count
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soft_students.distributed import TeacherFile, label_parts
-from soft_students.distributed.cluster import dask_client
-from soft_students.distributed.label import KINDS, Labelling
-from soft_students.distributed.plan import find_sources
+from soft_students.dask.cluster import dask_client
+from soft_students.labelled import TeacherFile, label_parts
+from soft_students.labelled.label import KINDS, Labelling
+from soft_students.labelled.plan import find_sources
 from softkd.options import json_option, print_json, teacher_options, versions
 
 #: Failures that are shown one by one.

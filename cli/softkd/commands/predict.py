@@ -12,7 +12,8 @@ import click
 import numpy as np
 
 from soft_students.datasets import available_datasets, check_complete, load_rows
-from soft_students.persistence import atomic_write, load
+from soft_students.persistence import atomic_write
+from soft_students.students.files import load
 from softkd.options import check_output, output_options, print_json
 
 

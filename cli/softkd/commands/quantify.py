@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from soft_students.explain import PICTURE_SUFFIXES, save_picture
-from soft_students.persistence import load, trained_on
+from soft_students.students.files import load, trained_on
 from softkd.options import (
     check_output,
     data_options,
@@ -85,8 +85,7 @@ def quantify(
                 param_hint="--pictures",
             )
         check_output(pictures, force)
-    from soft_students.evaluation import quantify_knowledge
-    from soft_students.explain import plot_entropies
+    from soft_students.knowledge import plot_entropies, quantify_knowledge
 
     files = {"students": _files(students, "--students")}
     if compare is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from soft_students.persistence import load
+from soft_students.students.files import load
 
 _VARIABLE = "SOFTKD_TOKEN"
 

@@ -1,9 +1,5 @@
 """Students whose learning is a well-kept library's, on soft targets in full."""
 
-from soft_students.students.classical.boosted import (
-    XGBoostStudentClassifier,
-    XGBoostStudentRegressor,
-)
 from soft_students.students.classical.forests import (
     ExtraTreesStudentClassifier,
     ExtraTreesStudentRegressor,
@@ -17,10 +13,6 @@ from soft_students.students.classical.generic import (
 from soft_students.students.classical.hist import (
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
-)
-from soft_students.students.classical.lightgbm_trees import (
-    LightGBMStudentClassifier,
-    LightGBMStudentRegressor,
 )
 from soft_students.students.classical.linear import LogisticStudentClassifier, RidgeStudentRegressor
 from soft_students.students.classical.neighbors import (
@@ -44,14 +36,10 @@ __all__ = [
     "HistGradientBoostingStudentRegressor",
     "KNeighborsStudentClassifier",
     "KNeighborsStudentRegressor",
-    "LightGBMStudentClassifier",
-    "LightGBMStudentRegressor",
     "LogisticStudentClassifier",
     "RandomForestStudentClassifier",
     "RandomForestStudentRegressor",
     "RidgeStudentRegressor",
     "SVMStudentClassifier",
     "SVMStudentRegressor",
-    "XGBoostStudentClassifier",
-    "XGBoostStudentRegressor",
 ]

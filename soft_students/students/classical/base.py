@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from soft_students.distributed.parts import LabelledParts
+from soft_students.labelled.parts import LabelledParts
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
 from soft_students.students.refitting import unchanged_on_failure
@@ -68,7 +68,7 @@ class ClassicalStudent(BaseEstimator):
             raise TypeError(
                 f"{type(self).__name__} keeps all rows in memory, and LabelledParts may be larger. "
                 "Soft trees and neural students take them; XGBoost students by "
-                "soft_students.distributed.fit_xgboost. If they do fit, load them: "
+                "soft_students.dask.fit_xgboost. If they do fit, load them: "
                 "np.concatenate([part.X() for part in parts])."
             )
         if reset:

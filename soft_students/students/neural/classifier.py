@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from soft_students.distributed.parts import LabelledParts
+from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Combination, Method, make_method
 from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
 from soft_students.students.neural.bundles import network_arrays, restore_network
@@ -43,9 +43,9 @@ from soft_students.students.part_supervision import (
 from soft_students.students.processes import check_processes, is_first_process, launch
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.supervision import class_supervision
-from soft_students.students.threads import torch_threads
 from soft_students.teachers import TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
+from soft_students.threads import torch_threads
 from soft_students.transfer import Transfer
 
 PREDICT_BATCH = 512
@@ -114,7 +114,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
     snapshots : str or path-like, default=None
         A folder for a file of the student after each epoch of the main stage,
-        ``epoch-0000.student`` untrained, as `soft_students.evaluation.quantify_knowledge` reads
+        ``epoch-0000.student`` untrained, as `soft_students.knowledge.quantify_knowledge` reads
         them. It must hold none of another training; the module must be given by name.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int, default=None

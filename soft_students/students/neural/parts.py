@@ -13,10 +13,10 @@ from sklearn.base import BaseEstimator
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.validation import check_array
 
-from soft_students.distributed.parts import LabelledParts
-from soft_students.distributed.windows import LabelledRows, ShuffledParts, joined
+from soft_students.labelled.parts import LabelledParts
+from soft_students.labelled.windows import LabelledRows, ShuffledParts, joined
 from soft_students.methods import Batch, Combination, TrainingData
-from soft_students.methods.lesson import share_of
+from soft_students.methods.batch import share_of
 from soft_students.students.neural.rows import as_training_data
 from soft_students.students.part_supervision import PartSupervision, check_only_parts
 from soft_students.targets import soften

@@ -9,7 +9,7 @@ from pathlib import Path
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from soft_students.persistence import dumps, save
+from soft_students.students.files import dumps, save
 
 
 class Snapshots:

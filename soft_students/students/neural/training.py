@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from soft_students.methods import Combination, Lesson, TrainingData
-from soft_students.methods.lesson import StreamedData
+from soft_students.methods.batch import StreamedData
 from soft_students.methods.observe import Prepared
 from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
@@ -25,9 +25,9 @@ from soft_students.methods.teaching import EpochReport, teach
 from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.students.neural.modules import Factory, make_module, reset
 from soft_students.students.neural.snapshots import Snapshots
-from soft_students.students.threads import torch_threads
 from soft_students.teachers import Teacher
 from soft_students.teachers.preprocessing import Standardize
+from soft_students.threads import torch_threads
 from soft_students.transfer import Transfer
 
 

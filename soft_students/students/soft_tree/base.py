@@ -7,7 +7,7 @@ import itertools
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +22,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from soft_students.students.copies import taught_copies
-from soft_students.students.explained import Explained
+from soft_students.students.explained import ExplainedSoftTree
 from soft_students.students.soft_tree import routing
 from soft_students.students.supervision import Ask
 from soft_students.students.tuning import check_chosen, read_hard_weight
@@ -30,11 +30,9 @@ from soft_students.transfer import Transfer
 
 if TYPE_CHECKING:
     import torch
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-    from soft_students.distributed.parts import LabelledParts
-    from soft_students.distributed.windows import LabelledRows, ShuffledParts
+    from soft_students.labelled.parts import LabelledParts
+    from soft_students.labelled.windows import LabelledRows, ShuffledParts
     from soft_students.persistence.checkpoints import Checkpoint
     from soft_students.students.soft_tree.kernel import LeafLoss, TreeParameters
     from soft_students.students.soft_tree.training import Rows, TrainingRows, TrainingSettings
@@ -52,7 +50,7 @@ _SHAPING = (
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-class BaseSoftDecisionTree(Explained, BaseEstimator):
+class BaseSoftDecisionTree(ExplainedSoftTree, BaseEstimator):
     """A complete binary tree of linear gates, trained by gradient descent.
 
     Subclasses say what leaves hold, what the targets are and how outputs are read. Methods that
@@ -192,7 +190,7 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         self, parts: LabelledParts, task: str, random_state: np.random.RandomState, **given: Any
     ) -> ShuffledParts:
         """Check parts, and what was given beside them; return what reads their rows."""
-        from soft_students.distributed.windows import ShuffledParts
+        from soft_students.labelled.windows import ShuffledParts
         from soft_students.students.part_supervision import check_only_parts, check_parts
 
         check_parts(self, parts, task)
@@ -264,7 +262,7 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
         import torch
 
         from soft_students.students.soft_tree.training import Trainer, TrainingRows
-        from soft_students.students.threads import torch_threads
+        from soft_students.threads import torch_threads
 
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
@@ -661,74 +659,6 @@ class BaseSoftDecisionTree(Explained, BaseEstimator):
             "right": np.concatenate([right, nowhere]),
             "decided": np.concatenate([decided, nowhere]),
         }
-
-    # -- pictures ---------------------------------------------------------------------------------
-
-    def plot_tree(
-        self,
-        *,
-        X: ArrayLike | None = None,
-        image_shape: tuple[int, ...] | None = None,
-        feature_names: Iterable[str] | None = None,
-        root: int = 0,
-        max_depth: int = 4,
-        top: int = 5,
-        ax: Axes | None = None,
-    ) -> Figure:
-        """Draw the filter of every gate and what every leaf says.
-
-        Needs ``pip install 'soft-students[plots]'``.
-
-        Parameters
-        ----------
-        X, image_shape, feature_names, root, max_depth, top, ax
-            As of :func:`soft_students.explain.plot_tree`.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
-        from soft_students.explain import plot_tree  # not at the top: explain knows this module
-
-        return plot_tree(
-            self,
-            X=X,
-            image_shape=image_shape,
-            feature_names=feature_names,
-            root=root,
-            max_depth=max_depth,
-            top=top,
-            ax=ax,
-        )
-
-    def plot_path(
-        self,
-        x: ArrayLike,
-        *,
-        image_shape: tuple[int, ...] | None = None,
-        feature_names: Iterable[str] | None = None,
-        top: int = 6,
-        ax: Axes | None = None,
-    ) -> Figure:
-        """Draw the path of one row: each gate's filter, activation and probability, and the leaf.
-
-        Needs ``pip install 'soft-students[plots]'``.
-
-        Parameters
-        ----------
-        x : array-like of shape (n_features,) or (1, n_features)
-        image_shape, feature_names, top, ax
-            As of :func:`soft_students.explain.plot_path`.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
-        from soft_students.explain import plot_path
-
-        return plot_path(
-            self, x, image_shape=image_shape, feature_names=feature_names, top=top, ax=ax
-        )
 
     # -- pickling and bundles ---------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from soft_students.distributed.parts import LabelledParts
+from soft_students.labelled.parts import LabelledParts
 from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
@@ -248,7 +248,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or LabelledParts
-            :class:`~soft_students.distributed.LabelledParts` are read as training goes on, a window
+            :class:`~soft_students.labelled.LabelledParts` are read as training goes on, a window
             of them at a time; they say the targets, and the labels for `hard_weight`.
         y : teacher, array-like of shape (n_samples, n_classes) or array-like of shape (n_samples,)
             A teacher (anything that :func:`~soft_students.teachers.as_teacher` takes), its

@@ -26,7 +26,7 @@ from soft_students.students.soft_tree.training import (
     TrainingSettings,
     train,
 )
-from soft_students.students.threads import torch_threads
+from soft_students.threads import torch_threads
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -13,8 +13,8 @@ from numpy.random import RandomState
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from soft_students.distributed.parts import LabelledParts
-from soft_students.distributed.windows import LabelledRows, ShuffledParts
+from soft_students.labelled.parts import LabelledParts
+from soft_students.labelled.windows import LabelledRows, ShuffledParts
 from soft_students.students.soft_tree.training import share_of
 
 

@@ -13,7 +13,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import validate_data
 
-from soft_students.distributed.parts import LabelledParts
+from soft_students.labelled.parts import LabelledParts
 from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
@@ -145,7 +145,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or LabelledParts
-            :class:`~soft_students.distributed.LabelledParts` are read as training goes on, a window
+            :class:`~soft_students.labelled.LabelledParts` are read as training goes on, a window
             of them at a time; they say the targets, and the true values for `hard_weight`.
         y : teacher or array-like of shape (n_samples,) or (n_samples, n_outputs)
             A fitted regressor or callable, or values.

@@ -18,7 +18,7 @@ from soft_students import (
     load,
 )
 from soft_students.comparison import train_students
-from soft_students.persistence import trained_on
+from soft_students.students.files import trained_on
 from soft_students.transfer import GaussianNoise
 
 X, Y = load_iris(return_X_y=True)

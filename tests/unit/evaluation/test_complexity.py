@@ -20,7 +20,6 @@ from soft_students import (
 )
 from soft_students.evaluation import flops, n_parameters, structure
 from soft_students.evaluation.tree_paths import leaf_depths, reached_leaves
-from soft_students.persistence import dumps, loads
 from soft_students.students import (
     DecisionTreeStudentClassifier,
     GenericStudentClassifier,
@@ -35,6 +34,7 @@ from soft_students.students import (
     XGBoostStudentRegressor,
     available,
 )
+from soft_students.students.files import dumps, loads
 
 QUICK = {
     "xgboost": {"n_estimators": 3}, "lightgbm": {"n_estimators": 3}, "hist": {"max_iter": 3},

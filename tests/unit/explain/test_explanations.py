@@ -26,8 +26,8 @@ from soft_students.explain import (
 )
 from soft_students.explain.gate_effects import gate_effects
 from soft_students.explain.prediction import EXPLAINED
-from soft_students.persistence import dumps, loads
 from soft_students.students import available
+from soft_students.students.files import dumps, loads
 
 SETTINGS = {
     "soft_tree": {"depth": 3, "epochs": 5},

@@ -17,7 +17,8 @@ from soft_students.methods import (
     observe,
     target_classes,
 )
-from soft_students.methods.lesson import Step, TrainingData
+from soft_students.methods.batch import TrainingData
+from soft_students.methods.lesson import Step
 from tests.unit.methods.lessons import lesson, taught
 
 

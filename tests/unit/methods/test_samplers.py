@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from soft_students.methods.lesson import Batches, TrainingData
+from soft_students.methods.batch import Batches, TrainingData
 from soft_students.methods.samplers import ClassUniform, SameClassPairs, SuperclassUniform
 
 BALANCED = torch.arange(120) % 6

@@ -16,7 +16,8 @@ from soft_students import (
     LightGBMStudentClassifier,
     RandomForestStudentClassifier,
 )
-from soft_students.persistence import BundleError, dumps, load, loads
+from soft_students.persistence import BundleError
+from soft_students.students.files import dumps, load, loads
 from tests.references import bundle_v1
 
 

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 
-from soft_students.persistence import BundleError, dumps, load, loads, save
+from soft_students.persistence import BundleError
 from soft_students.students import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
+from soft_students.students.files import dumps, load, loads, save
 from soft_students.transfer import ImageDistortion
 from tests.references import bundle_v1
 
@@ -122,7 +123,7 @@ def test_joblib_works_for_those_who_want_it(tmp_path, classifier, iris):
 
 def forge(student, changed_params=(), changed_fitted=(), changed_arrays=()):
     """A bundle with valid checksums around values that do not fit."""
-    from soft_students.persistence.students import _to_bundle
+    from soft_students.students.files import _to_bundle
 
     bundle = _to_bundle(student)
     arrays = {**bundle.arrays, **dict(changed_arrays)}

@@ -14,8 +14,8 @@ from soft_students import (
     as_teacher,
 )
 from soft_students.comparison import compare_students
+from soft_students.comparison.distillation import frames
 from soft_students.datasets import Dataset, load_dataset
-from soft_students.distillation import frames
 
 EVIL = "<script>window.hacked = true</script>"
 EVIL_FEATURE = "<img src=x onerror='window.hacked = true'>"

@@ -14,8 +14,8 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import check_estimator
 
-from soft_students.persistence import dumps, loads
 from soft_students.students import StudentEntry, available, get_student
+from soft_students.students.files import dumps, loads
 from soft_students.students.plugins import loaded_entries
 from softkd.__main__ import main
 

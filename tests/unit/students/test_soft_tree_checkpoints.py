@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from soft_students import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
-from soft_students.persistence import load, save
 from soft_students.persistence.checkpoints import Checkpoint, kept_random, numpy_random
+from soft_students.students.files import load, save
 from soft_students.students.soft_tree import base, training
 from soft_students.transfer import ImageDistortion
 

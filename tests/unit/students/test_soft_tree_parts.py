@@ -9,9 +9,9 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from soft_students import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
-from soft_students.distributed import LabelledParts, TeacherFile, label_parts, windows
-from soft_students.persistence import load, save
+from soft_students.labelled import LabelledParts, TeacherFile, label_parts, windows
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.students.files import load, save
 from soft_students.students.soft_tree import base
 from soft_students.targets import soften
 from soft_students.teachers import as_teacher, save_teacher, train_teacher
@@ -251,7 +251,7 @@ SCRIPT = """
 import sys
 import numpy as np
 from soft_students import SoftDecisionTreeClassifier, save
-from soft_students.distributed import LabelledParts
+from soft_students.labelled import LabelledParts
 from soft_students.students.processes import is_first_process
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from soft_students import (
     XGBoostStudentClassifier,
     as_teacher,
 )
-from soft_students.persistence import dumps, loads
+from soft_students.students.files import dumps, loads
 from soft_students.students.tuning import HARD_WEIGHTS, HELD_OUT, TEMPERATURES
 from soft_students.targets import mix_labels, soften
 

@@ -15,7 +15,7 @@ from soft_students import (
     SoftDecisionTreeClassifier,
     SoftDecisionTreeRegressor,
 )
-from soft_students.persistence import dumps, loads
+from soft_students.students.files import dumps, loads
 from soft_students.transfer import (
     TRANSFERS,
     GaussianNoise,

@@ -7,7 +7,7 @@ import pytest
 
 from soft_students import load
 from soft_students.datasets import Dataset
-from soft_students.persistence import trained_on
+from soft_students.students.files import trained_on
 from soft_students.studies import (
     Plan,
     Row,

@@ -4,9 +4,9 @@ import pytest
 from sklearn.model_selection import train_test_split
 from xgboost import XGBClassifier
 
-from soft_students.persistence import dumps, loads
 from soft_students.students import XGBoostStudentClassifier, XGBoostStudentRegressor
 from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
+from soft_students.students.files import dumps, loads
 
 
 def student(**parameters):

@@ -7,10 +7,11 @@ import torch
 from sklearn.datasets import load_diabetes
 
 from soft_students import XGBoostStudentClassifier, XGBoostStudentRegressor
-from soft_students.persistence import dumps
 from soft_students.persistence.checkpoints import Checkpoint
-from soft_students.students.classical import boosting_rounds, ubjson
+from soft_students.students.classical import boosting_rounds
 from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
+from soft_students.students.files import dumps
+from soft_students.students.xgboost import ubjson
 from soft_students.transfer import Munge
 from tests.references import ubjson as written
 

@@ -10,13 +10,13 @@ from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier, XGBRegressor
 
 from soft_students import DistilledClassifier
-from soft_students.persistence import dumps, loads
 from soft_students.students import (
     DecisionTreeStudentClassifier,
     XGBoostStudentClassifier,
     XGBoostStudentRegressor,
 )
 from soft_students.students.classical.columns import Columns
+from soft_students.students.files import dumps, loads
 from soft_students.transfer import Transfer
 
 COLOURS = ["red", "green", "blue", "grey"]

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from soft_students.persistence import BundleError, dumps, loads
+from soft_students.persistence import BundleError
 from soft_students.students import available
+from soft_students.students.files import dumps, loads
 from soft_students.transfer import Transfer
 
 #: Students to whom a row of weight two is not the row twice.

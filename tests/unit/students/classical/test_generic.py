@@ -13,9 +13,9 @@ from sklearn.svm import LinearSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from soft_students.persistence import dumps, load
 from soft_students.students import GenericStudentClassifier, GenericStudentRegressor
 from soft_students.students.classical.logits import clipped_logits
+from soft_students.students.files import dumps, load
 
 
 @parametrize_with_checks(

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from soft_students.persistence import dumps, loads
 from soft_students.students import (
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
 )
 from soft_students.students.classical.logits import clipped_logits
+from soft_students.students.files import dumps, loads
 
 
 def with_gaps(X):

@@ -9,8 +9,8 @@ from soft_students import (
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
 )
-from soft_students.persistence import dumps
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.students.files import dumps
 
 pytestmark = pytest.mark.usefixtures("every_round")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from soft_students import LightGBMStudentClassifier, LightGBMStudentRegressor
-from soft_students.persistence import dumps
+from soft_students.students.files import dumps
 
 pytest.importorskip("lightgbm")
 pytestmark = pytest.mark.usefixtures("every_round")

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from lightgbm import Booster, LGBMClassifier, LGBMRegressor
 
-from soft_students.persistence import dumps, loads
 from soft_students.students import LightGBMStudentClassifier, LightGBMStudentRegressor
-from soft_students.students.classical.lightgbm_trees import _SoftCrossEntropy
+from soft_students.students.files import dumps, loads
+from soft_students.students.lightgbm.students import _SoftCrossEntropy
 
 
 def student(**parameters):

@@ -5,9 +5,9 @@ import pytest
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 
-from soft_students.persistence import dumps, loads
 from soft_students.students import DecisionTreeStudentClassifier, DecisionTreeStudentRegressor
 from soft_students.students.classical.pruning import best_alpha, collapse_alphas
+from soft_students.students.files import dumps, loads
 
 
 @pytest.fixture

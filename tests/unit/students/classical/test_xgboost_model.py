@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from soft_students import XGBoostStudentClassifier, XGBoostStudentRegressor
-from soft_students.persistence import BundleError, dumps, loads
-from soft_students.students.classical.ubjson import read_ubjson
+from soft_students.persistence import BundleError
+from soft_students.students.files import dumps, loads
+from soft_students.students.xgboost.ubjson import read_ubjson
 from tests.references import bundle_v1, ubjson
 
 X = np.random.default_rng(0).normal(size=(60, 3))

@@ -15,7 +15,8 @@ from torch import nn
 
 from soft_students import DistilledClassifier, NeuralStudentClassifier
 from soft_students.methods import AT, KD
-from soft_students.persistence import BundleError, checkpoints, dumps, load, loads
+from soft_students.persistence import BundleError, checkpoints
+from soft_students.students.files import dumps, load, loads
 from soft_students.students.neural import classifier
 from soft_students.students.neural.modules import make_module, small_cnn
 from soft_students.teachers import TorchTeacher, as_teacher

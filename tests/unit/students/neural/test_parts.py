@@ -17,11 +17,12 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from soft_students import NeuralStudentClassifier
-from soft_students.distributed import LabelledParts, TeacherFile, label_parts, windows
+from soft_students.labelled import LabelledParts, TeacherFile, label_parts, windows
 from soft_students.methods import KD, available
-from soft_students.methods.lesson import share_of
+from soft_students.methods.batch import share_of
 from soft_students.methods.samplers import Shuffled
-from soft_students.persistence import checkpoints, dumps, loads
+from soft_students.persistence import checkpoints
+from soft_students.students.files import dumps, loads
 from soft_students.students.neural.parts import PartRows
 from soft_students.teachers import load_teacher, save_teacher, train_teacher
 from soft_students.teachers.preprocessing import Standardize
@@ -369,7 +370,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from soft_students import NeuralStudentClassifier
-from soft_students.distributed import LabelledParts
+from soft_students.labelled import LabelledParts
 from soft_students.students.processes import is_first_process
 from soft_students.teachers import load_teacher
 

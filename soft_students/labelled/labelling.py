@@ -1,0 +1,226 @@
+"""One part is labelled: what a worker does. It imports torch with the teacher, not before."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from soft_students.datasets import check_complete
+from soft_students.datasets.tabular import as_float32
+from soft_students.labelled.parts import LabelledPart
+from soft_students.labelled.sources import identity, open_source
+from soft_students.persistence import atomic_write
+
+if TYPE_CHECKING:
+    from soft_students.teachers import Teacher
+
+#: Rows that are read and labelled at a time, and their values: 16 MB of float32.
+_BATCH_ROWS, _BATCH_VALUES = 2**13, 2**22
+
+
+@dataclass(frozen=True)
+class TeacherFile:
+    """A teacher file, and how it is read; see :func:`~soft_students.teachers.load_teacher`.
+
+    Parameters
+    ----------
+    path : str
+        As all workers see it.
+    arch : str, default=None
+    input_shape : tuple of int, default=None
+    trust : bool, default=False
+    """
+
+    path: str
+    arch: str | None = None
+    input_shape: tuple[int, ...] | None = None
+    trust: bool = False
+
+    def load(self) -> Teacher:
+        """Read it."""
+        from soft_students.teachers import load_teacher
+
+        return load_teacher(
+            self.path, arch=self.arch, input_shape=self.input_shape, trust=self.trust
+        )
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What all parts of one run have in common.
+
+    Parameters
+    ----------
+    teacher : TeacherFile
+    teacher_sha256 : str
+        Of the file.
+    settings_sha256 : str
+        Of the settings in the manifest.
+    """
+
+    teacher: TeacherFile
+    teacher_sha256: str
+    settings_sha256: str
+
+
+#: The teacher of this process: read once, not sent with each part.
+_kept: dict[tuple[TeacherFile, str], Teacher] = {}
+#: Of the threads of a worker one labels at a time: the teacher, and the memory, are one.
+_lock = threading.Lock()
+
+
+def label_part(part: LabelledPart, assignment: Assignment) -> dict[str, str]:
+    """Write the targets of one part, and after them its record.
+
+    The same part gives the same bytes, wherever it is labelled: it is read in the same batches and
+    computed on one thread.
+
+    Parameters
+    ----------
+    part : LabelledPart
+    assignment : Assignment
+
+    Returns
+    -------
+    dict of str to str
+        What the teacher warned of, the first of each category.
+
+    Raises
+    ------
+    ValueError
+        If the rows, or the teacher's answers, are not fit.
+    OSError
+        If a file cannot be read or written.
+    """
+    record_path = Path(part.path).with_suffix(".json")
+    with _lock, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        teacher = _teacher_of(assignment)
+        before = identity(part.source)
+        os.makedirs(os.path.dirname(part.path), exist_ok=True)
+        with _one_thread():
+            digest = _write_targets(part, teacher)
+        if identity(part.source) != before:
+            raise ValueError(f"'{part.source}' was changed while it was read. Run this again.")
+    record = {
+        "rows": [part.start, part.stop],
+        "settings": assignment.settings_sha256,
+        "sha256": digest,
+        "source": before,
+    }
+    with atomic_write(record_path) as file:
+        file.write(json.dumps(record).encode())
+    return {
+        warning.category.__name__: str(warning.message)
+        for warning in reversed(caught)
+        if issubclass(warning.category, UserWarning)
+    }
+
+
+def is_done(part: LabelledPart, assignment: Assignment) -> bool:
+    """Tell whether a part was labelled, of these rows in this way, and is as it was written.
+
+    Parameters
+    ----------
+    part : LabelledPart
+    assignment : Assignment
+    """
+    record = part.record()
+    return (
+        record is not None
+        and record.get("rows") == [part.start, part.stop]
+        and record.get("settings") == assignment.settings_sha256
+        and record.get("source") == identity(part.source)
+        and part.is_intact()
+    )
+
+
+def _teacher_of(assignment: Assignment) -> Teacher:
+    key = (assignment.teacher, assignment.teacher_sha256)
+    if key not in _kept:
+        _kept.clear()
+        with open(assignment.teacher.path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != assignment.teacher_sha256:
+            raise ValueError(
+                f"The teacher file '{assignment.teacher.path}' is another one here than where the "
+                f"labelling was started (sha256 {found[:12]}, not "
+                f"{assignment.teacher_sha256[:12]})."
+            )
+        _kept[key] = assignment.teacher.load()
+    return _kept[key]
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    from soft_students.threads import torch_threads
+
+    with torch_threads(1), threadpool_limits(1):
+        yield
+
+
+def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
+    """Write the NPY file batch by batch, and return its checksum."""
+    source = open_source(part.source)
+    width = source.n_columns if part.columns is None else len(part.columns)
+    rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, width)))
+    digest = hashlib.sha256()
+    n_outputs, done = 0, 0
+    with atomic_write(part.path) as file:
+        for X in source.batches(part.start, part.stop, rows, part.columns):
+            at = f"'{part.source}' (rows {part.start + done} to {part.start + done + len(X) - 1})"
+            check_complete(X, part.columns, at)
+            try:
+                targets = as_float32(_answer(teacher, X, part), f"What the teacher says of {at}")
+            except ValueError as error:
+                raise ValueError(f"{at}: {error}") from error
+            if not done:
+                n_outputs = targets.shape[1]
+                header = {
+                    "descr": "<f4",
+                    "fortran_order": False,
+                    "shape": (part.n_rows, n_outputs),
+                }
+                np.lib.format.write_array_header_1_0(file, header)
+                file.seek(0)
+                digest.update(file.read())
+            content = np.ascontiguousarray(targets, dtype="<f4").data
+            digest.update(content)
+            file.write(content)
+            done += len(X)
+        if done != part.n_rows:
+            raise ValueError(
+                f"'{part.source}' ended after {part.start + done} of {part.stop} rows: the file "
+                "has changed."
+            )
+    return digest.hexdigest()
+
+
+def _answer(teacher: Teacher, X: Any, part: LabelledPart) -> np.ndarray:
+    if part.columns is not None and _wants_names(teacher):
+        import pandas as pd
+
+        X = pd.DataFrame(X, columns=list(part.columns))
+    if part.kind == "values":
+        values = teacher.predict(X)
+        return values if values.ndim == 2 else values[:, np.newaxis]
+    if part.kind == "logits":
+        return teacher.logits(X)
+    return teacher.predict_proba(X, part.temperature or 1.0)
+
+
+def _wants_names(teacher: Teacher) -> bool:
+    from soft_students.teachers import EstimatorTeacher
+
+    return isinstance(teacher, EstimatorTeacher) and hasattr(teacher.estimator, "feature_names_in_")

@@ -1,0 +1,179 @@
+"""Which rows are to be labelled: files, their columns, and where they are cut into parts."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soft_students.datasets.tabular import listed
+from soft_students.labelled.sources import ParquetSource, Source, open_source
+
+#: Values of a part (128 MB of float32) and its rows, if row groups or chunks are not larger.
+_PART_VALUES, _PART_ROWS = 2**25, 2**18
+
+
+@dataclass
+class Plan:
+    """What is to be labelled.
+
+    Attributes
+    ----------
+    columns : list of str or None
+        Features, in the order in which the teacher is shown them.
+    n_features : int
+    sources : list of dict
+        As in a manifest.
+    failures : dict of str to str
+        What is wrong with files that cannot be labelled, by path.
+    """
+
+    columns: list[str] | None
+    n_features: int
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def find_sources(data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> dict[str, str]:
+    """Find the files that a pattern means.
+
+    Parameters
+    ----------
+    data : str, path-like or sequence of them
+        A pattern such as ``big/*.parquet``, or paths.
+
+    Returns
+    -------
+    dict of str to str
+        Absolute paths, sorted, and their names below the folder that they have in common.
+    """
+    if isinstance(data, (str, os.PathLike)):
+        paths = glob.glob(os.fspath(data), recursive=True)
+        fixed = Path(*_fixed(Path(data).parts[:-1]))
+    else:
+        paths = [os.fspath(path) for path in data]
+        folders = [os.path.dirname(os.path.abspath(path)) for path in paths]
+        fixed = Path(os.path.commonpath(folders) if folders else ".")
+    absolute = sorted({os.path.abspath(path) for path in paths})
+    return {path: Path(os.path.relpath(path, fixed.absolute())).as_posix() for path in absolute}
+
+
+def make_plan(
+    found: dict[str, str],
+    folder: str | os.PathLike[str],
+    *,
+    n_features: int | None,
+    columns: Sequence[str] | None,
+    order: Sequence[str] | None,
+    target: str | None,
+    exclude: Sequence[str],
+    part_rows: int | None,
+) -> Plan:
+    """Open each file, compare their columns, and cut them into parts.
+
+    Parameters
+    ----------
+    found : dict of str to str
+        From `find_sources`.
+    folder : str or path-like
+        Of the targets.
+    n_features : int or None
+        That the teacher takes.
+    columns : sequence of str or None
+        That the teacher was trained on: others are left out.
+    order : sequence of str or None
+        Of an earlier run, which counts if it is one of the same columns.
+    target : str or None
+        Column of true labels, which is no feature.
+    exclude : sequence of str
+        Further columns that are no features.
+    part_rows : int or None
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ValueError
+        If no file can be labelled.
+    """
+    plan: Plan | None = None
+    first = ""
+    failures, sources = {}, []
+    for path, name in found.items():
+        cuts = None
+        try:
+            source = open_source(path)
+            names = _features(source, columns, target, exclude)
+            width = source.n_columns if names is None else len(names)
+            if n_features not in (None, width):
+                raise ValueError(
+                    f"'{path}' has {width} features, but the teacher takes {n_features}."
+                    + ("" if names is None else f" They are {listed(names)}; which are none?")
+                )
+            if plan is None:
+                same = names is not None and order is not None and set(order) == set(names)
+                plan, first = Plan(list(order or ()) if same else names, width), path
+            _compare(path, names, width, first, plan)
+            rows = part_rows or max(1, min(_PART_ROWS, _PART_VALUES // max(1, width)))
+            cuts = source.cuts(rows)
+        except (ValueError, OSError) as error:
+            failures[path] = str(error)
+        relative = Path(os.path.relpath(path, os.path.abspath(folder))).as_posix()
+        sources.append({"path": relative, "name": name, "cuts": cuts})
+    if plan is None:
+        more = "" if len(found) == 1 else f" None of the {len(found)} files can be labelled."
+        raise ValueError(next(iter(failures.values())) + more)
+    plan.sources, plan.failures = sources, failures
+    return plan
+
+
+def _features(
+    source: Source, known: Sequence[str] | None, target: str | None, exclude: Sequence[str]
+) -> list[str] | None:
+    left_out = [*exclude, *([] if target is None else [target])]
+    if source.names is None:
+        if left_out:
+            raise ValueError(
+                f"'{source.path}' is an array, whose columns have no names; it cannot leave out "
+                f"{listed(left_out)}."
+            )
+        return None
+    names = source.names
+    missing = [name for name in [*left_out, *(known or ())] if name not in names]
+    if missing:
+        raise ValueError(
+            f"'{source.path}' lacks the columns {listed(missing)}. It has: {listed(names)}."
+        )
+    features = [name for name in names if name not in left_out] if known is None else list(known)
+    if isinstance(source, ParquetSource):
+        source.check_numbers(features)
+    return features
+
+
+def _compare(path: str, names: list[str] | None, width: int, first: str, plan: Plan) -> None:
+    """Refuse a file whose features are not those of the first."""
+    if (names is None) != (plan.columns is None):
+        raise ValueError(f"'{path}' and '{first}' must both be tables, or both be arrays.")
+    if width != plan.n_features:
+        raise ValueError(f"'{path}' has {width} features, but '{first}' has {plan.n_features}.")
+    if names is not None and plan.columns is not None and set(names) != set(plan.columns):
+        other = [name for name in names if name not in plan.columns]
+        raise ValueError(
+            f"'{path}' has the columns {listed(other)}, which '{first}' has not. All files need "
+            "the same columns, in any order."
+        )
+
+
+def _fixed(parts: Sequence[str]) -> list[str]:
+    """Return the folders before the first that holds a wildcard."""
+    fixed: list[str] = []
+    for part in parts:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    return fixed
