@@ -19,6 +19,7 @@ from soft_students.comparison.distillation import frames, training_columns
 from soft_students.comparison.training import Training, train_students, versions, write_json
 from soft_students.datasets import Dataset, validation_split
 from soft_students.evaluation import METRICS, Evaluation, evaluate
+from soft_students.persistence.atomic import remove_leftovers
 from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
 from soft_students.ranking.scores import load_pymcdm
 from soft_students.students.files import load
@@ -267,6 +268,7 @@ def _prepared(folder: Path) -> Path:
                 "new one."
             )
         write_json(mark, {"schema": _SCHEMA, "made_by": "soft_students.comparison"})
+    remove_leftovers(folder)
     # Results of earlier settings are not to be taken for those of an interrupted run.
     (folder / "results.json").unlink(missing_ok=True)
     remove_answers(folder)

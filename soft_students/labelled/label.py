@@ -20,6 +20,7 @@ from soft_students.labelled.manifest import (
 )
 from soft_students.labelled.parts import LabelledPart, file_sha256, parts_of
 from soft_students.labelled.plan import Plan, find_sources, make_plan
+from soft_students.persistence.atomic import remove_leftovers
 from soft_students.targets import check_temperature
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ def label_parts(
             finished += part.n_rows
             if on_part is not None:
                 on_part(finished, labelling.n_rows)
+    remove_leftovers(folder)  # of workers that were killed
     for texts in complaints.values():
         more = "" if len(texts) == 1 else f" (The same of {len(texts) - 1} further parts.)"
         warnings.warn(min(texts) + more, UserWarning, stacklevel=2)
@@ -298,6 +300,7 @@ def _prepare(
 ) -> list[LabelledPart]:
     """Write the manifest, and remove what an earlier one lists besides."""
     os.makedirs(folder, exist_ok=True)
+    remove_leftovers(folder)
     new = {"teacher": teacher, "settings": settings, "sources": plan.sources}
     parts = parts_of(folder, new)
     names = {part.name for part in parts}
