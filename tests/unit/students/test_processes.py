@@ -84,7 +84,7 @@ def test_a_killed_process_is_told_as_such(rank, capfd):
 
 @pytest.mark.slow
 def test_a_process_that_ends_without_a_word_is_told_as_such():
-    with pytest.raises(ChildProcessError, match="Process 2 of 2 .* ended with the exit code 3"):
+    with pytest.raises(ChildProcessError, match=r"Process 2 of 2 .* ended with the exit code 3"):
         launch(exit_from_one, None, device="cpu", n_devices=2, n_nodes=1)
 
 
