@@ -28,7 +28,12 @@ from soft_students.students.classical.base import (
 )
 from soft_students.students.classical.pruning import best_alpha
 from soft_students.students.classical.tree_arrays import restore_tree, tree_arrays
-from soft_students.students.classical.tree_text import tree_rules, tree_text
+from soft_students.students.classical.tree_text import (
+    shown_value,
+    siblings,
+    tree_rules,
+    tree_text,
+)
 from soft_students.students.explained import Explained
 from soft_students.targets import sharpen
 from soft_students.transfer import Transfer
@@ -52,6 +57,7 @@ _PRUNED: dict[str, list[Any]] = {
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
 }
 _CLASSES_SHOWN = 3  # at a leaf, in text
+_DECIMALS = range(2, 7)  # of probabilities in text: the first that tell two leaves apart
 
 
 class TreeStudent(Explained, ClassicalStudent):
@@ -162,17 +168,19 @@ class _OneTree(TreeStudent):
         )
 
     @abstractmethod
-    def _describe(self, decimals: int) -> Callable[[int], str]:
+    def _describe(self, decimals: int | None) -> Callable[[int], str]:
         """Return a function that says what a node of the tree predicts."""
 
-    def export_text(self, *, max_depth: int = 10, decimals: int = 2) -> str:
+    def export_text(self, *, max_depth: int = 10, decimals: int | None = None) -> str:
         """Return the tree as text.
 
         Parameters
         ----------
         max_depth : int, default=10
             Levels shown.
-        decimals : int, default=2
+        decimals : int, default=None
+            Decimals of all numbers. None: enough digits to tell a feature's thresholds, and what
+            two leaves of one split predict, apart.
 
         Returns
         -------
@@ -189,12 +197,13 @@ class _OneTree(TreeStudent):
             decimals=decimals,
         )
 
-    def rules(self, *, decimals: int = 2) -> list[str]:
+    def rules(self, *, decimals: int | None = None) -> list[str]:
         """Return one rule for each leaf.
 
         Parameters
         ----------
-        decimals : int, default=2
+        decimals : int, default=None
+            As in `export_text`.
 
         Returns
         -------
@@ -312,15 +321,24 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         self.transfer_copies = transfer_copies
         self.random_state = random_state
 
-    def _describe(self, decimals: int) -> Callable[[int], str]:
-        probabilities = self._at_temperature_one(self.estimator_.tree_.value[:, :, 0])
+    def _describe(self, decimals: int | None) -> Callable[[int], str]:
+        tree = self.estimator_.tree_
+        probabilities, other = self._at_temperature_one(tree.value[:, :, 0]), siblings(tree)
 
-        def describe(node: int) -> str:
+        def shown(node: int, decimals: int) -> str:
             row = probabilities[node].round(decimals)
             likeliest = (-row).argsort(kind="stable")[:_CLASSES_SHOWN]
             return ", ".join(
                 f"{self.classes_[k]} {row[k]:.{decimals}f}" for k in likeliest if row[k] > 0
             )
+
+        def describe(node: int) -> str:
+            if decimals is not None:
+                return shown(node, decimals)
+            for enough in _DECIMALS:
+                if shown(node, enough) != shown(other[node], enough):
+                    return shown(node, enough)
+            return shown(node, _DECIMALS[0])
 
         return describe
 
@@ -379,6 +397,10 @@ validation_fraction, transfer, transfer_copies, random_state
         self.transfer_copies = transfer_copies
         self.random_state = random_state
 
-    def _describe(self, decimals: int) -> Callable[[int], str]:
-        values = self.estimator_.tree_.value[:, :, 0]
-        return lambda node: ", ".join(f"{value:.{decimals}f}" for value in values[node])
+    def _describe(self, decimals: int | None) -> Callable[[int], str]:
+        tree = self.estimator_.tree_
+        values, other = tree.value[:, :, 0], siblings(tree)
+        return lambda node: ", ".join(
+            shown_value(value, beside, decimals)
+            for value, beside in zip(values[node], values[other[node]], strict=True)
+        )
