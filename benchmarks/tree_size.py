@@ -106,15 +106,17 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 @click.command()
+@click.option("--data", "names", multiple=True, type=click.Choice(NAMES), help="[default: all]")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--data-dir", help="Folder of MNIST's files.")
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS)
-def main(seeds: int, data_dir: str | None, out: Path) -> None:
+def main(names: tuple[str, ...], seeds: int, data_dir: str | None, out: Path) -> None:
     """Run all, and print the summary."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     rows: list[dict[str, Any]] = []
-    sizes: list[tuple[str, int | None]] = [(name, None) for name in NAMES]
-    for name, n_train in [*sizes, ("mnist", 20_000), ("diamonds", 20_000)]:
+    sizes: list[tuple[str, int | None]] = [(name, None) for name in names or NAMES]
+    sizes += [(name, 20_000) for name in ("diamonds", "mnist") if name in (names or NAMES)]
+    for name, n_train in sizes:
         for seed in range(seeds if n_train is None else 1):
             rows += run(name, seed, n_train, data_dir)
             click.echo(f"{name} {n_train or ''} {seed}", err=True)

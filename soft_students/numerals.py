@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-_MOST_DIGITS = 17  # tell any two float64 apart
 _SMALLEST, _LARGEST = 1e-4, 1e15  # numbers beyond have an exponent
 
 
@@ -38,7 +37,7 @@ def numeral(value: float, digits: int = 4) -> str:
     return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
 
 
-def told_apart(values: Iterable[float], digits: int = 4) -> list[str]:
+def told_apart(values: Iterable[float], digits: int = 4, *, most: int = 17) -> list[str]:
     """Return numbers as text, with at least so many digits and enough to tell them apart.
 
     The texts are in the order of the numbers: where one number is greater, so is its text.
@@ -47,6 +46,8 @@ def told_apart(values: Iterable[float], digits: int = 4) -> list[str]:
     ----------
     values : iterable of float
     digits : int, default=4
+    most : int, default=17
+        At most so many digits; 17 tell any two numbers apart.
 
     Returns
     -------
@@ -60,11 +61,11 @@ def told_apart(values: Iterable[float], digits: int = 4) -> list[str]:
     """
     values = [float(value) for value in values]
     distinct = len(set(values))
-    for tried in range(digits, _MOST_DIGITS):
+    for tried in range(digits, most):
         texts = [numeral(value, tried) for value in values]
         if len(set(texts)) == distinct:
             return texts
-    return [numeral(value, _MOST_DIGITS) for value in values]
+    return [numeral(value, most) for value in values]
 
 
 def format_of(values: Iterable[float], decimals: int) -> str:
@@ -93,3 +94,25 @@ def format_of(values: Iterable[float], decimals: int) -> str:
     if not _SMALLEST <= largest < _LARGEST:
         return f".{max(1, decimals - 1)}e"
     return f".{max(decimals, decimals - 1 - math.floor(math.log10(largest)))}f"
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Return a number with so many decimals, and with more digits where these would be zeros.
+
+    Parameters
+    ----------
+    value : float
+    decimals : int
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from soft_students.numerals import fixed
+    >>> fixed(0.25, 3), fixed(0.000345678, 3)
+    ('0.250', '0.000346')
+    """
+    text = f"{value:.{decimals}f}"
+    return text if value == 0 or float(text) else numeral(value, decimals)

@@ -96,7 +96,9 @@ def test_text_has_digits_enough(scale):
     assert float(low) < float(high)
     said = [float(rule.split(" THEN ")[1].split()[0]) for rule in student.rules()]
     assert len(set(said)) == 3
-    np.testing.assert_allclose(sorted(said), np.array([1.0, 1.0001, 7.0]) * max(scale, 1e-3), rtol=1e-5)
+    np.testing.assert_allclose(
+        sorted(said), np.array([1.0, 1.0001, 7.0]) * max(scale, 1e-3), rtol=1e-5
+    )
     lines = [line for line in student.export_text().splitlines() if "feature_0" in line]
     assert sorted({float(line.split()[-1]) for line in lines}) == [float(low), float(high)]
 
