@@ -9,10 +9,13 @@ the tree that is not pruned, and in size with the tree on labels.
 Install what real_data.py says. Run, on one thread:
 
     OMP_NUM_THREADS=1 python benchmarks/tree_size.py
+
+``--table`` then puts the table into docs/students.md.
 """
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 import warnings
@@ -23,6 +26,7 @@ from typing import Any
 import click
 import numpy as np
 import sklearn
+from markdown import put_into, table
 from real_data import NAMES, Split, load, split
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -32,6 +36,7 @@ from soft_students import DecisionTreeStudentClassifier
 from soft_students.studies.parts import write_json
 
 RESULTS = Path(__file__).parent / "results" / "tree_size.json"
+PAGE = Path(__file__).parents[1] / "docs" / "students.md"
 SHARES = (0.0, 3e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3)
 TEACHERS = {
     "network": lambda: MLPClassifier((100,), max_iter=100, random_state=0),
@@ -42,7 +47,8 @@ TEACHERS = {
 def measure(rows: Split, targets: np.ndarray, taught: np.ndarray, alpha: float) -> dict[str, Any]:
     """Train one tree and measure it on held-out rows."""
     start = time.process_time()
-    tree = DecisionTreeStudentClassifier(ccp_alpha=alpha, random_state=0).fit(rows.X, targets)
+    tree = DecisionTreeStudentClassifier(ccp_alpha=alpha, random_state=0)
+    tree.fit(rows.X, targets)
     seconds = time.process_time() - start
     proba = np.zeros_like(taught)
     proba[:, tree.classes_] = tree.predict_proba(rows.X_test)
@@ -63,7 +69,7 @@ def run(name: str, seed: int, n_train: int | None, data_dir: str | None) -> list
         about = {"data": name, "rows": len(rows.X), "teacher": which, "seed": seed}
         teacher = make().fit(rows.X, rows.y)
         soft, taught = teacher.predict_proba(rows.X), teacher.predict_proba(rows.X_test)
-        found.append({**about, "share": None, **measure(rows, rows.y, taught, 0.0)})
+        found.append({**about, "share": "labels", **measure(rows, rows.y, taught, 0.0)})
         variance = float(soft.var(axis=0).mean())
         for share in SHARES:
             found.append({**about, "share": share, **measure(rows, soft, taught, share * variance)})
@@ -78,10 +84,10 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
         cases[case][row["share"]] = row
     told = {}
     for share in SHARES:
-        pairs = [(case[share], case[0.0], case[None]) for case in cases.values()]
+        pairs = [(case[share], case[0.0], case["labels"]) for case in cases.values()]
         lost = [whole["accuracy"] - one["accuracy"] for one, whole, _ in pairs]
         ratios = [one["leaves"] / labels["leaves"] for one, _, labels in pairs]
-        told[f"{share:g}"] = {
+        told[str(share)] = {
             "cases": len(pairs),
             "median_leaves_to_labels": float(np.median(ratios)),
             "most_leaves_to_labels": float(max(ratios)),
@@ -105,13 +111,39 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return told
 
 
+def write_page(told: dict[str, dict[str, float]]) -> None:
+    """Put the summary into the page of the students."""
+    shown = ("0.0", "0.0001", "0.0002", "0.0005", "0.001")
+    measures = (
+        (
+            "leaves, in those of the tree on labels (median)",
+            "median_leaves_to_labels",
+            "{:.2f}",
+        ),
+        ("accuracy lost against the unpruned tree, points (mean)", "mean_accuracy_lost", "{:.2f}"),
+        ("the same, worst case", "most_accuracy_lost", "{:.2f}"),
+        ("soft cross-entropy gained, nats (mean)", "mean_cross_entropy_gained", "{:.3f}"),
+    )
+    lines = []
+    for title, measure_name, form in measures:
+        scale = 100 if "accuracy" in measure_name else 1
+        lines.append([title, *(form.format(scale * told[key][measure_name]) for key in shown)])
+    put_into(PAGE, "tree size", table(["share of the variance", *shown], lines))
+
+
 @click.command()
 @click.option("--data", "names", multiple=True, type=click.Choice(NAMES), help="[default: all]")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--data-dir", help="Folder of MNIST's files.")
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS)
-def main(names: tuple[str, ...], seeds: int, data_dir: str | None, out: Path) -> None:
-    """Run all, and print the summary."""
+@click.option("--table", "only_table", is_flag=True, help="Run nothing; put the table into docs.")
+def main(
+    names: tuple[str, ...], seeds: int, data_dir: str | None, out: Path, only_table: bool
+) -> None:
+    """Run all, and write the results."""
+    if only_table:
+        write_page(json.loads(out.read_text())["summary"])
+        return
     warnings.simplefilter("ignore", ConvergenceWarning)
     rows: list[dict[str, Any]] = []
     sizes: list[tuple[str, int | None]] = [(name, None) for name in names or NAMES]
@@ -120,15 +152,12 @@ def main(names: tuple[str, ...], seeds: int, data_dir: str | None, out: Path) ->
         for seed in range(seeds if n_train is None else 1):
             rows += run(name, seed, n_train, data_dir)
             click.echo(f"{name} {n_train or ''} {seed}", err=True)
-    told = summary(rows)
-    for share, figures in told.items():
-        click.echo(f"{share:>7}  {figures}")
     environment = {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scikit-learn": sklearn.__version__,
     }
-    write_json(out, {"environment": environment, "summary": told, "rows": rows})
+    write_json(out, {"environment": environment, "summary": summary(rows), "rows": rows})
 
 
 if __name__ == "__main__":

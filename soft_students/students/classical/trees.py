@@ -56,6 +56,9 @@ _PRUNED: dict[str, list[Any]] = {
     "ccp_alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
 }
+#: Of the variance of soft targets, what a leaf must add to a tree that nothing else limits: the
+#: largest of the shares in benchmarks/tree_size.py whose trees lose next to nothing.
+_LEAST_GAIN = 2e-4
 _CLASSES_SHOWN = 3  # at a leaf, in text
 _DECIMALS = range(2, 7)  # of probabilities in text: the first that tell two leaves apart
 
@@ -137,9 +140,15 @@ class _OneTree(TreeStudent):
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         alpha = self.ccp_alpha
+        tree = self._make()
         if alpha == "auto":
             alpha = self._alpha_of_held_out_rows(X, targets, weights)
-        tree = self._make().set_params(ccp_alpha=alpha)
+        elif alpha is None:
+            alpha = self._alpha_of_soft_targets(targets, weights)
+            most = round(1 / _LEAST_GAIN) + 1  # leaves that pruning can leave
+            if alpha and len(X) > most:  # to prune takes the square of the leaves' number
+                tree.set_params(max_leaf_nodes=most)
+        tree.set_params(ccp_alpha=alpha)
         tree.fit(X, targets[:, 0] if targets.shape[1] == 1 else targets, sample_weight=weights)
         self.estimator_, self.ccp_alpha_ = tree, float(alpha)
 
@@ -157,6 +166,16 @@ class _OneTree(TreeStudent):
         return best_alpha(
             grown, X_val, targets_val, weights_val, distributions=hasattr(self, "classes_")
         )
+
+    def _alpha_of_soft_targets(self, targets: np.ndarray, weights: np.ndarray | None) -> float:
+        own, unlimited = self.get_params(deep=False), type(self)().get_params(deep=False)
+        limits = ("max_depth", "max_leaf_nodes", "min_samples_split", "min_samples_leaf")
+        one_hot = np.abs(targets - targets.round()).max() < 1e-12  # up to the floor of a logarithm
+        if one_hot or any(own[name] != unlimited[name] for name in limits):
+            return 0.0
+        mean = np.average(targets, axis=0, weights=weights)
+        variance = np.average(np.square(targets - mean), axis=0, weights=weights).mean()
+        return float(_LEAST_GAIN * variance)
 
     @abstractmethod
     def _describe(self, decimals: int | None) -> Callable[[int], str]:
@@ -232,10 +251,12 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features
         As in :class:`sklearn.tree.DecisionTreeRegressor`.
-    ccp_alpha : float or "auto", default=0.0
-        Strength of minimal cost-complexity pruning. "auto" holds out `validation_fraction` of the
-        rows (transferred ones included), takes the alpha whose pruned tree has the lowest soft
-        cross-entropy on them (squared error for values), and grows the tree again on all rows.
+    ccp_alpha : float, "auto" or None, default=None
+        Strength of minimal cost-complexity pruning. None: 2e-4 of the variance of soft targets,
+        which would otherwise have a leaf for nearly every row; 0 on labels, or if another parameter
+        limits the tree. "auto" holds out `validation_fraction` of the rows (transferred ones
+        included), takes the alpha whose pruned tree has the lowest soft cross-entropy on them
+        (squared error for values), and grows the tree again on all rows.
     validation_fraction : float, default=0.2
         Read by ``ccp_alpha="auto"`` alone.
     transfer : Transfer or None, default=None
@@ -281,6 +302,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
         **_PRUNED,
+        "ccp_alpha": [*_PRUNED["ccp_alpha"], None],
     }
 
     def __init__(
@@ -293,7 +315,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         min_samples_leaf: int = 1,
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
-        ccp_alpha: float | str = 0.0,
+        ccp_alpha: float | str | None = None,
         validation_fraction: float = 0.2,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
@@ -342,7 +364,8 @@ class DecisionTreeStudentRegressor(_OneTree, TreeRegressor):
     hard_weight : float or "auto", default=0.0
         Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
         rows: see :mod:`soft_students.students.tuning`.
-    max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, ccp_alpha, \
+    ccp_alpha : float or "auto", default=0.0
+    max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
 validation_fraction, transfer, transfer_copies, random_state
         As in :class:`DecisionTreeStudentClassifier`.
 
