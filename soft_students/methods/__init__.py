@@ -1,21 +1,11 @@
-"""How a neural student learns: one file a method, and the loop that knows none of them by name.
+"""Distillation methods for neural students: one file per method, and one loop that trains them all.
 
-The pure functions (`kd_loss`, `at_loss`, ...) work alone, in anybody's own training loop.
+The loss functions (`kd_loss`, `at_loss`, ...) are pure and work in any training loop.
 """
 
 from soft_students.methods.ab import AB, ab_loss
 from soft_students.methods.at import AT, at_loss, attention_map
-from soft_students.methods.base import (
-    Combination,
-    LossMethod,
-    Method,
-    Objective,
-    Paper,
-    Player,
-    Stage,
-    Task,
-)
-from soft_students.methods.batch import Batch, TrainingData
+from soft_students.methods.base import Combination, LossMethod, Method, Objective, Paper, Task
 from soft_students.methods.bss import BSS, base_rows, boundary_samples, target_classes
 from soft_students.methods.byot import BYOT, exit_hint_loss
 from soft_students.methods.catalog import available, get_method, make_method
@@ -49,6 +39,8 @@ from soft_students.methods.rkd import RKD, rkd_angle_loss, rkd_distance_loss
 from soft_students.methods.sp import SP, sp_loss
 from soft_students.methods.ttm import TTM, WTTM, ttm_loss
 from soft_students.methods.vid import VID, vid_loss
+from soft_students.training.batch import Batch, TrainingData
+from soft_students.training.stages import Player, Stage
 
 __all__ = [
     "AB",

@@ -1,4 +1,4 @@
-"""Who learns: every student has the same `fit(X, teacher)`."""
+"""Students: scikit-learn estimators with `fit(X, teacher)`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name != "NeuralStudentClassifier":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # at first use: the others predict without torch, whose import takes seconds
+    # imported at first use: the other students predict without torch, whose import takes seconds
     from soft_students.students.neural import NeuralStudentClassifier
 
     return NeuralStudentClassifier

@@ -1,4 +1,4 @@
-"""What the catalogue says of a student."""
+"""Entries of the catalogue of students."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 
 class ImportedClass:
-    """An attribute that holds a class, or says where it is until it is asked for."""
+    """An attribute that holds a class, or its path until the first access imports it."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._key = f"_{name}"
@@ -37,18 +37,16 @@ class StudentEntry:
     Parameters
     ----------
     name : str
-        What the command line and bundles call it.
+        Name on the command line and in bundles.
     classifier, regressor : type, str or None
-        The two estimator classes; None where the student has no such. ``"package.module:Class"``
-        is imported when it is asked for: of a class whose import takes seconds.
+        The two estimator classes; None if the student lacks one. ``"package.module:Class"`` imports
+        the class on first access, for imports that take seconds.
     summary : str
-        What it is good for, in one line.
+        Its strengths, in one line.
     image_settings : callable or None
-        Maps (image_shape, n_rows) to constructor parameters that suit images, where the defaults
-        do not.
+        Maps (image_shape, n_rows) to constructor parameters for images; None keeps the defaults.
     extra : str or None
-        The extra of soft-students, named as the package in it, that the student cannot train
-        without.
+        The extra of soft-students that training needs, named like its package.
     """
 
     name: str
@@ -61,7 +59,7 @@ class StudentEntry:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, which are not imported for it."""
+        """Names of the classes, without importing them."""
         held = (self.__dict__["_classifier"], self.__dict__["_regressor"])
         return tuple(
             value.rpartition(":")[2] if isinstance(value, str) else value.__name__
@@ -71,5 +69,5 @@ class StudentEntry:
 
     @property
     def is_installed(self) -> bool:
-        """Whether the packages that the student needs are there."""
+        """Whether the packages that the student needs are installed."""
         return self.extra is None or importlib.util.find_spec(self.extra) is not None

@@ -1,4 +1,4 @@
-"""Students whose learning is a well-kept library's, on soft targets in full."""
+"""Students based on scikit-learn, trained on complete soft targets."""
 
 from soft_students.students.classical.forests import (
     ExtraTreesStudentClassifier,
