@@ -140,7 +140,7 @@ def test_a_rerun_removes_what_a_killed_run_has_left(teacher_file, big, tmp_path)
 def test_a_file_that_changes_while_it_is_read_is_refused(
     teacher_file, big, tmp_path, monkeypatch, change
 ):
-    answer = worker._answer
+    answer = worker._outputs
 
     def changing(teacher, X, part):
         path = big / "p1.parquet"
@@ -153,7 +153,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
                 os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000))
         return answer(teacher, X, part)
 
-    monkeypatch.setattr(worker, "_answer", changing)
+    monkeypatch.setattr(worker, "_outputs", changing)
     done = label(teacher_file, big, tmp_path / "out")
     assert set(done.failures) == {"p1.parquet.600"}
     assert done.failures["p1.parquet.600"] == (
