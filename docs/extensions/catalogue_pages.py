@@ -69,23 +69,22 @@ def method_pages(names: dict[str, PublicName]) -> dict[str, str]:
 
 
 def _student(entry: StudentEntry, names: dict[str, PublicName]) -> str:
-    classes = [cls for cls in (entry.classifier, entry.regressor) if cls is not None]
     parts = [heading(entry.name), entry.summary + "\n"]
     if entry.extra:
         parts.append(f"Needs ``pip install 'soft-students[{entry.extra}]'``.\n")
-    first = names[classes[0].__name__]
+    first = names[entry.class_names[0]]
     usage = f"from soft_students import {first.short}\n\n"
     usage += f"student = {first.short}().fit(X, teacher)"
     parts.append(code(usage, "python"))
     parts.append(code(f"softkd distill --teacher t.pt --student {entry.name}", "sh"))
-    if entry.image_settings is not None:
-        settings = entry.image_settings(*_IMAGES)
+    settings = entry.image_settings(*_IMAGES)
+    if settings:
         listed = ",\n".join(f"{name}={value!r}" for name, value in settings.items())
         parts.append("For images ``softkd distill`` sets; here for 60,000 of 28 x 28 pixels:\n")
         parts.append(code(listed, "python"))
-    for cls in classes:
-        parts.append(heading(cls.__name__, "-"))
-        parts.append(_document(names[cls.__name__]))
+    for name in entry.class_names:
+        parts.append(heading(name, "-"))
+        parts.append(_document(names[name]))
     return "\n".join(parts)
 
 

@@ -28,28 +28,32 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from soft_students.evaluation.tree_paths import leaf_depths, reached_leaves, values_per_leaf
-from soft_students.students import (
-    DistilledClassifier,
-    DistilledRegressor,
+from soft_students.students.classical.generic import (
     GenericStudentClassifier,
     GenericStudentRegressor,
+)
+from soft_students.students.classical.hist import (
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
+)
+from soft_students.students.classical.linear import LogisticStudentClassifier, RidgeStudentRegressor
+from soft_students.students.classical.logits import LogitStudentClassifier
+from soft_students.students.classical.neighbors import (
     KNeighborsStudentClassifier,
     KNeighborsStudentRegressor,
+)
+from soft_students.students.classical.svm import SVMStudentClassifier, SVMStudentRegressor
+from soft_students.students.classical.trees import TreeStudent
+from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
+from soft_students.students.lightgbm import (
     LightGBMStudentClassifier,
     LightGBMStudentRegressor,
-    LogisticStudentClassifier,
-    RidgeStudentRegressor,
-    SoftDecisionTreeClassifier,
-    SoftDecisionTreeRegressor,
-    SVMStudentClassifier,
-    SVMStudentRegressor,
+)
+from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
+from soft_students.students.xgboost import (
     XGBoostStudentClassifier,
     XGBoostStudentRegressor,
 )
-from soft_students.students.classical.logits import LogitStudentClassifier
-from soft_students.students.classical.trees import TreeStudent
 from soft_students.teachers import EnsembleTeacher, EstimatorTeacher, TorchTeacher
 
 _ROWS = 1000  # over which the lengths of paths through trees are averaged

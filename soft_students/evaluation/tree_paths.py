@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from soft_students.students import (
+from soft_students.students.classical.hist import (
     HistGradientBoostingStudentClassifier,
     HistGradientBoostingStudentRegressor,
+)
+from soft_students.students.lightgbm import (
     LightGBMStudentClassifier,
     LightGBMStudentRegressor,
+)
+from soft_students.students.xgboost import (
     XGBoostStudentClassifier,
     XGBoostStudentRegressor,
 )

@@ -16,17 +16,20 @@ from soft_students.explain.one_row import one_row
 from soft_students.explain.path import explain_path
 from soft_students.explain.path_differences import explain_forest, explain_hist
 from soft_students.explain.rules import explain_rules
-from soft_students.students.classical import (
-    DecisionTreeStudentClassifier,
-    DecisionTreeStudentRegressor,
+from soft_students.students.classical.forests import (
     ExtraTreesStudentClassifier,
     ExtraTreesStudentRegressor,
-    HistGradientBoostingStudentClassifier,
-    HistGradientBoostingStudentRegressor,
-    LogisticStudentClassifier,
     RandomForestStudentClassifier,
     RandomForestStudentRegressor,
-    RidgeStudentRegressor,
+)
+from soft_students.students.classical.hist import (
+    HistGradientBoostingStudentClassifier,
+    HistGradientBoostingStudentRegressor,
+)
+from soft_students.students.classical.linear import LogisticStudentClassifier, RidgeStudentRegressor
+from soft_students.students.classical.trees import (
+    DecisionTreeStudentClassifier,
+    DecisionTreeStudentRegressor,
 )
 from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
 from soft_students.students.lightgbm import LightGBMStudentClassifier, LightGBMStudentRegressor

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 from torch import Tensor, nn
 
-from soft_students.methods.observe import observe
+from soft_students.methods.observation import observe
 from soft_students.networks.prepared import evaluating
 
 #: Entropy of a normal distribution of standard deviation one, in nats.
@@ -70,7 +70,7 @@ def pixel_entropies(
         Run in eval mode; its mode is restored.
     inputs : Tensor of shape (n, channels, height, width) or (n, ...)
     layer : str
-        Name of the layer, as for `soft_students.methods.observe`.
+        Name of the layer, as for `soft_students.methods.observation.observe`.
     noise : float, default=0.01
         Size :math:`\tau` of the reference noise, in units of the inputs. A pixel's noise stays
         between 0.1 and 100 times this value.

@@ -24,7 +24,7 @@ from soft_students.knowledge.concepts import (
     weight_distances,
 )
 from soft_students.knowledge.entropy import pixel_entropies
-from soft_students.methods.observe import embedding_layer, list_layers, spatial_layers
+from soft_students.methods.observation import embedding_layer, list_layers, spatial_layers
 from soft_students.networks.prepared import Prepared
 
 

@@ -17,6 +17,8 @@ from soft_students.methods.lesson import Lesson, Step
 from soft_students.training.batch import Batch
 from soft_students.training.stages import Player, Stage, Terms
 
+__all__ = ["AB", "ab_loss"]
+
 
 def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
     r"""Return :math:`\sum_i [(s_i + m)_+^2 1(t_i \le 0) + (m - s_i)_+^2 1(t_i > 0)]` per row.

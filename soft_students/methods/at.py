@@ -12,6 +12,8 @@ from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
 from soft_students.training.stages import Terms
 
+__all__ = ["AT", "at_loss", "attention_map"]
+
 
 def attention_map(features: Tensor) -> Tensor:
     """Return the mean square over channels, flattened and scaled to unit length.

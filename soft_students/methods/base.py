@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from soft_students.methods.facts import Paper
 from soft_students.methods.lesson import Lesson, Step
-from soft_students.methods.observe import (
+from soft_students.methods.observation import (
     Observation,
     embedding_layer,
     observe,
@@ -21,31 +22,6 @@ from soft_students.methods.observe import (
 from soft_students.training.batch import Batch, Passes, Sampler
 from soft_students.training.stages import Player, Stage, Terms
 from soft_students.transfer import Transfer
-
-
-@dataclass(frozen=True)
-class Paper:
-    """The publication of a method.
-
-    Parameters
-    ----------
-    authors : str
-        Surnames: "Hinton, Vinyals and Dean".
-    year : int
-    title : str
-    venue : str
-    link : str
-        An arXiv number or DOI.
-    """
-
-    authors: str
-    year: int
-    title: str
-    venue: str
-    link: str
-
-    def __str__(self) -> str:
-        return f'{self.authors} ({self.year}), "{self.title}", {self.venue}, {self.link}'
 
 
 class Method(BaseEstimator, ABC):

@@ -15,6 +15,8 @@ from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.training.stages import Terms
 
+__all__ = ["BSS", "base_rows", "boundary_samples", "target_classes"]
+
 #: Width of [-2.5, 2.5], to which the authors clamp standardised inputs: the step is scaled by it.
 _RANGE_OF_STANDARDISED = 5.0
 _OVERSHOOT = 1e-4

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
-from soft_students.methods.observe import embedding_layer, observe, peek, spatial_layers
+from soft_students.methods.observation import embedding_layer, observe, peek, spatial_layers
 from soft_students.methods.peers import ensemble_logits
 from soft_students.training.stages import Terms
+
+__all__ = ["BYOT", "exit_hint_loss"]
 
 
 def exit_hint_loss(features: Tensor, deepest: Tensor) -> Tensor:

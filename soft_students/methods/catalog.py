@@ -1,66 +1,60 @@
-"""The catalogue of methods: the one place where a method is registered."""
+"""Every method by name: the one list from which exports, the command line and docs come.
+
+Nothing heavy is imported here: a method's class, and torch behind it, at first use.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from soft_students.methods.ab import AB
-from soft_students.methods.at import AT
-from soft_students.methods.base import Combination, Method
-from soft_students.methods.bss import BSS
-from soft_students.methods.byot import BYOT
-from soft_students.methods.cc import CC
-from soft_students.methods.cgan import CGAN
-from soft_students.methods.crd import CRD
-from soft_students.methods.cskd import CSKD
-from soft_students.methods.dafl import DAFL
-from soft_students.methods.ddgsd import DDGSD
-from soft_students.methods.dist import DIST
-from soft_students.methods.dkd import DKD
-from soft_students.methods.dml import DML
-from soft_students.methods.fitnet import FitNet
-from soft_students.methods.fsp import FSP
-from soft_students.methods.ft import FT
-from soft_students.methods.grafting import Grafting
-from soft_students.methods.kd import KD
-from soft_students.methods.logit_std import LogitStandardization
-from soft_students.methods.nst import NST
-from soft_students.methods.pkt import PKT
-from soft_students.methods.rkd import RKD
-from soft_students.methods.sp import SP
-from soft_students.methods.ttm import TTM, WTTM
-from soft_students.methods.vid import VID
+from soft_students.methods.facts import MethodEntry, read_exports, read_method
 
-_METHODS: list[type[Method]] = [
-    KD,
-    FT,
-    PKT,
-    RKD,
-    CC,
-    FitNet,
-    VID,
-    SP,
-    AT,
-    NST,
-    FSP,
-    AB,
-    BSS,
-    BYOT,
-    CSKD,
-    DDGSD,
-    DML,
-    Grafting,
-    CGAN,
-    DAFL,
-    DKD,
-    DIST,
-    LogitStandardization,
-    TTM,
-    WTTM,
-    CRD,
+if TYPE_CHECKING:
+    from soft_students.methods.base import Combination, Method
+
+_METHODS = [
+    "soft_students.methods.kd:KD",
+    "soft_students.methods.ft:FT",
+    "soft_students.methods.pkt:PKT",
+    "soft_students.methods.rkd:RKD",
+    "soft_students.methods.cc:CC",
+    "soft_students.methods.fitnet:FitNet",
+    "soft_students.methods.vid:VID",
+    "soft_students.methods.sp:SP",
+    "soft_students.methods.at:AT",
+    "soft_students.methods.nst:NST",
+    "soft_students.methods.fsp:FSP",
+    "soft_students.methods.ab:AB",
+    "soft_students.methods.bss:BSS",
+    "soft_students.methods.byot:BYOT",
+    "soft_students.methods.cskd:CSKD",
+    "soft_students.methods.ddgsd:DDGSD",
+    "soft_students.methods.dml:DML",
+    "soft_students.methods.grafting:Grafting",
+    "soft_students.methods.cgan:CGAN",
+    "soft_students.methods.dafl:DAFL",
+    "soft_students.methods.dkd:DKD",
+    "soft_students.methods.dist:DIST",
+    "soft_students.methods.logit_std:LogitStandardization",
+    "soft_students.methods.ttm:TTM",
+    "soft_students.methods.ttm:WTTM",
+    "soft_students.methods.crd:CRD",
 ]
+
+
+def entries() -> dict[str, MethodEntry]:
+    """Return the facts of every method by its key: title, paper, needs; nothing is imported.
+
+    Examples
+    --------
+    >>> from soft_students.methods import entries
+    >>> entries()["kd"].title
+    'Soft targets'
+    """
+    found = [read_method(*address.split(":")) for address in _METHODS]
+    return {entry.key: entry for entry in found}
 
 
 def available() -> dict[str, type[Method]]:
@@ -72,23 +66,35 @@ def available() -> dict[str, type[Method]]:
     >>> available()["kd"].__name__
     'KD'
     """
-    return {method.key: method for method in _METHODS}
+    return {key: entry.load() for key, entry in entries().items()}
 
 
-def get_method(key: str) -> type[Method]:
-    """Return the class of a method.
+def exported() -> dict[str, str]:
+    """Return the module of each public name of the methods' files."""
+    modules = dict.fromkeys(address.partition(":")[0] for address in _METHODS)
+    return {name: module for module in modules for name in read_exports(module)}
+
+
+def get_entry(key: str) -> MethodEntry:
+    """Return the facts of one method by its key.
 
     Raises
     ------
     ValueError
-        If the key is unknown; the message suggests the nearest one.
+        If no method has that key; the message names the nearest one.
     """
-    methods = available()
+    methods = entries()
     if key in methods:
         return methods[key]
     near = difflib.get_close_matches(str(key), methods, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"Unknown method {key!r}. Available: {', '.join(methods)}.{hint}")
+
+
+def get_method(key: str) -> type[Method]:
+    """Return one method's class by its key; see `get_entry`."""
+    method: type[Method] = get_entry(key).load()
+    return method
 
 
 def make_method(
@@ -119,6 +125,8 @@ def make_method(
     TypeError
         If an element is neither a key nor a method.
     """
+    from soft_students.methods.base import Combination, Method
+
     given = [method] if isinstance(method, (str, Method)) else list(method)
     parts: list[str | Method] = []
     for part in given:
@@ -129,7 +137,7 @@ def make_method(
             classes[part] = get_method(part)
         elif not isinstance(part, Method):
             raise TypeError(
-                f"A method must be one of {', '.join(available())} or an instance of Method. Got "
+                f"A method must be one of {', '.join(entries())} or an instance of Method. Got "
                 f"{type(part).__name__}."
             )
     by_key = _by_key(parameters or {}, classes)

@@ -12,10 +12,12 @@ from torch.nn import functional as F
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import cosines, gram
 from soft_students.methods.lesson import Lesson, Step
-from soft_students.methods.observe import peek
+from soft_students.methods.observation import peek
 from soft_students.methods.samplers import ClassUniform, SuperclassUniform
 from soft_students.training.batch import Batch, Sampler
 from soft_students.training.stages import Terms
+
+__all__ = ["CC", "cc_loss", "correlations"]
 
 KERNELS = ("gaussian", "bilinear", "mmd")
 SAMPLERS = ("class_uniform", "superclass_uniform", "shuffled")

@@ -17,6 +17,8 @@ from soft_students.methods.lesson import Lesson
 from soft_students.training.batch import Batch
 from soft_students.training.stages import Player, Stage, Terms
 
+__all__ = ["CGAN", "deception_loss", "discriminator_loss"]
+
 _REAL, _FAKE = 0, 1  # the first two columns of a discriminator's output
 
 

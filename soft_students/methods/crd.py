@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import unit
 from soft_students.methods.lesson import Lesson, Step
-from soft_students.methods.observe import peek
+from soft_students.methods.observation import peek
 from soft_students.training.stages import Terms
+
+__all__ = ["CRD", "crd_loss"]
 
 VARIANTS = ("reference", "paper")
 

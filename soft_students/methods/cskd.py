@@ -14,6 +14,8 @@ from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.samplers import SameClassPairs
 from soft_students.training.stages import Terms
 
+__all__ = ["CSKD", "cskd_loss"]
+
 
 def cskd_loss(logits: Tensor, temperature: float = 4.0) -> Tensor:
     r"""Return :math:`T^2 KL(sg(p(x'; T)) \| p(x; T))`, the mean over both rows of all pairs.

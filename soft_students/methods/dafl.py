@@ -17,11 +17,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from soft_students.methods.base import Method, Objective, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson
-from soft_students.methods.observe import INPUT, embedding_layer, observe
+from soft_students.methods.observation import INPUT, embedding_layer, observe
 from soft_students.networks.prepared import Prepared
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.training.batch import Batch, NoData
 from soft_students.training.stages import Player, Stage, Terms
+
+__all__ = ["DAFL", "activation_loss", "information_loss", "one_hot_loss", "statistics_loss"]
 
 
 def one_hot_loss(logits: Tensor) -> Tensor:

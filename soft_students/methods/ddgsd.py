@@ -17,6 +17,8 @@ from soft_students.training.batch import Shuffled
 from soft_students.training.stages import Terms
 from soft_students.transfer import GaussianNoise, ImageDistortion, Transfer
 
+__all__ = ["DDGSD", "view_discrepancy", "view_divergence"]
+
 
 def view_divergence(logits: Tensor) -> Tensor:
     r"""Return :math:`KL(p_a \| p_b) + KL(p_b \| p_a)`, the mean over pairs of views.

@@ -13,6 +13,8 @@ from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
 from soft_students.training.stages import Terms
 
+__all__ = ["DIST", "dist_losses", "pearson_correlation"]
+
 
 def pearson_correlation(a: Tensor, b: Tensor, eps: float = 1e-8) -> Tensor:
     """Return the linear correlation of each row of one matrix with the same row of another.

@@ -15,6 +15,8 @@ from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.logit_std import standardize_logits
 from soft_students.training.stages import Terms
 
+__all__ = ["DKD", "dkd_losses"]
+
 
 def dkd_losses(
     student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float = 4.0

@@ -18,6 +18,8 @@ from soft_students.methods.peers import Ensemble, best_peer, keeping_statistics,
 from soft_students.training.batch import Batch
 from soft_students.training.stages import Player, Stage, Terms
 
+__all__ = ["DML", "mutual_loss"]
+
 
 def mutual_loss(logits: Tensor, others: Tensor) -> Tensor:
     r"""Return :math:`\frac{1}{K - 1} \sum_{l \ne k} KL(sg(p_l) \| p_k)`, the mean over rows.

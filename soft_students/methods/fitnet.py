@@ -17,6 +17,8 @@ from soft_students.methods.lesson import Lesson, Step
 from soft_students.training.batch import Batch
 from soft_students.training.stages import Player, Stage, Terms
 
+__all__ = ["FitNet", "hint_loss", "hint_regressor"]
+
 
 def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:
     r"""Return :math:`\frac{1}{2} \|u - r(v)\|^2` per feature, the mean over rows.

@@ -17,6 +17,8 @@ from soft_students.methods.lesson import Lesson, Step
 from soft_students.training.batch import Batch
 from soft_students.training.stages import Player, Stage, Terms
 
+__all__ = ["FSP", "fsp_loss", "fsp_matrix"]
+
 
 def fsp_matrix(first: Tensor, second: Tensor) -> Tensor:
     r"""Return the FSP matrix :math:`G_{ij} = \sum_{h,w} F^1_{i,h,w} F^2_{j,h,w} / (HW)` per row.

@@ -18,6 +18,8 @@ from soft_students.methods.resizing import to_common_size
 from soft_students.training.batch import Batch
 from soft_students.training.stages import Player, Stage, Terms
 
+__all__ = ["FT", "ft_loss"]
+
 
 def normalized_factor(factor: Tensor, eps: float = 1e-6) -> Tensor:
     """Flatten each row and scale it to unit length.

@@ -18,6 +18,8 @@ from soft_students.methods.peers import best_peer, make_peers
 from soft_students.training.batch import Batch, Passes
 from soft_students.training.stages import Player, Stage, Terms
 
+__all__ = ["Grafting", "graft", "weight_entropy"]
+
 
 def weight_entropy(weights: Tensor, n_bins: int = 10) -> float:
     """Return the entropy of a histogram of a layer's weights, a measure of their information.

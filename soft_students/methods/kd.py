@@ -13,6 +13,8 @@ from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
 from soft_students.training.stages import Terms
 
+__all__ = ["KD", "kd_loss"]
+
 
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
     r"""Return :math:`T^2 KL(softmax(z_t / T) \| softmax(z_s / T))`, the mean over rows.

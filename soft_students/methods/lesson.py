@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.observe import Observation, observe
+from soft_students.methods.observation import Observation, observe
 from soft_students.methods.teacher_outputs import TeacherOutputs
 from soft_students.training.batch import (
     Batch,

@@ -14,6 +14,8 @@ from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Step
 from soft_students.training.stages import Terms
 
+__all__ = ["LogitStandardization", "standardize_logits"]
+
 
 def standardize_logits(logits: Tensor, variant: str = "reference", eps: float = 1e-7) -> Tensor:
     r"""Scale each row to mean zero and standard deviation one, :math:`(z - \bar z) / \sigma(z)`.

@@ -13,6 +13,8 @@ from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
 from soft_students.training.stages import Terms
 
+__all__ = ["NST", "nst_loss"]
+
 KERNELS = ("poly", "linear", "gaussian")
 
 

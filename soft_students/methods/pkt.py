@@ -12,6 +12,8 @@ from soft_students.methods.gram import cosines
 from soft_students.methods.lesson import Step
 from soft_students.training.stages import Terms
 
+__all__ = ["PKT", "pkt_loss"]
+
 VARIANTS = ("reference", "paper")
 _LEAST = 1e-7
 

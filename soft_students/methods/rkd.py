@@ -12,6 +12,8 @@ from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
 from soft_students.training.stages import Terms
 
+__all__ = ["RKD", "rkd_angle_loss", "rkd_distance_loss"]
+
 #: Rows nearer than this multiple of the mean distance count as coincident: the gradient of their
 #: direction grows as the inverse of the distance.
 _NEAR = 1e-6

@@ -13,6 +13,8 @@ from soft_students.methods.gram import gram, unit
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.training.stages import Terms
 
+__all__ = ["SP", "sp_loss"]
+
 
 def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Return the mean squared difference between similarities of rows.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from soft_students.methods.observe import Observation, observe
+from soft_students.methods.observation import Observation, observe
 from soft_students.networks.prepared import Prepared, evaluating
 from soft_students.teachers import Teacher, TorchTeacher
 from soft_students.training.batch import Batch

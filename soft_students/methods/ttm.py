@@ -14,6 +14,8 @@ from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
 from soft_students.training.stages import Terms
 
+__all__ = ["TTM", "WTTM", "ttm_loss"]
+
 
 def ttm_loss(
     student_logits: Tensor, teacher_logits: Tensor, gamma: float = 0.1, *, weighted: bool = False

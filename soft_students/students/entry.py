@@ -1,18 +1,18 @@
-"""Entries of the catalogue of students."""
+"""An entry of the catalogue of students."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sklearn.base import BaseEstimator
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 class ImportedClass:
-    """An attribute that holds a class, or its path until the first access imports it."""
+    """An attribute that holds a class, or its address until it is first read."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._key = f"_{name}"
@@ -37,16 +37,15 @@ class StudentEntry:
     Parameters
     ----------
     name : str
-        Name on the command line and in bundles.
+        Its name on the command line and in bundles.
     classifier, regressor : type, str or None
-        The two estimator classes; None if the student lacks one. ``"package.module:Class"`` imports
-        the class on first access, for imports that take seconds.
+        The two estimator classes; None if the student has no such class. A string
+        ``"package.module:Class"`` is imported when the attribute is first read.
     summary : str
-        Its strengths, in one line.
-    image_settings : callable or None
-        Maps (image_shape, n_rows) to constructor parameters for images; None keeps the defaults.
+        What it is good for, in one line.
     extra : str or None
-        The extra of soft-students that training needs, named like its package.
+        The extra of soft-students that the student needs for training; it has the name of the
+        package that it installs.
     """
 
     name: str
@@ -54,20 +53,52 @@ class StudentEntry:
     regressor: ImportedClass = ImportedClass()
     # these descriptors give no default, which mypy does not see
     summary: str  # type: ignore[misc]
-    image_settings: Callable[[tuple[int, ...], int], dict[str, Any]] | None = None
     extra: str | None = None
 
     @property
+    def classes(self) -> list[type[BaseEstimator]]:
+        """The classifier and the regressor, imported; only those that exist."""
+        return [cls for cls in (self.classifier, self.regressor) if cls is not None]
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, str] | None]:
+        """Module and name of the "classifier" and the "regressor", or None; nothing is imported."""
+        found: dict[str, tuple[str, str] | None] = {}
+        for kind in ("classifier", "regressor"):
+            value = self.__dict__[f"_{kind}"]
+            if isinstance(value, str):
+                module, _, name = value.partition(":")
+                found[kind] = (module, name)
+            else:
+                found[kind] = None if value is None else (value.__module__, value.__name__)
+        return found
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """The module of each class, by the class's name; nothing is imported."""
+        return {found[1]: found[0] for found in self.addresses.values() if found is not None}
+
+    @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, without importing them."""
-        held = (self.__dict__["_classifier"], self.__dict__["_regressor"])
-        return tuple(
-            value.rpartition(":")[2] if isinstance(value, str) else value.__name__
-            for value in held
-            if value is not None
-        )
+        """The names of the classes; nothing is imported."""
+        return tuple(self.modules)
 
     @property
     def is_installed(self) -> bool:
         """Whether the packages that the student needs are installed."""
         return self.extra is None or importlib.util.find_spec(self.extra) is not None
+
+    def image_settings(self, image_shape: tuple[int, ...], n_rows: int) -> dict[str, Any]:
+        """Return the constructor parameters for images that differ from the defaults.
+
+        They come from ``_image_settings(image_shape, n_rows)`` of the class.
+
+        Parameters
+        ----------
+        image_shape : tuple of int
+            (height, width) or (channels, height, width).
+        n_rows : int
+            Number of training rows.
+        """
+        settings = getattr(self.classes[0], "_image_settings", None)
+        return {} if settings is None else settings(image_shape, n_rows)

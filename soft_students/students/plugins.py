@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import warnings
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
-
-from sklearn.base import BaseEstimator
+from typing import TYPE_CHECKING, Any
 
 from soft_students.students.entry import StudentEntry
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 #: The group of entry points; each loads a `soft_students.students.StudentEntry`.
 GROUP = "soft_students.students"
@@ -27,6 +27,8 @@ def loaded_entries() -> tuple[tuple[str, StudentEntry], ...]:
         Package and entry, sorted by the names of packages and entry points, independent of the
         order of installation.
     """
+    from importlib.metadata import entry_points  # only for callers who list students
+
     found = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: (package(point), point.name)):
         try:
@@ -54,9 +56,10 @@ def _check(entry: Any) -> None:
         raise TypeError(f"it is of type {type(entry).__name__}, not a StudentEntry")
     if not (isinstance(entry.name, str) and entry.name.isidentifier()):
         raise ValueError(f"its name {entry.name!r} is not an identifier")
-    classes = [cls for cls in (entry.classifier, entry.regressor) if cls is not None]
-    if not classes:
+    if not entry.classes:
         raise ValueError("it has neither a classifier nor a regressor")
-    for cls in classes:
+    from sklearn.base import BaseEstimator  # loaded by the plugin already
+
+    for cls in entry.classes:
         if not (isinstance(cls, type) and issubclass(cls, BaseEstimator)):
             raise TypeError(f"{cls!r} is not a class of scikit-learn estimators")

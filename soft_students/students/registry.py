@@ -1,120 +1,95 @@
-"""The catalogue of students, used by bundles, the command line and the docs."""
+"""Every student by name: the one list from which exports, bundles, the command line and docs come.
+
+Nothing heavy is imported here: a student's class, and the library behind it, at first use.
+"""
 
 from __future__ import annotations
 
 import difflib
 import warnings
 
-from soft_students.students.classical import (
-    DecisionTreeStudentClassifier,
-    DecisionTreeStudentRegressor,
-    ExtraTreesStudentClassifier,
-    ExtraTreesStudentRegressor,
-    GenericStudentClassifier,
-    GenericStudentRegressor,
-    HistGradientBoostingStudentClassifier,
-    HistGradientBoostingStudentRegressor,
-    KNeighborsStudentClassifier,
-    KNeighborsStudentRegressor,
-    LogisticStudentClassifier,
-    RandomForestStudentClassifier,
-    RandomForestStudentRegressor,
-    RidgeStudentRegressor,
-    SVMStudentClassifier,
-    SVMStudentRegressor,
-)
-from soft_students.students.classical.scaling import pixel_settings
 from soft_students.students.entry import StudentEntry
-from soft_students.students.lightgbm import LightGBMStudentClassifier, LightGBMStudentRegressor
-from soft_students.students.neural.presets import neural_settings
 from soft_students.students.plugins import loaded_entries
-from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
-from soft_students.students.soft_tree.presets import image_settings
-from soft_students.students.xgboost import XGBoostStudentClassifier, XGBoostStudentRegressor
 
 _ENTRIES = [
     StudentEntry(
         "soft_tree",
-        SoftDecisionTreeClassifier,
-        SoftDecisionTreeRegressor,
+        "soft_students.students.soft_tree:SoftDecisionTreeClassifier",
+        "soft_students.students.soft_tree:SoftDecisionTreeRegressor",
         "One tree of linear gates: accurate, drawn as a picture, a few dot products a row.",
-        image_settings,
     ),
     StudentEntry(
         "xgboost",
-        XGBoostStudentClassifier,
-        XGBoostStudentRegressor,
+        "soft_students.students.xgboost:XGBoostStudentClassifier",
+        "soft_students.students.xgboost:XGBoostStudentRegressor",
         "Gradient-boosted trees: the most accurate on tables; a plain XGBoost model.",
     ),
     StudentEntry(
         "lightgbm",
-        LightGBMStudentClassifier,
-        LightGBMStudentRegressor,
+        "soft_students.students.lightgbm:LightGBMStudentClassifier",
+        "soft_students.students.lightgbm:LightGBMStudentRegressor",
         "Gradient-boosted trees grown leaf by leaf: quick on many rows; a plain LightGBM model.",
         extra="lightgbm",
     ),
     StudentEntry(
         "hist",
-        HistGradientBoostingStudentClassifier,
-        HistGradientBoostingStudentRegressor,
+        "soft_students.students.classical.hist:HistGradientBoostingStudentClassifier",
+        "soft_students.students.classical.hist:HistGradientBoostingStudentRegressor",
         "Gradient-boosted trees of scikit-learn: no library beside it, missing values.",
     ),
     StudentEntry(
         "tree",
-        DecisionTreeStudentClassifier,
-        DecisionTreeStudentRegressor,
+        "soft_students.students.classical.trees:DecisionTreeStudentClassifier",
+        "soft_students.students.classical.trees:DecisionTreeStudentRegressor",
         "One hard tree: every prediction is a short rule on single features.",
     ),
     StudentEntry(
         "forest",
-        RandomForestStudentClassifier,
-        RandomForestStudentRegressor,
+        "soft_students.students.classical.forests:RandomForestStudentClassifier",
+        "soft_students.students.classical.forests:RandomForestStudentRegressor",
         "A random forest: accurate without tuning, large.",
     ),
     StudentEntry(
         "extra_trees",
-        ExtraTreesStudentClassifier,
-        ExtraTreesStudentRegressor,
+        "soft_students.students.classical.forests:ExtraTreesStudentClassifier",
+        "soft_students.students.classical.forests:ExtraTreesStudentRegressor",
         "Extremely randomised trees: smoother than a forest, quicker to train, larger.",
     ),
     StudentEntry(
         "logistic",
-        LogisticStudentClassifier,
-        RidgeStudentRegressor,
+        "soft_students.students.classical.linear:LogisticStudentClassifier",
+        "soft_students.students.classical.linear:RidgeStudentRegressor",
         "One linear model: the smallest, fastest and most readable where it is enough.",
     ),
     StudentEntry(
         "svm",
-        SVMStudentClassifier,
-        SVMStudentRegressor,
+        "soft_students.students.classical.svm:SVMStudentClassifier",
+        "soft_students.students.classical.svm:SVMStudentRegressor",
         "Support vector machines: the most faithful on few rows; slow to train on many.",
-        pixel_settings,
     ),
     StudentEntry(
         "knn",
-        KNeighborsStudentClassifier,
-        KNeighborsStudentRegressor,
+        "soft_students.students.classical.neighbors:KNeighborsStudentClassifier",
+        "soft_students.students.classical.neighbors:KNeighborsStudentRegressor",
         "Nearest neighbours: every prediction is shown by examples; keeps all rows.",
-        pixel_settings,
     ),
     StudentEntry(
         "neural",
         "soft_students.students.neural:NeuralStudentClassifier",
         None,
         "A small network taught by any of the methods that 'softkd methods' lists; for images.",
-        neural_settings,
     ),
     StudentEntry(
         "generic",
-        GenericStudentClassifier,
-        GenericStudentRegressor,
+        "soft_students.students.classical.generic:GenericStudentClassifier",
+        "soft_students.students.classical.generic:GenericStudentRegressor",
         "Any scikit-learn estimator: regressors on logits, classifiers by weighted rows.",
     ),
 ]
 
 
 def available() -> dict[str, StudentEntry]:
-    """Return all students by name, including those of other packages.
+    """Return every student by name: those of this package first, then those of others.
 
     A package adds a student by an entry point of the group ``soft_students.students`` that loads a
     `StudentEntry`; see ``docs/tutorials/own_student.md``. Entries that cannot be loaded, or have
@@ -153,3 +128,8 @@ def get_student(name: str) -> StudentEntry:
     near = difflib.get_close_matches(str(name), entries, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"Unknown student {name!r}. Available: {', '.join(entries)}.{hint}")
+
+
+def exported() -> dict[str, str]:
+    """Return the module of each class of this package's students, by the class's name."""
+    return {name: module for entry in _ENTRIES for name, module in entry.modules.items()}

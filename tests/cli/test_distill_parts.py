@@ -140,7 +140,7 @@ def test_an_interrupted_training_goes_on(done, softkd, targets, tmp_path, monkey
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "Name who teaches: --teacher FILE, or --targets FOLDER"),
+        ((), "Name the teacher: --teacher FILE, or --targets FOLDER"),
         (("--targets", "t", "--teacher", "a", "--data", "b"), "Leave out --teacher, --data."),
         (("--targets", "t", "--baseline", "--transfer", "munge"), "out --transfer, --baseline."),
         (("--targets", "t", "--student", "tree"), "soft_tree, neural and xgboost learn. Got"),
@@ -205,7 +205,7 @@ def second(monkeypatch):
         "LOCAL_RANK": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("softkd.__main__._TORCHRUN_PATIENCE", 0)
+    monkeypatch.setattr("softkd.shell._TORCHRUN_PATIENCE", 0)
 
 
 def test_torchrun_and_the_student_must_agree(softkd, second, targets, teacher):

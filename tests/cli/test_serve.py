@@ -337,10 +337,10 @@ def test_limits_that_contradict_each_other_are_bad_usage(softkd, student):
 
 def test_the_extra_is_named_when_it_is_missing_and_is_not_imported_otherwise(student):
     code = (
-        "import sys, soft_students, softkd.__main__, softkd.commands.serve\n"
+        "import sys, soft_students, softkd.shell, softkd.commands.serve\n"
         "assert not {'fastapi', 'uvicorn', 'msgspec'} & set(sys.modules)\n"
         "sys.modules['fastapi'] = None\n"
-        "softkd.__main__.main(['serve', sys.argv[1]])\n"
+        "softkd.shell.main(['serve', sys.argv[1]])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(student)], capture_output=True, text=True, check=False

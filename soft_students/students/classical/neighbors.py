@@ -16,7 +16,11 @@ from soft_students.students.classical.base import (
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,
 )
-from soft_students.students.classical.scaling import column_scaling, restored_scaling
+from soft_students.students.classical.scaling import (
+    column_scaling,
+    pixel_settings,
+    restored_scaling,
+)
 from soft_students.targets import sharpen
 from soft_students.transfer import Transfer
 
@@ -34,6 +38,8 @@ _SHARED: dict[str, list[Any]] = {
 
 class _NeighborsStudent(ClassicalStudent):
     """Base class of the nearest-neighbour students: rows, their index, and their targets."""
+
+    _image_settings = staticmethod(pixel_settings)
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         X = X.astype(np.float64, copy=False)

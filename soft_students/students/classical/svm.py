@@ -14,7 +14,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from soft_students.students.classical.base import ClassicalStudent, ClassicalStudentRegressor
 from soft_students.students.classical.logits import LogitStudentClassifier
-from soft_students.students.classical.scaling import column_scaling, restored_scaling
+from soft_students.students.classical.scaling import (
+    column_scaling,
+    pixel_settings,
+    restored_scaling,
+)
 from soft_students.transfer import Transfer
 
 _KERNEL_ENTRIES = 2**23  # kernel values in memory during prediction
@@ -34,6 +38,8 @@ _SHARED: dict[str, list[Any]] = {
 
 class _SVMStudent(ClassicalStudent):
     """Base class of the SVM students: joint support vectors and kernel expansion of all outputs."""
+
+    _image_settings = staticmethod(pixel_settings)
 
     def _fit_values(self, X: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> None:
         X = X.astype(np.float64, copy=False)

@@ -26,6 +26,7 @@ from soft_students.students.neural import preparation
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.method_choice import choose_method, soft_targets
 from soft_students.students.neural.network_training import NetworkTraining, train
+from soft_students.students.neural.presets import neural_settings
 from soft_students.students.neural.rows import checked_rows
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.students.part_supervision import check_only_parts
@@ -156,6 +157,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _image_settings = staticmethod(neural_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [StrOptions(set(NETWORKS)), nn.Module, callable],
         "method": [str, Method, list, tuple],

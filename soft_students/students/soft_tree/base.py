@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from soft_students.students.explained import ExplainedSoftTree
 from soft_students.students.soft_tree.prediction import RoutedTree
+from soft_students.students.soft_tree.presets import image_settings
 from soft_students.students.soft_tree.settings import TrainingSettings
 from soft_students.students.supervision import Ask
 from soft_students.students.tuning import check_chosen
@@ -43,6 +44,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
     train import torch, and what needs it, themselves: predicting does without.
     """
 
+    _image_settings = staticmethod(image_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "depth": [Interval(Integral, 1, 16, closed="both")],
         "hard_weight": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],

@@ -23,7 +23,7 @@ from soft_students.methods import (
     view_divergence,
 )
 from soft_students.methods.byot import ExitPredictor
-from soft_students.methods.observe import peek
+from soft_students.methods.observation import peek
 from soft_students.transfer import ImageDistortion, Mixup
 from tests.unit.methods.lessons import changed, lesson, state, taught
 
