@@ -19,6 +19,7 @@ from soft_students.comparison.distillation import frames, training_columns
 from soft_students.comparison.training import TrainingResult, train_students
 from soft_students.datasets import Dataset, validation_split
 from soft_students.evaluation import METRICS, Evaluation, evaluate
+from soft_students.persistence.atomic import remove_leftovers
 from soft_students.persistence.plain_json import plain, write_json
 from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
 from soft_students.ranking.scores import load_pymcdm
@@ -283,6 +284,7 @@ def _prepared(folder: Path) -> Path:
                 "empty or a new one."
             )
         write_json(mark, {"schema": _SCHEMA, "made_by": "soft_students.comparison"})
+    remove_leftovers(folder)
     # If this run is interrupted, earlier results must not be mistaken for its own.
     (folder / "results.json").unlink(missing_ok=True)
     remove_answers(folder)

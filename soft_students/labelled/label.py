@@ -21,6 +21,7 @@ from soft_students.labelled.manifest import (
 )
 from soft_students.labelled.parts import LabelledPart, parts_of
 from soft_students.labelled.plan import LabellingPlan, find_sources, make_plan
+from soft_students.persistence.atomic import remove_leftovers
 from soft_students.persistence.digests import file_sha256
 from soft_students.targets import check_temperature
 
@@ -191,6 +192,7 @@ def label_parts(
             finished += part.n_rows
             if on_part is not None:
                 on_part(finished, labelling.n_rows)
+    remove_leftovers(folder)  # of workers that were killed
     for texts in complaints.values():
         more = "" if len(texts) == 1 else f" (The same of {len(texts) - 1} further parts.)"
         warnings.warn(min(texts) + more, UserWarning, stacklevel=2)
@@ -292,6 +294,7 @@ def _prepare(
 ) -> list[LabelledPart]:
     """Write the manifest, and remove parts that only an earlier one lists."""
     os.makedirs(folder, exist_ok=True)
+    remove_leftovers(folder)
     new = {"teacher": teacher, "settings": settings, "sources": plan.sources}
     parts = parts_of(folder, new)
     names = {part.name for part in parts}

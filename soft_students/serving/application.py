@@ -106,6 +106,8 @@ def create_app(
     app.add_api_route(
         "/metrics", service.show_metrics, responses={200: {"content": {"text/plain": {}}}}
     )
+    for path, answer in (("/health", service.health), ("/metrics", service.show_metrics)):
+        app.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
     app.add_middleware(Guard, metrics=service.metrics, token=token)

@@ -124,6 +124,46 @@ def test_an_interrupted_run_is_completed_to_the_same_bytes(
     assert label(teacher_file, big, tmp_path / "out").labelled == []
 
 
+def test_a_rerun_removes_what_a_killed_run_has_left(teacher_file, big, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in (".manifest.json", ".p0.parquet.0.npy", ".p1.parquet.300.json"):
+        (folder / f"{name}.0123456789abcdef.tmp").write_bytes(b"half")
+    with atomic_write(folder / "p2.parquet.600.npy") as file:  # of another run, still at work
+        label(teacher_file, big, folder)
+        (at_work,) = (path.name for path in folder.iterdir() if path.name.startswith("."))
+        assert at_work.startswith(".p2.parquet.600.npy.")
+        file.write(b"other")
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("change", ["size", "time"])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    teacher_file, big, tmp_path, monkeypatch, change
+):
+    answer = worker._outputs
+
+    def changing(teacher, X, part):
+        path = big / "p1.parquet"
+        if part.source == str(path) and part.start == 600:
+            stat = path.stat()
+            if change == "size":
+                path.write_bytes(path.read_bytes() + b" ")
+                os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+            else:
+                os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000))
+        return answer(teacher, X, part)
+
+    monkeypatch.setattr(worker, "_outputs", changing)
+    done = label(teacher_file, big, tmp_path / "out")
+    assert set(done.failures) == {"p1.parquet.600"}
+    assert done.failures["p1.parquet.600"] == (
+        f"'{big / 'p1.parquet'}' was changed while it was read. Run this again."
+    )
+    assert not (tmp_path / "out" / "p1.parquet.600.json").exists()  # so it is not taken as done
+    assert len(done.labelled) == 8
+
+
 def test_what_is_damaged_or_gone_is_labelled_again(teacher_file, big, tmp_path):
     folder = tmp_path / "out"
     label(teacher_file, big, folder)
