@@ -14,6 +14,7 @@ from rich.table import Table
 from soft_students.comparison import Comparison, TrainingResult, compare_students
 from soft_students.datasets import Dataset
 from soft_students.evaluation import METRICS
+from soft_students.persistence.digests import file_sha256
 from softkd.learners import class_for, configured, image_settings, use_threads
 from softkd.output import print_table
 from softkd.reading import data_of, describe_data, read_teacher_and_data
@@ -125,8 +126,7 @@ def _digest(paths: Sequence[str]) -> str:
     """Return a digest of the teacher's files."""
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()
 
 

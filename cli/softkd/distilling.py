@@ -22,6 +22,7 @@ from soft_students.students.files import save
 from soft_students.students.processes import check_processes, is_first_process
 from soft_students.teachers import Teacher
 from soft_students.transfer import TRANSFERS, ImageDistortion
+from soft_students.versions import versions
 from softkd.learners import class_for, configured, image_settings, use_threads
 from softkd.output import (
     check_checkpoint,
@@ -30,7 +31,6 @@ from softkd.output import (
     print_json,
     print_table,
     result_table,
-    versions,
 )
 from softkd.reading import data_of, describe_data, read_teacher_and_data
 

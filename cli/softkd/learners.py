@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 import torch
 from sklearn.base import BaseEstimator
 
+from soft_students.choices import did_you_mean
 from soft_students.datasets import Dataset
 from soft_students.students.registry import get_student
 from soft_students.threads import torch_threads
@@ -59,10 +59,9 @@ def configured(
             parameters["method_params"] = {**(parameters.get("method_params") or {}), name: value}
             continue
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(
-                f"{cls.__name__} has no parameter {name!r}.{hint} It has: {', '.join(known)}."
+                f"{cls.__name__} has no parameter {name!r}.{did_you_mean(known, name)} It has: "
+                f"{', '.join(known)}."
             )
         parameters[name] = value
     made = cls(**parameters)

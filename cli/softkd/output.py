@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,8 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from soft_students.persistence.plain_json import json_text
 
 
 def check_output(path: Path, force: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:
@@ -87,12 +85,6 @@ def print_written(path: Path, as_json: bool) -> None:
         click.echo(f"Written: {path} ({size:,} bytes)")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    names = ("soft-students", "torch", "scikit-learn", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
 def plain_parameters(student: Any) -> dict[str, Any]:
     """Return a student's parameters as JSON values; objects as the text that makes them."""
     return {
@@ -103,15 +95,7 @@ def plain_parameters(student: Any) -> dict[str, Any]:
 
 def print_json(result: Any) -> None:
     """Print JSON on stdout; numbers that are not finite become null."""
-    click.echo(json.dumps(_finite(result), indent=2, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    click.echo(json_text(result, indent=2))
 
 
 def print_table(table: Table) -> None:

@@ -5,12 +5,12 @@ Nothing heavy is imported here: the modules that read files are imported when th
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soft_students.choices import did_you_mean
 from soft_students.datasets.image_sets import FASHION_MNIST, MNIST, ImageSet
 
 if TYPE_CHECKING:
@@ -123,10 +123,9 @@ def load_dataset(
             "of a data set and the folder of its IDX files as data_dir."
         )
     if suffix not in TABLES:
-        near = difflib.get_close_matches(str(name_or_path), available_datasets(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(available_datasets(), name_or_path)
         raise ValueError(
-            f"There is no data set {str(name_or_path)!r}.{hint} Available: "
+            f"Unknown data set {str(name_or_path)!r}.{hint} Available: "
             f"{', '.join(available_datasets())}, or the path of a table ({', '.join(TABLES)})."
         )
     if not path.exists():

@@ -163,6 +163,26 @@ def test_of_requests_at_once_the_first_is_answered(port):
     assert_alive(port)
 
 
+def test_a_client_that_has_closed_its_sending_side_is_answered(port):
+    body = json.dumps({"rows": [[0.0] * 64]}).encode()
+    with connect(port) as client:
+        client.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        client.shutdown(socket.SHUT_WR)
+        received = everything(client)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b'"predictions"' in received
+
+
+def test_a_long_head_in_one_piece_is_refused(port):
+    with connect(port) as client:
+        long = b"y" * 50_000
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n" % long)
+        assert everything(client).startswith(b"HTTP/1.1 431 ")
+
+
 @pytest.mark.parametrize(
     "length", [b"Content-Length: 1000000000000", b"Transfer-Encoding: chunked"]
 )

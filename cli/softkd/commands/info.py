@@ -52,17 +52,18 @@ def _shown(value: Any) -> str:
 
 
 def _student(file: str) -> dict[str, Any]:
+    from soft_students.columns import columns_of
     from soft_students.students.files import load, trained_on
     from softkd.output import plain_parameters
 
     student = load(file)
-    classes, names = getattr(student, "classes_", None), getattr(student, "feature_names_in_", None)
+    classes = getattr(student, "classes_", None)
     return {
         "kind": "student",
         "class": type(student).__name__,
         "classes": None if classes is None else classes.tolist(),
         "features": student.n_features_in_,
-        "feature_names": None if names is None else names.tolist(),
+        "feature_names": columns_of(student),
         "parameters": plain_parameters(student),
         "data": trained_on(file),
     }

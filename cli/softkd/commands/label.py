@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +87,12 @@ def label(
             "--temperature belongs to --kind probabilities; logits give probabilities at any."
         )
     from joblib import cpu_count
+    from rich.progress import MofNCompleteColumn
 
     from soft_students.dask.cluster import dask_client
     from soft_students.labelled import TeacherFile, label_parts
     from soft_students.labelled.plan import find_sources
+    from soft_students.progress import progress_bar
     from softkd.reading import import_from_here
 
     if not find_sources(data):
@@ -101,7 +100,8 @@ def label(
     if arch is not None:
         import_from_here()
     processes = cpu_count() if workers is None else workers
-    with _progress() as on_part:
+    with progress_bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("rows", total=None)
         done = label_parts(
             TeacherFile(teacher, arch, input_shape, trust),
             data,
@@ -110,7 +110,7 @@ def label(
             client=None
             if workers == 0
             else lambda parts: dask_client(scheduler, min(processes, parts)),
-            on_part=on_part,
+            on_part=lambda rows, total: bar.update(task, completed=rows, total=total),
             **settings,
         )
     _print(done, as_json)
@@ -118,33 +118,9 @@ def label(
         _fail(done.failures)
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar of rows on a terminal; yield the function that moves it."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    with Progress(
-        TextColumn("rows"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    ) as progress:
-        bar = progress.add_task("rows", total=None)
-        yield lambda rows, total: progress.update(bar, completed=rows, total=total)
-
-
 def _print(done: Any, as_json: bool) -> None:
-    from softkd.output import print_json, versions
+    from soft_students.versions import versions
+    from softkd.output import print_json
 
     if as_json:
         print_json(

@@ -33,6 +33,7 @@ def predict(
     If the student was fitted on named columns, they are found by name and others are ignored.
     --json prints "predictions" and, with --proba, "classes" and "probabilities", one list per row.
     """
+    from soft_students.columns import columns_of
     from soft_students.datasets import available_datasets
     from soft_students.persistence import atomic_write
     from soft_students.students.files import load
@@ -49,7 +50,7 @@ def predict(
     student = load(model, trust=trust)
     if proba and not hasattr(student, "predict_proba"):
         raise click.UsageError(f"{type(student).__name__} gives no probabilities.")
-    rows = _read_rows(data, getattr(student, "feature_names_in_", None))
+    rows = _read_rows(data, columns_of(student))
     result = {"predictions": student.predict(rows).tolist()}
     if proba:
         result["classes"] = student.classes_.tolist()
@@ -63,7 +64,7 @@ def predict(
             file.write(_csv(**result).encode())
 
 
-def _read_rows(data: str, names: Any) -> Any:
+def _read_rows(data: str, names: list[str] | None) -> Any:
     """Return the rows, with names of columns if the student was fitted on names."""
     import numpy as np
 
@@ -74,7 +75,7 @@ def _read_rows(data: str, names: Any) -> Any:
         return rows
     if names is None:
         return rows.to_numpy()
-    check_complete(rows.to_numpy(), list(names), "The table" if data == "-" else f"'{data}'")
+    check_complete(rows.to_numpy(), names, "The table" if data == "-" else f"'{data}'")
     return rows
 
 

@@ -112,7 +112,8 @@ def teach(
 
 
 def _report(teacher: Any, accuracy: float, out: Path, about: dict[str, Any], as_json: bool) -> None:
-    from softkd.output import print_json, versions
+    from soft_students.versions import versions
+    from softkd.output import print_json
 
     if as_json:
         known = {} if teacher.record is None else teacher.record.accuracy
