@@ -10,6 +10,7 @@ from rich.table import Table
 from sklearn.base import BaseEstimator, is_classifier
 
 from soft_students.evaluation import METRICS, Evaluation
+from soft_students.explain.tree_view import readable
 from softkd.output import print_table
 
 #: Rows shown as examples on which a student and the teacher differ.
@@ -50,8 +51,10 @@ def print_evaluation(title: str, result: Evaluation, students: dict[str, BaseEst
     said = f", in brackets {result.confidence:.0%} intervals" if intervals else ""
     table = Table(title=f"{title}{said} (of times: quartiles)", title_justify="left")
     table.add_column("", no_wrap=True)
+    alone = len(result.students()) == 1
     for name in result.answers:
-        table.add_column(name, justify="right", overflow="fold")
+        heading = "student" if alone and name != "teacher" else name
+        table.add_column(heading, justify="right")
     cells: dict[str, list[str]] = {}
     for row in result.rows:
         cells.setdefault(row["metric"], []).append(_cell(row))
@@ -66,7 +69,9 @@ def print_evaluation(title: str, result: Evaluation, students: dict[str, BaseEst
         )
     for name, found in _differences(result).items():
         first = zip(found.indices, found.student, found.teacher, strict=True)
-        examples = [f"{row} ({said}, not {taught})" for row, said, taught in first][:_EXAMPLES]
+        examples = [
+            f"{row} ({readable(said)}, not {readable(taught)})" for row, said, taught in first
+        ][:_EXAMPLES]
         ending = f", furthest apart: {', '.join(examples)}" if examples else ""
         click.echo(
             f"{name} and the teacher predict different classes on {len(found)} of "

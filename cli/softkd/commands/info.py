@@ -47,8 +47,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{name}: {_shown(item)}" for name, item in value.items())
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)
+        return ", ".join(map(_shown, value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "-" if value is None else str(value).replace("\n", "\\n")  # a name forges no line
 
 
 def _student(file: str) -> dict[str, Any]:

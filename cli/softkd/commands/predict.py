@@ -58,7 +58,7 @@ def predict(
     if as_json:
         print_json(result)
     elif out is None:
-        click.echo(_csv(**result), nl=False)
+        click.echo(_csv(**result), nl=False, color=True)  # click would drop codes of colours
     else:
         with atomic_write(out, overwrite=force) as file:
             file.write(_csv(**result).encode())
