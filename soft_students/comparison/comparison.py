@@ -195,7 +195,9 @@ def compare_students(
             "validation": len(validation.X_test),
             "test": len(data.X_test),
             "validation_fraction": validation_fraction,
-            "origin": dict(origin or {}),
+            "origin": {
+                name: value for name, value in (origin or {}).items() if name != "trained_rows"
+            },
         },
         "teacher": {
             "name": teacher.name,

@@ -40,19 +40,28 @@ class TeacherFile:
     arch : str, default=None
     input_shape : tuple of int, default=None
     trust : bool, default=False
+    classes : tuple of labels, default=None
+    kind : {"logits", "probabilities"}, default=None
     """
 
     path: str
     arch: str | None = None
     input_shape: tuple[int, ...] | None = None
     trust: bool = False
+    classes: tuple[Any, ...] | None = None
+    kind: str | None = None
 
     def load(self) -> Teacher:
         """Read it."""
         from soft_students.teachers import load_teacher
 
         return load_teacher(
-            self.path, arch=self.arch, input_shape=self.input_shape, trust=self.trust
+            self.path,
+            arch=self.arch,
+            input_shape=self.input_shape,
+            trust=self.trust,
+            classes=self.classes,
+            kind=self.kind,
         )
 
 

@@ -45,7 +45,7 @@ def predict(
     if out is not None:
         if as_json:
             raise click.UsageError("--out writes CSV; leave out --json, or redirect its output.")
-        check_output(out, force, inputs=[model, data])
+        check_output(out, force, [model, data])
     student = load(model, trust=trust)
     if proba and not hasattr(student, "predict_proba"):
         raise click.UsageError(f"{type(student).__name__} gives no probabilities.")
