@@ -184,9 +184,7 @@ def _check_one_process(student: str, chosen: set[str]) -> None:
 
 
 def _read(given: SimpleNamespace, first: bool) -> Job:
-    options = TeacherOptions(
-        given.arch, given.input_shape, given.trust, given.classes, given.kind
-    )
+    options = TeacherOptions(given.arch, given.input_shape, given.trust, given.classes, given.kind)
     source = Source(given.data, given.data_dir, given.target, given.test_data)
     teacher, dataset, source, split = read_training_data(given.teacher_paths, source, options)
     presets = image_settings(given.student, dataset, len(dataset.X_train))

@@ -18,7 +18,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-
 Names = Iterable[str | os.PathLike[str]]
 
 

@@ -12,9 +12,7 @@ from soft_students.datasets.tabular import as_float32, build_dataset, check_fini
 from soft_students.persistence.arrays import NpzArrays, open_npz
 
 
-def load_npz(
-    path: Path, *, target: str | None, task: Task | None
-) -> Dataset:
+def load_npz(path: Path, *, target: str | None, task: Task | None) -> Dataset:
     """Load ``X`` and ``y``, or an official split: ``X_train``, ``y_train``, ``X_test``, ``y_test``.
 
     ``X`` and ``y`` together with ``X_test`` and ``y_test`` are an official split, too. `target`

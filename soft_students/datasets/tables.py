@@ -39,9 +39,7 @@ _VALUES_PER_BYTE, _VALUES_FREE = 4, 2**22
 _PACKED_VALUES_PER_BYTE = 25
 
 
-def load_table(
-    path: Path, *, target: str | None, task: Task | None
-) -> Dataset:
+def load_table(path: Path, *, target: str | None, task: Task | None) -> Dataset:
     """Load a Parquet file or a CSV file (UTF-8, commas, a first line of column names)."""
     frame = _READERS[path.suffix.lower()](path)
     X, y, target, names = _features_and_target(path, frame, target)

@@ -183,7 +183,5 @@ def _digests(X: np.ndarray, names: Sequence[str] | None) -> np.ndarray:
     order = slice(None) if names is None else np.argsort(np.array(names, dtype=object))
     rows = np.ascontiguousarray(X[:, order], dtype="<f4") + np.float32(0)  # -0.0 becomes 0.0
     rows[np.isnan(rows)] = np.nan  # of many bit patterns, one
-    content = b"".join(
-        hashlib.blake2b(row, digest_size=_DIGEST_BYTES).digest() for row in rows
-    )
+    content = b"".join(hashlib.blake2b(row, digest_size=_DIGEST_BYTES).digest() for row in rows)
     return np.frombuffer(content, "<u4").astype(np.uint32)

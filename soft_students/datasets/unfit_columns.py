@@ -37,9 +37,7 @@ def unfit_column(column: pd.Series) -> str:
     others = np.flatnonzero(present & ~number)
     if not len(others):
         return f"The column {name!r} holds numbers as text: convert them, with pandas.to_numeric."
-    shown = (
-        f"{str(values[others[0]])!r:.60} in row {others[0] + 1}{and_more(len(others))}"
-    )
+    shown = f"{str(values[others[0]])!r:.60} in row {others[0] + 1}{and_more(len(others))}"
     if number.sum() > len(others):
         return (
             f"The column {name!r} holds numbers, but {shown}. If this stands for a missing value, "

@@ -13,7 +13,7 @@ from sklearn.utils.validation import _num_samples, check_consistent_length
 
 from soft_students.evaluation.columns import rows_of
 from soft_students.evaluation.fidelity import align_classes
-from soft_students.evaluation.task import columns_of_labels
+from soft_students.evaluation.task import check_known, columns_of_labels
 from soft_students.targets import check_probabilities
 from soft_students.teachers import Teacher
 
@@ -156,6 +156,8 @@ def _classes(
     if taught_proba is not None and choice is not None:
         answers["teacher"] = Answers(choice, taught_proba, truth, choice, taught_proba, classes)
     for name, student in students.items():
+        if y is not None:
+            check_known(y, student.classes_, f"the student {name!r}")
         rows = rows_of(student, X)
         proba = None
         if hasattr(student, "predict_proba"):

@@ -12,6 +12,7 @@ from soft_students.explain.explanation import Explanation, plain
 from soft_students.explain.one_row import read_row
 from soft_students.explain.path_differences import path_differences
 from soft_students.explain.tree_view import check_int, readable
+from soft_students.students.classical.tree_arrays import LARGEST
 from soft_students.students.classical.trees import (
     DecisionTreeStudentClassifier,
     DecisionTreeStudentRegressor,
@@ -96,15 +97,15 @@ class RuleExplanation(Explanation):
             The fields, "importances" and the leaf, but for what belongs to one split, which is in
             the list ``"steps"``: of each ``node``, ``feature``, ``feature_name``, ``value``,
             ``threshold``, ``branch`` ("left" is at most the threshold) and, behind it, ``output``
-            and ``samples``.
+            and ``samples``. A missing value of the row is None.
         """
         steps = [
             {
                 "node": int(self.nodes[i]),
                 "feature": int(feature),
                 "feature_name": self.feature_names[feature],
-                "value": float(self.row[feature]),
-                "threshold": float(self.thresholds[i]),
+                "value": _plain(self.row[feature]),
+                "threshold": min(float(self.thresholds[i]), LARGEST),
                 "branch": "right" if self.went_right[i] else "left",
                 "output": self.node_outputs[i + 1].tolist(),
                 "samples": int(self.node_samples[i + 1]),
@@ -122,7 +123,7 @@ class RuleExplanation(Explanation):
             "steps": steps,
             "importances": self.importances().tolist(),
             "feature_names": self.feature_names,
-            "row": self.row.tolist(),
+            "row": [_plain(value) for value in self.row],
         }
 
     def to_text(self, top: int = 3) -> str:
@@ -196,12 +197,20 @@ class RuleExplanation(Explanation):
 
     def _conditions(self) -> list[str]:
         return [
-            f"{self.feature_names[feature]} = {self.row[feature]:.5g} "
-            f"{'>' if right else '<='} {threshold:.5g}"
+            f"{self.feature_names[feature]} is missing"
+            + ("" if threshold >= LARGEST else f", as if {'>' if right else '<='} {threshold:.5g}")
+            if np.isnan(self.row[feature])
+            else f"{self.feature_names[feature]} = {self.row[feature]:.5g} "
+            + ("is there" if threshold >= LARGEST else f"{'>' if right else '<='} {threshold:.5g}")
             for feature, threshold, right in zip(
                 self.features, self.thresholds, self.went_right, strict=True
             )
         ]
+
+
+def _plain(value: float) -> float | None:
+    """Return a number for JSON; a missing value is None."""
+    return None if np.isnan(value) else float(value)
 
 
 def explain_rules(

@@ -120,9 +120,7 @@ def _check_out(out: Path, form: str | None, force: bool, inputs: list[str]) -> N
     check_output(out, force, inputs)
 
 
-def _draw_tree(
-    file: str, source: Any, out: Path, root: int, max_depth: int, force: bool
-) -> None:
+def _draw_tree(file: str, source: Any, out: Path, root: int, max_depth: int, force: bool) -> None:
     from soft_students.explain import plot_tree, save_picture
     from soft_students.students.files import load
     from softkd.reading import read_measured_data, read_test_rows, record_of

@@ -16,12 +16,12 @@ from sklearn.utils.validation import (
     _check_n_features,
     _check_sample_weight,
     check_is_fitted,
-    validate_data,
 )
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
+from soft_students.students.missing import validate_rows
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.supervision import Ask, class_supervision, value_supervision
 from soft_students.students.tuning import class_settings, read_hard_weight, value_settings
@@ -86,7 +86,7 @@ class ClassicalStudent(BaseEstimator):
                 _check_feature_names(self, X, reset=False)
                 _check_n_features(self, X, reset=False)
             X = self._columns.codes(X)
-        return validate_data(
+        return validate_rows(
             self,
             X,
             reset=reset,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from sklearn.tree._tree import Tree
 
+from soft_students.students.classical.tree_arrays import LARGEST
+
 _LEAF = -1
 
 
@@ -42,9 +44,9 @@ def tree_text(
             hidden = "" if left == _LEAF else f" ({_count_leaves(tree, node)} leaves below)"
             lines.append("|   " * depth + f"|--- {describe(node)}{hidden}")
             continue
-        name, threshold = names[tree.feature[node]], f"{tree.threshold[node]:.{decimals}f}"
-        waiting.append((right, depth + 1, f"{name} > {threshold}"))
-        waiting.append((left, depth + 1, f"{name} <= {threshold}"))
+        name, threshold = names[tree.feature[node]], float(tree.threshold[node])
+        waiting.append((right, depth + 1, _condition(name, threshold, np.inf, decimals)))
+        waiting.append((left, depth + 1, _condition(name, -np.inf, threshold, decimals)))
     return "\n".join(lines) + "\n"
 
 
@@ -91,9 +93,13 @@ def _leaves(tree: Tree) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
 
 
 def _condition(name: str, low: float, high: float, decimals: int) -> str:
+    if low >= LARGEST:
+        return f"{name} is missing"
+    if high >= LARGEST and low == -np.inf:
+        return f"{name} is not missing"
     if low == -np.inf:
         return f"{name} <= {high:.{decimals}f}"
-    if high == np.inf:
+    if high >= LARGEST:
         return f"{name} > {low:.{decimals}f}"
     return f"{low:.{decimals}f} < {name} <= {high:.{decimals}f}"
 

@@ -17,13 +17,14 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Combination, Method, make_method
 from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
 from soft_students.networks import NETWORKS, Factory
+from soft_students.students.missing import validate_rows
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
 from soft_students.students.neural.presets import neural_settings
@@ -352,7 +353,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X: ArrayLike) -> np.ndarray:
         check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, dtype=np.float32)
+        rows = validate_rows(self, X, reset=False, dtype=np.float32)
         inputs = torch.from_numpy(np.ascontiguousarray(rows)).view(-1, *self.input_shape_)
         with torch_threads(self.n_jobs), torch.inference_mode():
             parts = [self.module_(part) for part in inputs.split(PREDICT_BATCH)]
@@ -367,7 +368,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         teacher: Any,
         X_unlabeled: ArrayLike | None,
     ) -> Training:
-        rows = validate_data(self, X, dtype=np.float32)
+        rows = validate_rows(self, X, dtype=np.float32)
         lesson = class_supervision(
             self, X if hasattr(X, "columns") else rows, y, labels, teacher, hard_weight=0.0
         )
@@ -388,7 +389,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         teacher = teacher_of_rows(lesson.teacher, kept)
         rows, codes, logits = rows[kept], codes[kept], None if logits is None else logits[kept]
         if X_unlabeled is not None:
-            more = validate_data(self, X_unlabeled, reset=False, dtype=np.float32)
+            more = validate_rows(self, X_unlabeled, reset=False, dtype=np.float32)
             shown = X_unlabeled if hasattr(X_unlabeled, "columns") else more
             said = lesson.logits_of(shown)
             logits = np.concatenate([logits, said])

@@ -19,10 +19,11 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from soft_students.students.copies import taught_copies
 from soft_students.students.explained import ExplainedSoftTree
+from soft_students.students.missing import validate_rows
 from soft_students.students.soft_tree import routing
 from soft_students.students.soft_tree.presets import image_settings
 from soft_students.students.supervision import Ask
@@ -251,7 +252,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, BaseEstimator):
 
     def _unlabeled(self, X: Any) -> tuple[np.ndarray, Any]:
         """Return further rows, checked, and as the teacher is shown them."""
-        rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        rows = validate_rows(self, X, reset=False, dtype=[np.float64, np.float32])
         return rows, X if hasattr(X, "columns") else rows
 
     def _partial_fit(
@@ -524,7 +525,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, BaseEstimator):
         check_is_fitted(self)
         if type(X) is np.ndarray and self._is_valid(X):
             return X
-        return validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return validate_rows(self, X, reset=False, dtype=[np.float64, np.float32])
 
     def _is_valid(self, X: np.ndarray) -> bool:
         """Tell quickly if `validate_data` would let `X` through; it costs more than one row."""

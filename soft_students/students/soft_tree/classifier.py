@@ -14,10 +14,11 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.students.copies import in_the_form_of
+from soft_students.students.missing import validate_rows
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
 from soft_students.students.supervision import class_supervision
@@ -288,7 +289,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
                     X_unlabeled=X_unlabeled,
                 )
                 return self
-            rows = validate_data(self, X, dtype=[np.float64, np.float32])
+            rows = validate_rows(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
             if self.warm_start and hasattr(self, "classes_"):
@@ -342,7 +343,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         check_chosen(self, "temperature", "hard_weight")
         with unchanged_on_failure(self):
             first = not hasattr(self, "gate_weights_")
-            rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+            rows = validate_rows(self, X, dtype=[np.float64, np.float32], reset=first)
             asked = X if hasattr(X, "columns") else rows
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
             known = self.classes_ if not first else classes
