@@ -17,7 +17,7 @@ from soft_students.datasets import Dataset
 from soft_students.evaluation import METRICS
 from softkd.learners import class_for, configured, image_settings, use_threads
 from softkd.output import check_folder, print_table
-from softkd.reading import Source, TeacherOptions, read_training_data
+from softkd.reading import Source, TeacherOptions, read_training_data, refuse_missing
 
 _TEST_METRICS = ("accuracy", "agreement", "kl_to_teacher", "r2", "r2_to_teacher", "mse_to_teacher")
 
@@ -64,8 +64,11 @@ def compare(
         raise click.UsageError("--min-accuracy applies to classes, and the data hold values.")
     limits = {"latency_us": max_latency_us, "bytes": max_bytes, "accuracy": min_accuracy}
     columns = training_columns(teacher, dataset)
+    learners = _learners(students, settings, dataset, validation_fraction, seed)
+    for model in (teacher, *learners.values()):
+        refuse_missing(dataset, source, model)
     return compare_students(
-        _learners(students, settings, dataset, validation_fraction, seed),
+        learners,
         teacher,
         dataset,
         out,

@@ -32,7 +32,7 @@ from softkd.output import (
     result_table,
     versions,
 )
-from softkd.reading import Source, TeacherOptions, read_training_data
+from softkd.reading import Source, TeacherOptions, read_training_data, refuse_missing
 from softkd.rows import without_test_rows
 
 #: Parameters of students that have an option of their own.
@@ -190,6 +190,8 @@ def _read(given: SimpleNamespace, first: bool) -> Job:
     presets = image_settings(given.student, dataset, len(dataset.X_train))
     transfer = _chosen_transfer(given, presets, dataset.image_shape)
     learner = make_learner(given, teacher.task, presets, transfer)
+    refuse_missing(dataset, source, teacher)
+    refuse_missing(dataset, source, learner)
     out, checkpoint = output_files(given, Path(dataset.name).stem, first)
     if first:
         check_output(out, True, source.files())  # those that the teacher's file records, too

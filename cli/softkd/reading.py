@@ -181,7 +181,8 @@ def read_rows(source: Source) -> tuple[Dataset, bool]:
     from softkd.rows import training_rows
 
     dataset, split = training_rows(load_whole(source), source, [])
-    return _complete(dataset, source), split
+    refuse_missing(dataset, source, "a network")
+    return dataset, split
 
 
 def read_training_data(
@@ -211,7 +212,7 @@ def read_training_data(
     from softkd.rows import training_rows
 
     dataset, split = training_rows(whole, source, records)
-    return teacher, _complete(dataset, source), source, split
+    return teacher, dataset, source, split
 
 
 def read_measured_data(
@@ -258,7 +259,10 @@ def read_measured_data(
         whole = load_whole(source, task)
     if teacher is not None:
         _take_classes(teacher, whole)
-    return teacher, _complete(measured_rows(whole, source, records, all_rows), source)
+    dataset = measured_rows(whole, source, records, all_rows)
+    for model in students if teacher is None else [teacher, *students]:
+        refuse_missing(dataset, source, model)
+    return teacher, dataset
 
 
 def load_whole(source: Source, task: Any = None) -> Dataset:
@@ -280,12 +284,36 @@ def load_whole(source: Source, task: Any = None) -> Dataset:
     return load_all_rows(data, data_dir=source.data_dir, target=source.target, task=task)
 
 
-def _complete(dataset: Dataset, source: Source) -> Dataset:
-    """Refuse missing values."""
-    check_complete(dataset.X_train, dataset.feature_names, f"'{source.data}'", dataset.train_rows)
-    where = source.test_data or source.data
-    check_complete(dataset.X_test, dataset.feature_names, f"'{where}'", dataset.test_rows)
-    return dataset
+def refuse_missing(dataset: Dataset, source: Source, model: Any) -> None:
+    """Refuse missing values for a model that does not take them.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    source : Source
+    model : estimator, Teacher or str
+        Or what the model is.
+    """
+    if takes_missing(model):
+        return
+    name = model if isinstance(model, str) else getattr(model, "name", type(model).__name__)
+    names, where = dataset.feature_names, source.test_data or source.data
+    try:
+        check_complete(dataset.X_train, names, f"'{source.data}'", dataset.train_rows)
+        check_complete(dataset.X_test, names, f"'{where}'", dataset.test_rows)
+    except ValueError as error:
+        raise click.ClickException(f"{error} {name} takes no missing values.") from error
+
+
+def takes_missing(model: Any) -> bool:
+    """Whether a model takes rows with missing values."""
+    from sklearn.base import BaseEstimator
+    from sklearn.utils import get_tags
+
+    model = getattr(model, "estimator", model)  # of a teacher
+    while hasattr(model, "steps"):
+        model = model.steps[0][1]
+    return isinstance(model, BaseEstimator) and get_tags(model).input_tags.allow_nan
 
 
 def read_file_rows(student: Any, source: Source) -> tuple[Any, list[Any] | None]:
@@ -307,6 +335,8 @@ def read_file_rows(student: Any, source: Source) -> tuple[Any, list[Any] | None]
     labels = frame[source.target].tolist() if source.target in frame else None
     columns = [name for name in frame if name != source.target] if names is None else list(names)
     rows = load_rows(source.data or "", columns)
+    if not takes_missing(student):
+        check_complete(rows.to_numpy(), columns, f"'{source.data}'")
     return rows.to_numpy() if names is None else rows, labels
 
 
