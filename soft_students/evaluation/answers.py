@@ -156,8 +156,6 @@ def _classes(
     if taught_proba is not None and choice is not None:
         answers["teacher"] = Answers(choice, taught_proba, truth, choice, taught_proba, classes)
     for name, student in students.items():
-        if y is not None:
-            check_known(y, student.classes_, f"the student {name!r}")
         rows = rows_of(student, X)
         proba = None
         if hasattr(student, "predict_proba"):
@@ -167,6 +165,8 @@ def _classes(
                 check_probabilities(said, _num_samples(X)), student.classes_, classes
             )
         predicted = columns_of_labels(np.asarray(student.predict(rows)), classes)
+        if y is not None:
+            check_known(y, student.classes_, f"the student {name!r}")
         answers[name] = Answers(predicted, proba, truth, choice, taught_proba, classes)
     return answers
 

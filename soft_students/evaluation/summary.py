@@ -66,8 +66,8 @@ def evaluate_student(
     """
     if not is_classifier(student):
         return _evaluate_regressor(student, X, y, teacher)
-    check_known(np.asarray(y), student.classes_, "the student")
     predicted = student.predict(X)
+    check_known(np.asarray(y), student.classes_, "the student")
     chosen_alike = divergence = None
     if teacher is not None:
         teacher_proba, teacher_classes = ask_probabilities(as_teacher(teacher), X, student.classes_)

@@ -24,7 +24,7 @@ class Example:
     Parameters
     ----------
     row : int
-        Of the test rows.
+        Number in the file of the table, from 0, or among the test rows of other data.
     truth, taught, predicted : str
         What it is, and what teacher and student say.
     picture : str or None
@@ -72,7 +72,7 @@ def examples(
             picture = png(x.reshape(tuple(image_shape)))
         made.append(
             Example(
-                row,
+                int(answers.numbers[row]),
                 _said(answers.truth[row], answers.classes),
                 _said(answers.taught[row], answers.classes),
                 _said(answers.predicted[row], answers.classes),

@@ -85,8 +85,8 @@ def evaluate(
 
     --full --json prints "rows", one for each model and metric, with "value", "low" and "high" (a
     95 % bootstrap interval, or quartiles of timed calls), "unit" and "direction"; "mcnemar", one
-    for each pair of students; "disagreements" by student; "models", "data", "test_rows" and
-    "threads".
+    for each pair of students; "disagreements" by student, each "row" as numbered in the file;
+    "models", "data", "test_rows" and "threads".
     """
     if bootstrap is not None and not full:
         raise click.UsageError("--bootstrap sets the intervals of --full. Add --full.")
@@ -122,9 +122,9 @@ def evaluate(
     result = measure(students, frames(dataset)[1], dataset.y_test, teacher, bootstrap=resamples)
     if as_json:
         paths = dict(zip(names, models, strict=True))
-        print_json({**full_results(result, students), "models": paths, **about})
+        print_json({**full_results(result, students, dataset.test_rows), "models": paths, **about})
     else:
-        print_evaluation(title, result, students)
+        print_evaluation(title, result, students, dataset.test_rows)
 
 
 def _names(paths: Sequence[str]) -> list[str]:
