@@ -33,7 +33,7 @@ from softkd.output import (
     versions,
 )
 from softkd.reading import Source, TeacherOptions, read_training_data, refuse_missing
-from softkd.rows import without_test_rows
+from softkd.rows import say_test_rows
 
 #: Parameters of students that have an option of their own.
 _PARAMETERS = {
@@ -198,7 +198,7 @@ def _read(given: SimpleNamespace, first: bool) -> Job:
     columns, unlabeled = training_columns(teacher, dataset), None
     if given.unlabeled is not None:
         unlabeled = load_unlabeled(given.unlabeled, teacher, dataset)
-        unlabeled = without_test_rows(unlabeled, dataset, columns, given.unlabeled)
+        say_test_rows(unlabeled, dataset, columns, given.unlabeled)
     origin = source.describe(dataset, split=split, columns=columns, unlabeled=unlabeled)
     return Job(learner, teacher, dataset, unlabeled, origin, out, checkpoint)
 

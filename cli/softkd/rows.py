@@ -187,10 +187,8 @@ def _say_overlap(data: Dataset, source: Source, known: Sequence[TrainedRows]) ->
         )
 
 
-def without_test_rows(
-    unlabeled: Any, data: Dataset, columns: Sequence[str] | None, path: str
-) -> Any:
-    """Return unlabelled rows without those that are test rows.
+def say_test_rows(unlabeled: Any, data: Dataset, columns: Sequence[str] | None, path: str) -> None:
+    """Warn of unlabelled rows that are test rows, too.
 
     Parameters
     ----------
@@ -204,10 +202,9 @@ def without_test_rows(
     chosen = data if columns is None else data.select(columns)
     test = TrainedRows.of(replace(chosen, X_train=chosen.X_test), split=False)
     tested = test.seen(np.asarray(unlabeled, dtype=np.float32))
-    if not tested.any():
-        return unlabeled
-    click.echo(
-        f"{tested.sum()} of the {len(tested)} rows of '{path}' are test rows and are left out.",
-        err=True,
-    )
-    return None if tested.all() else unlabeled[~tested]
+    if tested.any():
+        click.echo(
+            f"Warning: {tested.sum()} of the {len(tested)} rows of '{path}' are test rows, too. "
+            "The student learns from them, and is measured on them.",
+            err=True,
+        )

@@ -165,11 +165,12 @@ def _check_shapes(answers: ChosenAnswers) -> None:
         "taught_proba": (n_test, n_classes),
         "proba": (n_test, n_classes),
         "rows": (len(np.atleast_1d(answers.X)),),
-        "numbers": (n_test,),
     }
     for name, shape in expected.items():
         if getattr(answers, name).shape != shape:
             raise ValueError(f"{name} has the shape {getattr(answers, name).shape}, not {shape}")
+    if answers.numbers.ndim != 1 or answers.rows.max(initial=-1) >= len(answers.numbers):
+        raise ValueError(f"numbers has the shape {answers.numbers.shape}, too few for the rows")
 
 
 def _furthest_values(predicted: np.ndarray, taught: Any) -> np.ndarray:
