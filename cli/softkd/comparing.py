@@ -65,8 +65,8 @@ def compare(
     limits = {"latency_us": max_latency_us, "bytes": max_bytes, "accuracy": min_accuracy}
     columns = training_columns(teacher, dataset)
     learners = _learners(students, settings, dataset, validation_fraction, seed)
-    for model in (teacher, *learners.values()):
-        refuse_missing(dataset, source, model)
+    for learner in learners.values():
+        refuse_missing(dataset, source, learner)
     return compare_students(
         learners,
         teacher,

@@ -190,7 +190,6 @@ def _read(given: SimpleNamespace, first: bool) -> Job:
     presets = image_settings(given.student, dataset, len(dataset.X_train))
     transfer = _chosen_transfer(given, presets, dataset.image_shape)
     learner = make_learner(given, teacher.task, presets, transfer)
-    refuse_missing(dataset, source, teacher)
     refuse_missing(dataset, source, learner)
     out, checkpoint = output_files(given, Path(dataset.name).stem, first)
     if first:

@@ -122,8 +122,8 @@ class TeacherOptions:
     classes: tuple[str, ...] | None = None
     kind: str | None = None
 
-    def load(self, paths: Sequence[str], task: str | None, labels: Any) -> Teacher:
-        """Load the teachers; several become an ensemble.
+    def load(self, paths: Sequence[str], task: str | None, labels: Any) -> list[Teacher]:
+        """Load the teachers.
 
         Parameters
         ----------
@@ -133,11 +133,11 @@ class TeacherOptions:
         labels : ndarray or None
             Labels of the data, among which ``--classes`` are looked up.
         """
-        from soft_students.teachers import EnsembleTeacher, load_teacher
+        from soft_students.teachers import load_teacher
 
         if self.arch is not None:
             import_from_here()
-        teachers = [
+        return [
             load_teacher(
                 path,
                 arch=self.arch,
@@ -149,7 +149,6 @@ class TeacherOptions:
             )
             for path in paths
         ]
-        return teachers[0] if len(teachers) == 1 else EnsembleTeacher(teachers)
 
 
 def labels_of(words: Sequence[str] | None, labels: Any) -> tuple[Any, ...] | None:
@@ -201,16 +200,16 @@ def read_training_data(
     split : bool
         Whether the test rows are those that `load_dataset` cuts off.
     """
+    from softkd.rows import training_rows
+
     whole = None if source.data is None else load_whole(source)
     task, labels = (None, None) if whole is None else (whole.task, whole.classes)
-    teacher = options.load(paths, task, labels)
-    records = records_of(teacher)
+    teachers = options.load(paths, task, labels)
+    records = records_of(teachers)
     if whole is None:
         source = source.or_recorded(records)
         whole = load_whole(source)
-    _take_classes(teacher, whole)
-    from softkd.rows import training_rows
-
+    teacher = _fitted_to(whole, source, teachers)
     dataset, split = training_rows(whole, source, records)
     return teacher, dataset, source, split
 
@@ -249,19 +248,16 @@ def read_measured_data(
 
     task = "regression" if all(map(is_regressor, students)) else "classification"
     whole = None if source.data is None else load_whole(source, task)
-    teacher = None
-    if paths:
-        labels = None if whole is None else whole.classes
-        teacher = (options or TeacherOptions()).load(paths, task, labels)
-        records = [*records_of(teacher), *records]
+    labels = None if whole is None else whole.classes
+    teachers = (options or TeacherOptions()).load(paths, task, labels)
+    records = [*records_of(teachers), *records]
     if whole is None:
         source = source.or_recorded(records)
         whole = load_whole(source, task)
-    if teacher is not None:
-        _take_classes(teacher, whole)
+    teacher = _fitted_to(whole, source, teachers) if teachers else None
     dataset = measured_rows(whole, source, records, all_rows)
-    for model in students if teacher is None else [teacher, *students]:
-        refuse_missing(dataset, source, model)
+    for student in students:
+        refuse_missing(dataset, source, student)
     return teacher, dataset
 
 
@@ -358,23 +354,43 @@ def import_from_here() -> None:
     sys.path.append(os.getcwd())
 
 
-def _take_classes(teacher: Teacher, dataset: Dataset) -> None:
-    """Give the classes of the data to a classifier whose file does not name its own."""
-    if teacher.task != "classification" or teacher.classes_ is not None:
-        return
-    if dataset.classes is None:
-        return
-    outputs = teacher.logits(dataset.X_train[:1]).shape[1]
-    if outputs == len(dataset.classes):
-        teacher.classes_ = dataset.classes
-
-
-def records_of(teacher: Teacher) -> list[dict[str, Any]]:
-    """Return what a teacher, or each member of an ensemble, has recorded of its data."""
+def _fitted_to(dataset: Dataset, source: Source, teachers: list[Teacher]) -> Teacher:
+    """Return the one teacher of data, or an ensemble of several, which knows their classes."""
     from soft_students.teachers import EnsembleTeacher
 
-    members = teacher.members if isinstance(teacher, EnsembleTeacher) else [teacher]
-    return [each.record.data for each in members if each.record is not None]
+    for teacher in teachers:
+        refuse_missing(dataset, source, teacher)
+        _take_classes(teacher, dataset)
+    return teachers[0] if len(teachers) == 1 else EnsembleTeacher(teachers)
+
+
+def _take_classes(teacher: Teacher, dataset: Dataset) -> None:
+    """Give the classes of the data to a classifier whose file does not name its own."""
+    classes = dataset.classes
+    if teacher.task != "classification" or teacher.classes_ is not None or classes is None:
+        return
+    if teacher.logits(dataset.X_train[:1]).shape[1] != len(classes):
+        return
+    teacher.classes_ = classes
+    if classes.dtype.kind not in "biuf":  # numbers have an order of their own
+        click.echo(
+            f"Warning: The file of the teacher {teacher.name!r} does not name its classes. Its "
+            f"outputs are taken as {', '.join(map(repr, classes.tolist()[:20]))}, in this order; "
+            "name another by --classes A,B,...",
+            err=True,
+        )
+
+
+def records_of(teachers: Sequence[Teacher]) -> list[dict[str, Any]]:
+    """Return what teachers, and the members of ensembles, have recorded of their data."""
+    from soft_students.teachers import EnsembleTeacher
+
+    each = [
+        member
+        for teacher in teachers
+        for member in (teacher.members if isinstance(teacher, EnsembleTeacher) else [teacher])
+    ]
+    return [teacher.record.data for teacher in each if teacher.record is not None]
 
 
 def record_of(path: str, trust: bool = False) -> dict[str, Any]:

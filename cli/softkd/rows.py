@@ -133,11 +133,9 @@ def _own_test_rows(data: Dataset, known: Sequence[TrainedRows]) -> Dataset:
 
 
 def _known(records: Sequence[Mapping[str, Any]]) -> list[TrainedRows]:
-    return [
-        TrainedRows.from_dict(record["trained_rows"])
-        for record in records
-        if "trained_rows" in record
-    ]
+    found = [record["trained_rows"] for record in records if "trained_rows" in record]
+    once = [each for i, each in enumerate(found) if each not in found[:i]]  # members of an ensemble
+    return [TrainedRows.from_dict(each) for each in once]
 
 
 def _seen(whole: Dataset, known: Sequence[TrainedRows]) -> np.ndarray:

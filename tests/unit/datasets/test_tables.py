@@ -155,8 +155,52 @@ def test_a_long_list_of_columns_is_cut_short(written):
 
 def test_features_that_are_not_numbers_are_named(written):
     frame = table().assign(when=pd.date_range("2020-01-01", periods=40).astype(str))
-    with pytest.raises(ValueError, match=r"must be numbers\. Not so: 'kind', 'when'\. Encode"):
+    with pytest.raises(ValueError, match=r"must be numbers\. Not so: 'kind', 'when'\.") as found:
         load_dataset(written(frame), target="count")
+    kind, dates = str(found.value).split("'when' holds")
+    assert "'kind' holds text, 'rare' in row 1 and in 39 more. If these are categories" in kind
+    assert "dates or times, '2020-01-01' in row 1" in dates
+    assert "categor" not in dates
+
+
+def test_the_sign_of_a_missing_value_is_no_category(written):
+    frame = table().astype({"width": object})
+    frame.loc[[11, 30], "width"] = "?"
+    with pytest.raises(ValueError, match=r"numbers, but '\?' in row 12 and in 1 more") as e:
+        load_dataset(written(frame.astype({"width": str})), target="kind")
+    assert "missing value, leave the cell empty" in str(e.value)
+    assert "categor" not in str(e.value)
+
+
+def test_infinite_features_are_refused(written):
+    frame = table()
+    frame.loc[[4, 9], "width"] = -np.inf
+    with pytest.raises(ValueError, match=r"'width' .*Got -inf in row 5 and in 1 more"):
+        load_dataset(written(frame), target="kind")
+
+
+def test_a_table_is_tested_on_the_rows_of_another(written, tmp_path):
+    path = written(table())
+    more = table()[:7].assign(kind="new")
+    other = tmp_path / f"other{path.suffix}"
+    write = more.to_csv if path.suffix == ".csv" else more.to_parquet
+    write(other, index=False)
+    dataset = load_dataset(path, target="kind", test_data=other)
+    assert (len(dataset.X_train), dataset.y_test.tolist()) == (40, ["new"] * 7)
+    assert dataset.X_test.tolist() == dataset.X_train[:7].tolist()
+    assert "new" in dataset.classes
+    with pytest.raises(ValueError, match="'test_size' parameter does not apply"):
+        load_dataset(path, target="kind", test_data=other, test_size=0.5)
+
+
+def test_test_data_of_another_target_are_refused(written, tmp_path):
+    other = tmp_path / "other.csv"
+    table().assign(kind=1).to_csv(other, index=False)
+    with pytest.raises(ValueError, match="must be of one kind"):
+        load_dataset(written(table()), target="kind", test_data=other)
+    table().drop(columns="width").to_csv(other, index=False)
+    with pytest.raises(ValueError, match=r"lacks 1 of the columns.*'width'"):
+        load_dataset(written(table()), target="kind", test_data=other)
 
 
 def test_missing_features_stay_missing(written):
