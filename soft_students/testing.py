@@ -1,4 +1,4 @@
-"""What every method of the catalogue must pass, for those who write one."""
+"""Checks that every distillation method must pass, for authors of methods."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _ROWS = 48
 
 @dataclass(frozen=True)
 class MethodCase:
-    """A method and what may be expected of it.
+    """A method to check, and the properties expected of it.
 
     Parameters
     ----------
     method : Method
-        With settings under which it is quick.
+        The method, with settings for a fast training.
     zero_when_equal : bool, default=False
-        Whether its terms vanish when the student is the teacher.
+        Whether its terms vanish if the student is a copy of the teacher.
     order_matters : bool, default=False
         Whether the loss depends on the order of the rows of a batch.
     teacher : {"wide", "equal"}, default="wide"
@@ -54,7 +54,7 @@ def check_method(case: MethodCase) -> None:
     Raises
     ------
     AssertionError
-        If a check fails; the message says which and how.
+        If a check fails; the message describes the fault.
 
     Examples
     --------
@@ -67,10 +67,10 @@ def check_method(case: MethodCase) -> None:
 
 
 def check_teacher_is_untouched(case: MethodCase) -> None:
-    """Weights, statistics, modes and flags of the teacher are as before; it has no gradients."""
+    """Check that a fit changes no weight, statistic, mode, flag or gradient of the teacher."""
     teacher = _teacher(case)
     module = teacher.module
-    module.train()  # as its owner left it
+    module.train()  # a fit must restore this mode
     before = copy.deepcopy(module.state_dict())
     _fit(case, teacher)
     for name, value in module.state_dict().items():
@@ -82,7 +82,7 @@ def check_teacher_is_untouched(case: MethodCase) -> None:
 
 
 def check_no_hook_is_left(case: MethodCase) -> None:
-    """Neither the teacher nor the student keeps a hook."""
+    """Check that a fit leaves no hook on the teacher or the student."""
     teacher = _teacher(case)
     student = _fit(case, teacher)
     for network in (teacher.module, student.module_):
@@ -92,7 +92,7 @@ def check_no_hook_is_left(case: MethodCase) -> None:
 
 
 def check_fit_repeats(case: MethodCase) -> None:
-    """Equal seeds give equal weights bit for bit, in a new fit and in a fit again."""
+    """Check that equal seeds give bit-identical weights, in a new student and a second fit."""
     student = _fit(case, _teacher(case))
     first = copy.deepcopy(student.module_.state_dict())
     history = student.history_
@@ -105,7 +105,7 @@ def check_fit_repeats(case: MethodCase) -> None:
 
 
 def check_method_holds_parameters_alone(case: MethodCase) -> None:
-    """No fit leaves anything in the method, which can be cloned."""
+    """Check that a fit changes no attribute of the method, and that the method can be cloned."""
     method = case.method
     before = dict(vars(method))
     _fit(case, _teacher(case))
@@ -117,7 +117,7 @@ def check_method_holds_parameters_alone(case: MethodCase) -> None:
 
 
 def check_everything_that_trains_gets_a_gradient(case: MethodCase) -> None:
-    """In the last stage, every parameter of every player; before, of all but the student."""
+    """Check the gradients of all players; only the student may lack some before the last stage."""
     lesson = _lesson(case)
     assert_teacher = lesson.teacher
     frozen = _frozen(assert_teacher)
@@ -132,7 +132,7 @@ def check_everything_that_trains_gets_a_gradient(case: MethodCase) -> None:
 
 
 def check_odd_batches_are_finite(case: MethodCase) -> None:
-    """One row, rows of one class, equal rows and rows of zeros give finite losses and gradients."""
+    """Check losses and gradients of one row, one class, equal rows and rows of zeros."""
     lesson = _lesson(case)
     if lesson.data is None:
         return
@@ -155,7 +155,7 @@ def check_odd_batches_are_finite(case: MethodCase) -> None:
                         p for m in player.trains for p in m.parameters() if p.requires_grad
                     ]
                     for module in player.trains:
-                        module.eval()  # batch normalisation cannot stand one row, in any method
+                        module.eval()  # in train mode batch normalisation fails on one row
                     total = _total(player.loss(batch))
                     assert torch.isfinite(total), f"the loss of {what} is {total}"
                     if total.requires_grad:
@@ -165,7 +165,7 @@ def check_odd_batches_are_finite(case: MethodCase) -> None:
 
 
 def check_student_that_is_the_teacher_pays_nothing(case: MethodCase) -> None:
-    """Where the paper implies it, the terms vanish for a copy of the teacher."""
+    """Check that the terms vanish for a copy of the teacher, if `zero_when_equal` is set."""
     if not case.zero_when_equal:
         return
     case = replace(case, teacher="equal")
@@ -187,7 +187,7 @@ def check_student_that_is_the_teacher_pays_nothing(case: MethodCase) -> None:
 
 
 def check_order_of_a_batch_is_irrelevant(case: MethodCase) -> None:
-    """Rows in another order have the same loss."""
+    """Check that the order of the rows does not change the loss, unless `order_matters` is set."""
     lesson = _lesson(case)
     if case.order_matters or lesson.data is None:
         return
@@ -206,7 +206,7 @@ def check_order_of_a_batch_is_irrelevant(case: MethodCase) -> None:
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
-#: Each takes a `MethodCase` and raises AssertionError.
+#: All checks; each takes a `MethodCase` and raises AssertionError if it fails.
 METHOD_CHECKS: list[Callable[[MethodCase], None]] = [
     check_teacher_is_untouched,
     check_no_hook_is_left,
@@ -220,7 +220,7 @@ METHOD_CHECKS: list[Callable[[MethodCase], None]] = [
 
 
 def _network(channels: int) -> nn.Module:
-    """Return a small network with everything that methods look at."""
+    """Return a small network with all kinds of layers that methods compare."""
     return nn.Sequential(
         nn.Conv2d(1, channels, 3, padding=1),
         nn.BatchNorm2d(channels),
@@ -243,7 +243,7 @@ def _teacher(case: MethodCase) -> TorchTeacher:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         network = _network(8 if case.teacher == "wide" else 4)
-        for _ in range(3):  # statistics of batch normalisation that are not the initial ones
+        for _ in range(3):  # move the statistics of batch normalisation
             network(torch.rand(16, *_SHAPE))
     return TorchTeacher(
         network,

@@ -11,7 +11,7 @@ import click
 from joblib import cpu_count
 from rich.table import Table
 
-from soft_students.comparison import Comparison, Training, compare_students
+from soft_students.comparison import Comparison, TrainingResult, compare_students
 from soft_students.comparison.distillation import training_columns
 from soft_students.datasets import Dataset
 from soft_students.evaluation import METRICS
@@ -111,11 +111,11 @@ def _learners(
     }
 
 
-def _reporter(total: int) -> Callable[[Training], None]:
+def _reporter(total: int) -> Callable[[TrainingResult], None]:
     """Return a function that prints each training as it ends."""
     done = 0
 
-    def report(training: Training) -> None:
+    def report(training: TrainingResult) -> None:
         nonlocal done
         done += 1
         if training.error is not None:

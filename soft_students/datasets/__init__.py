@@ -1,4 +1,4 @@
-"""What is learnt on: bundled digits, MNIST and Fashion-MNIST, tables of your own."""
+"""Loads data sets: bundled digits, MNIST and Fashion-MNIST, tables of your own."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

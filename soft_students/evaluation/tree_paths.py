@@ -1,4 +1,4 @@
-"""The leaves of boosted trees, how deep they are and which of them rows reach, by library."""
+"""Depths of the leaves of boosted trees, and the leaves that rows reach, for each library."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Hist = HistGradientBoostingStudentClassifier | HistGradientBoostingStudentRegre
 
 @singledispatch
 def leaf_depths(student: Any) -> list[dict[int, int]]:
-    """Return the depth of each leaf, by its number, for each tree that predictions use.
+    """Return the depth of each leaf, by leaf number, for each tree used in predictions.
 
     Parameters
     ----------
@@ -37,31 +37,33 @@ def leaf_depths(student: Any) -> list[dict[int, int]]:
     Returns
     -------
     list of dict of int to int
-        Comparisons on the way to the leaf.
+        Comparisons on the path to the leaf.
     """
-    raise TypeError(f"{type(student).__name__} is no student of boosted trees.")
+    raise TypeError(f"leaf_depths needs a student of boosted trees. Got {type(student).__name__}.")
 
 
 @singledispatch
 def reached_leaves(student: Any, rows: np.ndarray) -> list[np.ndarray]:
-    """Return the number of the leaf that each row reaches, for each tree.
+    """Return the leaf number that each row reaches, for each tree.
 
     Parameters
     ----------
     student : estimator
         A fitted student of boosted trees.
     rows : ndarray of shape (n_samples, n_features)
-        As the library sees them.
+        Rows, in the form passed to the library.
 
     Returns
     -------
     list of ndarray of int, shape (n_samples,)
     """
-    raise TypeError(f"{type(student).__name__} is no student of boosted trees.")
+    raise TypeError(
+        f"reached_leaves needs a student of boosted trees. Got {type(student).__name__}."
+    )
 
 
 def values_per_leaf(student: Any) -> int:
-    """Return how many outputs a leaf has: one, but for XGBoost's trees of several outputs."""
+    """Return the number of outputs per leaf: one, except for XGBoost's multi-output trees."""
     if getattr(student, "multi_strategy", None) != "multi_output_tree":
         return 1
     n_classes = len(getattr(student, "classes_", ()))
@@ -154,7 +156,7 @@ def _depths(tree: dict[str, Any], children: tuple[str, ...], number: str) -> dic
         node, depth = stack.pop()
         below = [node[key] for key in children if key in node]
         if not below:
-            depths[node.get(number, 0)] = depth  # LightGBM does not number a leaf that is alone
+            depths[node.get(number, 0)] = depth  # LightGBM does not number a tree's only leaf
         for child in below:
             stack += [(each, depth + 1) for each in (child if isinstance(child, list) else [child])]
     return depths

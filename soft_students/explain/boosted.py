@@ -1,4 +1,4 @@
-"""Boosted trees: contributions as XGBoost and LightGBM themselves compute them."""
+"""Contributions to predictions of boosted trees, computed by XGBoost and LightGBM."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def explain_xgboost(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> ContributionExplanation:
-    """Split margins by XGBoost's ``pred_contribs``: SHAP values of the trees.
+    """Split a margin into SHAP values of the trees, by XGBoost's ``pred_contribs``.
 
     Parameters
     ----------
     student : XGBoostStudentClassifier or XGBoostStudentRegressor
     x, image_shape, feature_names
-        As of :func:`soft_students.explain.explain`.
+        As for :func:`soft_students.explain.explain`.
 
     Returns
     -------
@@ -44,20 +44,20 @@ def explain_xgboost(
     Raises
     ------
     ValueError
-        If the trees have vectors in their leaves, which XGBoost does not take apart.
+        If the trees have several outputs, for which XGBoost computes no contributions.
 
     References
     ----------
     Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for
-    trees", Nature Machine Intelligence 2, for SHAP values that follow the trees' own shares.
+    trees", Nature Machine Intelligence 2: path-dependent SHAP values.
     """
     rows, names = read_row(student, x, image_shape, feature_names)
     booster = student.estimator_.get_booster()
     if student.multi_strategy == "multi_output_tree":
         raise ValueError(
-            f"XGBoost does not take apart trees of several outputs: this {type(student).__name__} "
-            "was trained with multi_strategy='multi_output_tree'. Train it with "
-            "'one_output_per_tree' to have its predictions explained."
+            "XGBoost computes no contributions for trees with several outputs, and this "
+            f"{type(student).__name__} was trained with multi_strategy='multi_output_tree'. Train "
+            "it with 'one_output_per_tree' to explain its predictions."
         )
     table = xgboost.DMatrix(
         rows, feature_names=booster.feature_names, feature_types=booster.feature_types
@@ -82,13 +82,13 @@ def explain_lightgbm(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> ContributionExplanation:
-    """Split raw scores by LightGBM's ``pred_contrib``: SHAP values of the trees.
+    """Split a raw score into SHAP values of the trees, by LightGBM's ``pred_contrib``.
 
     Parameters
     ----------
     student : LightGBMStudentClassifier or LightGBMStudentRegressor
     x, image_shape, feature_names
-        As of :func:`soft_students.explain.explain`.
+        As for :func:`soft_students.explain.explain`.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def explain_lightgbm(
 
     References
     ----------
-    As of `explain_xgboost`.
+    As for `explain_xgboost`.
     """
     rows, names = read_row(student, x, image_shape, feature_names)
     boosters = (

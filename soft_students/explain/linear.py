@@ -1,4 +1,4 @@
-"""Linear students: each feature's coefficient times its distance from the mean."""
+"""Contributions in linear students: coefficient times distance from the feature's mean."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def explain_linear(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> ContributionExplanation:
-    r"""Split a linear output into :math:`w_j (x_j - \bar x_j)`, from that of the mean training row.
+    r"""Split a linear output into contributions :math:`w_j (x_j - \bar x_j)`.
 
     Parameters
     ----------
     student : LogisticStudentClassifier or RidgeStudentRegressor
-        Fitted. One from a file written before students kept their mean row is split into
-        :math:`w_j x_j`, from the output of a row of zeros, and its `baseline` says so.
+        Fitted. Students from old files lack the mean row :math:`\bar x`: it is then zero, and the
+        `baseline` is "row of zeros".
     x, image_shape, feature_names
-        As of :func:`soft_students.explain.explain`.
+        As for :func:`soft_students.explain.explain`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Forests and scikit-learn's boosted trees: what each split of a row's paths changes."""
+"""Contributions in forests and scikit-learn's boosted trees, from the splits on a row's paths."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _BASELINE = "mean of the targets"
 
 
 def path_differences(features: np.ndarray, values: np.ndarray, n_features: int) -> np.ndarray:
-    r"""Give each step of a path to the feature that is asked there.
+    r"""Sum the changes of value along a path by the feature of each split.
 
     With the nodes :math:`n_0, ..., n_m` of a path and the mean target :math:`v(n)` of the training
     rows in a node, feature j gets :math:`\sum_i [f(n_i) = j]\,(v(n_{i+1}) - v(n_i))`. The sum over
-    features is :math:`v(n_m) - v(n_0)`, exactly.
+    features is exactly :math:`v(n_m) - v(n_0)`.
 
     Parameters
     ----------
     features : ndarray of int, shape (m,)
-        Asked at each inner node.
+        Feature of the split at each inner node.
     values : ndarray of shape (m + 1, n_outputs)
-        Of each node, from the root to the leaf.
+        Value of each node, from the root to the leaf.
     n_features : int
 
     Returns
@@ -69,15 +69,15 @@ def explain_forest(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> ContributionExplanation:
-    """Split the mean over the trees along the row's paths, by :func:`path_differences`.
+    """Split the mean over the trees by feature, with :func:`path_differences`.
 
-    Of a classifier these are probabilities at the temperature of training.
+    For a classifier the contributions are to probabilities at the temperature of training.
 
     Parameters
     ----------
-    student : a random forest or extra trees
+    student : random forest or extra trees student
     x, image_shape, feature_names
-        As of :func:`soft_students.explain.explain`.
+        As for :func:`soft_students.explain.explain`.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def explain_forest(
     trees = [estimator.tree_ for estimator in student.estimator_.estimators_]
     n_outputs = trees[0].n_outputs
     parts, base = np.zeros((n_outputs, rows.shape[1])), np.zeros(n_outputs)
-    as_split = rows.astype(np.float32)  # in which scikit-learn compares
+    as_split = rows.astype(np.float32)  # as scikit-learn compares
     for tree in trees:
         path = np.sort(tree.decision_path(as_split).indices)  # children come after their parents
         values = tree.value[path, :, 0]
@@ -112,13 +112,13 @@ def explain_hist(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> ContributionExplanation:
-    """Split logits or values along the row's paths, by :func:`path_differences`.
+    """Split logits or values by feature, with :func:`path_differences`.
 
     Parameters
     ----------
     student : HistGradientBoostingStudentClassifier or HistGradientBoostingStudentRegressor
     x, image_shape, feature_names
-        As of :func:`soft_students.explain.explain`.
+        As for :func:`soft_students.explain.explain`.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def explain_hist(
         for nodes in trees:
             path = _hist_path(nodes, row)
             values = nodes["value"][path]
-            values[:-1] *= student.learning_rate  # scikit-learn shrinks the leaves alone
+            values[:-1] *= student.learning_rate  # scikit-learn shrinks only the leaves
             parts[output] += path_differences(
                 nodes["feature_idx"][path[:-1]], values[:, None], n_features
             )[0]
@@ -140,7 +140,7 @@ def explain_hist(
     outputs = student._values(rows)[0]
     if isinstance(student, HistGradientBoostingStudentClassifier):
         factor, shift = student.temperature_ * student.scale_, student.temperature_ * student.bias_
-        if len(student.classes_) == 2:  # the output is the second's logit, the first's is minus it
+        if len(student.classes_) == 2:  # the output is the second logit, its negative the first
             factor, shift = 2 * factor, shift[1:] - shift[:1]
         parts, base, outputs = factor * parts, factor * base + shift, factor * outputs + shift
     return contributions_of(
@@ -155,7 +155,7 @@ def explain_hist(
 
 
 def _hist_path(nodes: np.ndarray, row: np.ndarray) -> list[int]:
-    """Return the nodes of one tree that a row passes."""
+    """Return the nodes on the path of a row through one tree."""
     path = [0]
     while not nodes["is_leaf"][path[-1]]:
         node = nodes[path[-1]]

@@ -1,4 +1,4 @@
-"""One door to the explanation of one prediction, whatever the student."""
+"""Explains one prediction of any supported student."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from soft_students.students.lightgbm import LightGBMStudentClassifier, LightGBMS
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 from soft_students.students.xgboost import XGBoostStudentClassifier, XGBoostStudentRegressor
 
-#: The students of the catalogue that are explained.
+#: Registry names of the students with explanations.
 EXPLAINED = (
     "soft_tree", "xgboost", "lightgbm", "hist", "tree", "forest", "extra_trees", "logistic",
 )  # fmt: skip
@@ -50,19 +50,19 @@ def explain(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> Explanation:
-    """Say how a student comes to its prediction of one row.
+    """Explain a student's prediction for one row.
 
     =============================  =====================================================
-    soft tree                      the path, and each gate on it: `PathExplanation`
-    hard tree                      the rules on the path: `RuleExplanation`
+    soft tree                      path, with each gate on it: `PathExplanation`
+    hard tree                      rules on the path: `RuleExplanation`
     xgboost, lightgbm              SHAP values by the library: `ContributionExplanation`
     hist, forest, extra_trees      differences along the paths: `ContributionExplanation`
     logistic, ridge                coefficients times distances from the mean row:
                                    `ContributionExplanation`
-    DistilledClassifier, Pipeline  that of the student inside, on the features that it sees
+    DistilledClassifier, Pipeline  that of the student inside, on its input features
     =============================  =====================================================
 
-    The explanation of another student is registered by its class:
+    Register a function for another class of students by
     ``explain.register(MyStudent, explain_mine)``.
 
     Parameters
@@ -72,10 +72,10 @@ def explain(
     x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of the image in `x`: it names the features, and
-        soft trees draw their gates as images. None takes that of the student's
+        soft trees draw their gates as images. None: that of the student's
         :class:`~soft_students.transfer.ImageDistortion`, if it has one and `feature_names` is None.
     feature_names : iterable of str, default=None
-        None takes those of the fit, or positions.
+        None: the names seen in fit, or positions.
 
     Returns
     -------
@@ -85,10 +85,10 @@ def explain(
     Raises
     ------
     TypeError
-        If `student` is none of these.
+        If `student` is of another kind.
     sklearn.exceptions.NotFittedError
     ValueError
-        If `x` is not one row of the student's features, or another parameter does not fit them.
+        If `x` or another parameter does not match the student's features.
 
     Examples
     --------
@@ -108,10 +108,10 @@ def explain(
     True
     """
     raise TypeError(
-        f"{type(student).__name__} does not explain its predictions. These students do: "
-        f"{', '.join(EXPLAINED)}, their regressors, and DistilledClassifier, DistilledRegressor "
-        "and Pipeline around them. To read what another model does, teach one of them by it: "
-        "student.fit(X, model)."
+        f"Predictions of {type(student).__name__} cannot be explained. Those of these students "
+        f"can: {', '.join(EXPLAINED)}, their regressors, and DistilledClassifier, "
+        "DistilledRegressor and Pipeline around them. To explain another model, distil it into "
+        "one of them: student.fit(X, model)."
     )
 
 
@@ -161,5 +161,5 @@ def _(
 def _names_out(head: Pipeline) -> Iterable[str] | None:
     try:
         return head.get_feature_names_out()
-    except (AttributeError, ValueError):  # a step that does not tell
+    except (AttributeError, ValueError):  # a step without names of its outputs
         return None

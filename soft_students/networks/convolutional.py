@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from soft_students.networks.sizes import check_sizes
-
 
 def cnn(
     input_shape: tuple[int, ...],
@@ -41,7 +39,6 @@ def cnn(
         Fraction of hidden units that are dropped in training.
     """
     channels, kernels, pools = list(channels), list(kernels), list(pools)
-    check_sizes(channels=channels, kernels=kernels, hidden=hidden, n_classes=n_classes)
     dropout = float(dropout)
     width, *size = input_shape
     layers: OrderedDict[str, nn.Module] = OrderedDict()

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from soft_students.networks.sizes import check_sizes
-
 
 def mlp(
     input_shape: tuple[int, ...], n_classes: int, *, hidden: Sequence[int], dropout: float
@@ -26,7 +24,6 @@ def mlp(
         Fraction of hidden units that are dropped in training.
     """
     hidden, dropout = list(hidden), float(dropout)
-    check_sizes(hidden=hidden, n_classes=n_classes)
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     width = math.prod(input_shape)
     for i, units in enumerate(hidden, start=1):

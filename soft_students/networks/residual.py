@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from soft_students.networks.sizes import MOST_LAYERS, check_sizes
+_MOST_BLOCKS = 64
 
 
 class ResidualBlock(nn.Module):
@@ -45,7 +45,7 @@ class ResidualBlock(nn.Module):
         return self.activation2(self.norm2(self.convolution2(inner)) + self.shortcut(x))
 
 
-class PooledBlock(nn.Module):
+class PooledBlock(ResidualBlock):
     """Basic block with max pooling in place of a stride, and no normalisation in its shortcut.
 
     Parameters
@@ -57,23 +57,14 @@ class PooledBlock(nn.Module):
     """
 
     def __init__(self, inputs: int, outputs: int, *, pool: bool) -> None:
-        super().__init__()
+        super().__init__(inputs, outputs, stride=1)
+        if isinstance(self.shortcut, nn.Sequential):
+            self.shortcut = self.shortcut[0]
         self.pool: nn.Module = nn.MaxPool2d(2) if pool else nn.Identity()
-        self.convolution1 = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outputs)
-        self.activation1 = nn.ReLU()
-        self.convolution2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if inputs != outputs:
-            self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
-        self.activation2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return feature maps."""
-        x = self.pool(x)
-        inner = self.activation1(self.norm1(self.convolution1(x)))
-        return self.activation2(self.norm2(self.convolution2(inner)) + self.shortcut(x))
+        return super().forward(self.pool(x))
 
 
 class WideBlock(nn.Module):
@@ -188,9 +179,8 @@ def pooled_resnet(
         Blocks per stage.
     """
     channels = list(channels)
-    check_sizes(stem=stem, channels=channels, blocks=blocks, n_classes=n_classes)
-    if not channels or len(channels) * blocks > MOST_LAYERS:
-        raise ValueError(f"there must be 1 to {MOST_LAYERS} blocks in all")
+    if not channels or len(channels) * blocks > _MOST_BLOCKS:
+        raise ValueError(f"there must be 1 to {_MOST_BLOCKS} blocks in all")
     halvings = len(channels) - 1 + bool(pool_stem)
     if min(input_shape[1:]) < 2**halvings:
         raise ValueError(f"no pixel is left after halving the image {halvings} times")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Config = dict[str, Any]
 
+_MOST_LAYERS = 64
+
 #: Makes a network from the shape of one input and the number of classes.
 Factory = Callable[[tuple[int, ...], int], "nn.Module"]
 
@@ -66,11 +68,10 @@ class NetworkEntry:
     ----------
     summary : str
         One line on what the network is good for.
-    module, factory : str
-        Module of this package, and the callable in it that makes the untrained network from
-        (input_shape, n_classes) and, by keyword, `arguments` and the configuration. The
-        configuration is complete but may come from a file: nonsense raises ValueError, TypeError
-        or RuntimeError.
+    factory : str
+        Module of this package and the callable in it, "dense.mlp", that makes the untrained network
+        from (input_shape, n_classes) and, by keyword, `arguments` and the configuration. This is
+        complete but may come from a file: nonsense raises ValueError, TypeError or RuntimeError.
     recipe : Recipe
     takes_images : bool, default=True
         Whether the input is (channels, height, width); otherwise any shape will do.
@@ -82,7 +83,6 @@ class NetworkEntry:
     """
 
     summary: str
-    module: str
     factory: str
     recipe: Recipe
     takes_images: bool = True
@@ -117,7 +117,7 @@ def complete_config(
 
     Examples
     --------
-    >>> from soft_students.networks import complete_config
+    >>> from soft_students.networks.zoo import complete_config
     >>> complete_config("mlp", (30,), {"dropout": 0.2})
     {'hidden': [64, 64], 'dropout': 0.2}
     """
@@ -171,16 +171,18 @@ def make_network(
     Examples
     --------
     >>> import torch
-    >>> from soft_students.networks import make_network
+    >>> from soft_students.networks.zoo import make_network
     >>> make_network("resnet8", (1, 28, 28), 10)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
     """
     shape = tuple(input_shape)
     complete = complete_config(name, shape, config)
     entry = NETWORKS[name]
-    factory = getattr(importlib.import_module(f"{__package__}.{entry.module}"), entry.factory)
+    module, _, factory = entry.factory.partition(".")
+    make = getattr(importlib.import_module(f"{__package__}.{module}"), factory)
     try:
-        return factory(shape, n_classes, **entry.arguments, **complete)
+        _check_sizes(complete, {} if entry.config is None else entry.config(shape))
+        return make(shape, n_classes, **entry.arguments, **complete)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"Cannot build the network {name!r} for inputs of shape {shape} from the "
@@ -197,6 +199,19 @@ def _check_shape(name: str, entry: NetworkEntry, shape: tuple[int, ...]) -> None
             f"4 x 4 pixels. Got inputs of shape {shape}: set input_shape, or use 'mlp' for rows "
             "that are not images."
         )
+
+
+def _check_sizes(config: Config, defaults: Config) -> None:
+    """Refuse sizes that torch would accept and fail on later, or work at without end."""
+    for name, default in defaults.items():
+        value, several = config[name], isinstance(default, list)
+        if type(default[0] if several else default) is not int:
+            continue
+        sizes = value if isinstance(value, list) and several else [value]
+        if len(sizes) > _MOST_LAYERS:
+            raise ValueError(f"{name!r} holds more than {_MOST_LAYERS} values")
+        if not all(type(size) is int and 0 < size <= 65536 for size in sizes):
+            raise ValueError(f"{name!r} must hold ints in the range [1, 65536], got {value!r}")
 
 
 def _cnn_config(input_shape: tuple[int, ...]) -> Config:
@@ -223,8 +238,7 @@ def _resnet(depth: int, wider: int = 1) -> NetworkEntry:
     times = "" if wider == 1 else f", {wider} times as wide"
     return NetworkEntry(
         f"The residual network of {depth} layers for CIFAR{times}.",
-        "residual",
-        "ResNet",
+        "residual.ResNet",
         _RESIDUAL_RECIPE,
         arguments={"blocks": (depth - 2) // 6, "widths": widths},
     )
@@ -233,8 +247,7 @@ def _resnet(depth: int, wider: int = 1) -> NetworkEntry:
 def _wide_resnet(depth: int, wider: int) -> NetworkEntry:
     return NetworkEntry(
         f"The wide residual network of {depth} layers for CIFAR, widened {wider} times.",
-        "residual",
-        "ResNet",
+        "residual.ResNet",
         _RESIDUAL_RECIPE,
         arguments={
             "blocks": (depth - 4) // 6,
@@ -250,29 +263,25 @@ _RESIDUAL_RECIPE = Recipe(600_000, 10, 60, 128, 1e-2, 1e-2)
 NETWORKS: dict[str, NetworkEntry] = {
     "mlp": NetworkEntry(
         "Fully connected layers: tables, or images without using that they are images.",
-        "dense",
-        "mlp",
+        "dense.mlp",
         Recipe(1_200_000, 20, 100, 128, 3e-3, 1e-2, {"hidden": [256, 256], "dropout": 0.1}),
         takes_images=False,
         config=lambda input_shape: {"hidden": [64, 64], "dropout": 0.0},
     ),
     "cnn": NetworkEntry(
         "Three convolutions and one hidden layer: fast, for small images.",
-        "convolutional",
-        "cnn",
+        "convolutional.cnn",
         _CNN_RECIPE,
         config=_cnn_config,
     ),
     "small_cnn": NetworkEntry(
         "Three convolutions of 8, 16 and 32 channels and one linear layer: a small student.",
-        "convolutional",
-        "small_cnn",
+        "convolutional.small_cnn",
         _CNN_RECIPE,
     ),
     "resnet": NetworkEntry(
         "A small residual network with max pooling: slower, for images that are hard for the cnn.",
-        "residual",
-        "pooled_resnet",
+        "residual.pooled_resnet",
         _RESIDUAL_RECIPE,
         config=_pooled_resnet_config,
     ),

@@ -1,4 +1,4 @@
-"""On which inputs a student is taught: rows made from the training rows, for the teacher."""
+"""Transfer sets: new rows made from the training rows, for the teacher to label."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

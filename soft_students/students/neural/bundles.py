@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from soft_students.networks import NETWORKS, make_network
 from soft_students.networks.prepared import Prepared
+from soft_students.networks.zoo import NETWORKS, make_network
 from soft_students.teachers.preprocessing import Standardize
 
 #: Values of one input. A file that claims more is damaged or means harm.

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor of XGBoost share."""
+"""Base class of the XGBoost students."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import xgboost
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from xgboost import DMatrix, QuantileDMatrix
 
 from soft_students.students.classical.base import ClassicalStudent
@@ -24,10 +25,10 @@ from soft_students.students.xgboost.model import check_model
 
 _OWN = ("temperature", "hard_weight", "transfer", "transfer_copies", "early_stopping_rounds")
 
-#: Parameters below one of which trees are grown on a draw of the rows or columns.
+#: Parameters that make trees grow on a random sample of rows or columns if below one.
 _SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
-_PARTS = 10  # of a training that draws, with a checkpoint: each predicts all rows once
-#: What `xgboost.train` is told that a training may change when it is resumed.
+_PARTS = 10  # of a training with samples and a checkpoint; each starts by predicting all rows
+#: Parameters of `xgboost.train` that may differ in a resumed training.
 _PASSING = {"n_jobs", "device", "random_state"}
 
 SHARED: dict[str, list[Any]] = {
@@ -61,7 +62,7 @@ SHARED: dict[str, list[Any]] = {
 
 
 class BoostedStudent(Explained, ClassicalStudent):
-    """What both boosted students share: XGBoost's parameters, and the model as bytes."""
+    """Base class of the XGBoost students: XGBoost's parameters, and the model as bytes."""
 
     _takes_missing = True
     _takes_categories = True
@@ -69,7 +70,7 @@ class BoostedStudent(Explained, ClassicalStudent):
 
     @abstractmethod
     def _objective(self, n_outputs: int) -> str:
-        """Return what XGBoost calls the loss."""
+        """Return XGBoost's name of the loss."""
 
     def _make(self, **more: Any) -> Any:
         known = self._library().get_params()
@@ -80,7 +81,7 @@ class BoostedStudent(Explained, ClassicalStudent):
         }
         chosen["monotone_constraints"] = monotone_signs(self.monotone_constraints, self)
         groups = interaction_groups(self.interaction_constraints, self)
-        # XGBoost takes numbers in a string only
+        # XGBoost takes the groups as a string
         chosen["interaction_constraints"] = None if groups is None else str(groups)
         chosen["enable_categorical"] = self.is_categorical_ is not None
         # XGBoost takes integers only
@@ -90,7 +91,7 @@ class BoostedStudent(Explained, ClassicalStudent):
         return self._library(**chosen, **more)
 
     def _table(self, X: np.ndarray) -> Any:
-        """Return rows as XGBoost shall see them: it then keeps names and categories itself."""
+        """Return rows in the form for XGBoost, which then stores names and categories itself."""
         return X if self.is_categorical_ is None else self._as_given(X)
 
     def _split(
@@ -113,7 +114,7 @@ class BoostedStudent(Explained, ClassicalStudent):
         weight: np.ndarray | None = None,
         ref: DMatrix | None = None,
     ) -> DMatrix:
-        """Return what XGBoost's own `fit` would build."""
+        """Return the matrix that XGBoost's own `fit` would build."""
         shared: dict[str, Any] = {
             "label": label,
             "weight": weight,
@@ -144,7 +145,7 @@ class BoostedStudent(Explained, ClassicalStudent):
 
         def check(model: bytes, n_rounds: int) -> None:
             if self._read_model(model, n_outputs).get_booster().num_boosted_rounds() != n_rounds:
-                raise ValueError(f"its model is not one of {n_rounds} rounds")
+                raise ValueError(f"its model does not have {n_rounds} rounds")
 
         path = self.checkpoint
         with open_checkpoint(path, description, arrays, resume=self.resume) as checkpoint:
@@ -157,7 +158,7 @@ class BoostedStudent(Explained, ClassicalStudent):
             )
 
     def _read_model(self, model: bytes, n_outputs: int) -> Any:
-        """Return XGBoost's estimator of a model that comes from a file, checked."""
+        """Check an untrusted model and return XGBoost's estimator."""
         objective, n_features = self._objective(n_outputs), self.n_features_in_
         check_model(
             model,
@@ -172,15 +173,21 @@ class BoostedStudent(Explained, ClassicalStudent):
         except xgboost.core.XGBoostError as error:
             raise ValueError(f"XGBoost cannot read its model: {str(error)[:200]}") from error
         if estimator.get_booster().num_features() != n_features:
-            raise ValueError(f"the model is not one of {n_features} features")
+            raise ValueError(f"the model does not have {n_features} features")
         kinds = estimator.get_booster().feature_types or [""] * n_features
         coded = np.array([kind == "c" for kind in kinds])
         expected = np.zeros(n_features) if self.is_categorical_ is None else self.is_categorical_
         if not np.array_equal(coded, expected):
             raise ValueError("the model has other categorical columns")
         if getattr(estimator, "n_classes_", n_outputs) != n_outputs:
-            raise ValueError(f"the model is not one of {n_outputs} classes")
+            raise ValueError(f"the model does not have {n_outputs} classes")
         return estimator
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Importance of each feature, of shape (n_features,): see `xgboost.XGBModel`."""
+        check_is_fitted(self)
+        return self.estimator_.feature_importances_
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         model = np.frombuffer(self.estimator_.get_booster().save_raw("ubj"), dtype=np.uint8)

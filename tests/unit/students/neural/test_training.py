@@ -8,7 +8,7 @@ from torch import nn
 
 from soft_students import NeuralStudentClassifier
 from soft_students.methods import LossMethod, Paper
-from soft_students.networks import make_network
+from soft_students.networks.zoo import make_network
 from soft_students.teachers import TorchTeacher
 
 
