@@ -324,13 +324,13 @@ def read_file_rows(student: Any, source: Source) -> tuple[Any, list[Any] | None]
     from soft_students.datasets import load_rows
 
     names = getattr(student, "feature_names_in_", None)
-    frame = load_rows(source.data or "")
+    frame: Any = load_rows(source.data or "")
     if not hasattr(frame, "columns"):
         return frame, None
     frame = frame.rename(columns=str)
     labels = frame[source.target].tolist() if source.target in frame else None
     columns = [name for name in frame if name != source.target] if names is None else list(names)
-    rows = load_rows(source.data or "", columns)
+    rows: Any = load_rows(source.data or "", columns)
     if not takes_missing(student):
         check_complete(rows.to_numpy(), columns, f"'{source.data}'")
     return rows.to_numpy() if names is None else rows, labels

@@ -144,8 +144,9 @@ def _seen(whole: Dataset, known: Sequence[TrainedRows]) -> np.ndarray:
     for rows in known:
         data = _columns_of(rows, whole)
         if rows.table == table_digest(data):
-            test = split_rows(whole).test_rows
-            seen |= np.isin(np.arange(len(seen)), test, invert=True)
+            trained = np.ones(len(seen), dtype=bool)
+            trained[split_rows(whole).test_rows] = False
+            seen |= trained
         else:
             seen |= rows.seen(data.X_train)
     return seen

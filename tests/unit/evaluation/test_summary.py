@@ -166,7 +166,9 @@ def test_a_teacher_of_values_has_a_row_of_its_own():
 def test_labels_of_which_a_student_knows_none_are_refused(iris, student):
     X, y = iris
     foreign = np.array(["rose", "tulip"])[y % 2]
-    with pytest.raises(ValueError, match="No label of y .* the student. Got 'rose', 'tulip', and"):
+    with pytest.raises(
+        ValueError, match=r"No label of y .* the student\. Got 'rose', 'tulip', and"
+    ):
         evaluate_student(student, X, foreign)
     with pytest.raises(ValueError, match="No label of y"):
         evaluate({"s": student}, X, y + 7)
