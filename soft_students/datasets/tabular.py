@@ -231,8 +231,8 @@ def check_complete(
         found = np.flatnonzero(missing.any(axis=1))
         first = int((found if rows is None else rows[found]).min())
         raise ValueError(
-            f"{what} has no value (NaN) in {len(found)} of {len(X)} rows, first in row "
-            f"{first + 1}, in the columns {listed(names)}. Remove or complete such rows."
+            f"{what} has no value (NaN) in {len(found)} of {len(X)} rows, in the columns "
+            f"{listed(names)}, first in row {first}, counted from 0. Remove or complete such rows."
         )
 
 

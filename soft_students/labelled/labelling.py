@@ -189,7 +189,7 @@ def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
     with atomic_write(part.path) as file:
         for X in source.batches(part.start, part.stop, rows, part.columns):
             at = f"'{part.source}' (rows {part.start + done} to {part.start + done + len(X) - 1})"
-            check_complete(X, part.columns, at)
+            check_complete(X, part.columns, at, part.start + done + np.arange(len(X)))
             try:
                 targets = as_float32(_outputs(teacher, X, part), f"The teacher's output for {at}")
             except ValueError as error:

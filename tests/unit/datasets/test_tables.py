@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from soft_students.datasets import load_dataset
+from soft_students.datasets import check_complete, load_dataset
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
@@ -361,3 +361,15 @@ def test_columns_of_the_same_name_in_parquet_are_refused(tmp_path):
     pq.write_table(pa.table([[1, 2], [3, 4], [0, 1]], names=["a", "a", "y"]), path)
     with pytest.raises(ValueError, match="'a' occurs more than once"):
         load_dataset(path, target="y")
+
+
+def test_missing_values_are_told_with_the_row_of_the_file():
+    X = np.zeros((3, 2))
+    X[[1, 2], 1] = np.nan
+    numbers = np.array([40, 31, 7])
+    with pytest.raises(
+        ValueError, match=r"in 2 of 3 rows, in the columns 'b', first in row 7, cou"
+    ):
+        check_complete(X, ["a", "b"], "'t.csv'", numbers)
+    with pytest.raises(ValueError, match=r"in the columns '2', first in row 1, counted from 0"):
+        check_complete(X, None, "'t.csv'")
