@@ -34,6 +34,8 @@ def info(file: str, as_json: bool) -> None:
             # the two readers expect different things; the file's name shows which was meant
             raise (no_student if file.endswith(".student") else no_teacher) from None
     described = {"file": file, "bytes": Path(file).stat().st_size, **described}
+    if "trained_rows" in described["data"]:  # a digest of each row is nothing to read
+        described["data"]["trained_rows"] = described["data"]["trained_rows"]["count"]
     if as_json:
         print_json(described)
         return
