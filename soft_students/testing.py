@@ -1,4 +1,4 @@
-"""Checks that every distillation method must pass, for authors of methods."""
+"""Checks for authors of distillation methods; every method must pass them."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def check_method_holds_parameters_alone(case: MethodCase) -> None:
 
 
 def check_everything_that_trains_gets_a_gradient(case: MethodCase) -> None:
-    """Check the gradients of all players; only the student may lack some before the last stage."""
+    """Check that all trained weights get gradients; the student's only in the last stage."""
     lesson = _lesson(case)
     assert_teacher = lesson.teacher
     frozen = _frozen(assert_teacher)
@@ -132,7 +132,7 @@ def check_everything_that_trains_gets_a_gradient(case: MethodCase) -> None:
 
 
 def check_odd_batches_are_finite(case: MethodCase) -> None:
-    """Check losses and gradients of one row, one class, equal rows and rows of zeros."""
+    """Check that losses and gradients of unusual batches are finite, e.g. one row or zeros."""
     lesson = _lesson(case)
     if lesson.data is None:
         return
@@ -220,7 +220,7 @@ METHOD_CHECKS: list[Callable[[MethodCase], None]] = [
 
 
 def _network(channels: int) -> nn.Module:
-    """Return a small network with all kinds of layers that methods compare."""
+    """Return a small network with every kind of layer that methods compare."""
     return nn.Sequential(
         nn.Conv2d(1, channels, 3, padding=1),
         nn.BatchNorm2d(channels),

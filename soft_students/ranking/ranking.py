@@ -1,4 +1,4 @@
-"""Students in order, by several criteria."""
+"""Ranking of students by several criteria."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from soft_students.ranking.scores import (
 )
 from soft_students.ranking.sensitivity import Sensitivity, sensitivity
 
-_HARDLY = 0.2  # of what the most influential criterion moves
+_HARDLY = 0.2  # share of the influence of the most influential criterion
 
-#: By name: how scores are computed, of values that are normalised how unless told.
+#: Score function and default normalisation of each method.
 METHODS = {
     "index": (weighted_sums, "minmax"),
     "topsis": (topsis_scores, "vector"),
@@ -36,32 +36,32 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Ranking:
-    """Who comes first, by how much, and whether that would last.
+    """Order and scores of students, and their sensitivity to the weights.
 
     Parameters
     ----------
     order : list of str
-        The best first.
+        Students, best first.
     scores : dict of str to float
-        In that order; higher is better. They compare students of one ranking only.
+        Score by student, in that order; higher is better. Comparable within one ranking only.
     method : str
     normalization : str
     weights : dict of str to float
-        By criterion; they sum to one.
+        Weight by criterion; they sum to one.
     directions : dict of str to str
-        By criterion, ``"higher"`` or ``"lower"`` is better.
+        Better direction by criterion: ``"higher"`` or ``"lower"``.
     normalized : dict of str to dict of str to float
-        The comparable values that scores are made of, by student and criterion; higher is better.
+        Normalised values behind the scores, by student and criterion; higher is better.
     pareto : list of str
-        Those than whom no other is better in one criterion and as good in all others, whatever the
-        weights. Criteria of weight zero do not count.
+        The Pareto-optimal students. Criteria of weight zero are ignored; otherwise the weights do
+        not matter.
     constraints : dict of str to float
-        The least of a criterion of which higher is better, the most of another.
+        Limit by criterion: a minimum where "higher" is better, a maximum where "lower" is.
     excluded : dict of str to list of str
-        Who was not ranked, and why.
+        Reasons by student that was not ranked.
     sensitivity : Sensitivity
     notes : list of str
-        What one should know of this ranking: sentences.
+        Remarks and warnings, one sentence each.
     """
 
     order: list[str]
@@ -102,28 +102,27 @@ def rank(
     Parameters
     ----------
     values : dict of str to dict of str to float
-        Of each student, by criterion, as `Evaluation.wide` returns them. One of whom a criterion is
-        unknown (None, NaN or infinite) is excluded.
+        Values by student, then by criterion, as from `Evaluation.wide`. A student with an unknown
+        criterion (None, NaN or infinite) is excluded.
     criteria : dict of str to float, or iterable of str
-        Weights. They need not sum to one: what matters is their proportion. Names alone weigh the
-        same.
+        Weights. They need not sum to one: only their proportions matter. Names alone get equal
+        weights.
     method : {"topsis", "index", "ahp"}, default="topsis"
-        What scores are: the relative closeness to an ideal that is best in everything (TOPSIS), or
-        a weighted sum of normalised values (a composite index), which is also what the analytic
-        hierarchy process makes of measured values (with weights of `ahp_weights`, and shares of a
-        sum as values).
+        "topsis": relative closeness to an ideal that is best in every criterion. "index": weighted
+        sum of normalised values. "ahp": the same sum over shares of the total, for weights from
+        `ahp_weights` (analytic hierarchy process).
     normalization : {"minmax", "vector", "ratio", "sum"}, default=None
-        See `NORMALIZATIONS`. None is each method's own: vector for topsis, minmax for index, sum
-        for ahp. By ``"minmax"`` a weight is that of the way from the worst of these students to the
-        best. The others keep the ratio of values: accuracies of 0.95 and 0.97 are then nearly the
-        same, which a note says.
+        See `NORMALIZATIONS`. None takes the method's default: vector for topsis, minmax for index,
+        sum for ahp. ``"minmax"`` scales the range from the worst student to the best to [0, 1]. The
+        others keep the ratio of values: accuracies of 0.95 and 0.97 are then nearly the same, which
+        a note reports.
     directions : dict of str to {"higher", "lower"}, default=None
-        Which is better; of metrics it is known.
+        Better direction of criteria that are not metrics.
     constraints : dict of str to float, default=None
-        The least of a criterion of which higher is better, the most of another. Who does not meet
-        them is excluded before anything is normalised.
+        Limit by criterion: a minimum where "higher" is better, a maximum where "lower" is. Students
+        beyond a limit are excluded before values are normalised.
     random_state : int or None, default=0
-        Of the random weights of the sensitivity.
+        Seed of the random weights of the sensitivity.
 
     Returns
     -------
@@ -132,8 +131,8 @@ def rank(
     Raises
     ------
     ValueError
-        If a criterion or method is unknown, weights or values are unfit, or everybody is excluded;
-        the message then says who by what.
+        If a criterion or method is unknown, weights or values are invalid, or all students are
+        excluded; the message then gives the reasons.
     ImportError
         If pymcdm is not installed.
 
@@ -167,7 +166,7 @@ def rank(
         if not np.isfinite(limit):
             raise ValueError(f"The limit of {criterion!r} must be a finite number. Got {limit}.")
     if not values:
-        raise ValueError("There is nobody to rank.")
+        raise ValueError("No students to rank. Pass the values of at least one.")
     excluded = exclusions(values, weights, limits, better)
     names = [name for name in values if name not in excluded]
     if not names:
@@ -200,7 +199,7 @@ def rank(
 
 
 def pareto_front(matrix: ArrayLike, higher: ArrayLike) -> np.ndarray:
-    """Tell which alternatives no other dominates.
+    """Return a mask of the Pareto-optimal alternatives.
 
     Parameters
     ----------
@@ -211,7 +210,7 @@ def pareto_front(matrix: ArrayLike, higher: ArrayLike) -> np.ndarray:
     Returns
     -------
     ndarray of bool, shape (n_alternatives,)
-        False where another is as good in every criterion and better in one. Of equals, all stay.
+        False where another is as good in every criterion and better in one. Ties are all True.
 
     Examples
     --------
@@ -232,14 +231,14 @@ def _notes(
     equal = np.ptp(matrix, axis=0) == 0
     if len(matrix) > 1 and equal.any():
         alike = ", ".join(c for c, same in zip(weights, equal, strict=True) if same)
-        notes.append(f"All students have the same {alike}, which therefore decides nothing.")
+        notes.append(f"All students have the same {alike}, which therefore has no effect.")
     moves = np.ptp(comparable, axis=0) * np.array(list(weights.values()))
     for criterion, move, same in zip(weights, moves, equal, strict=True):
         if not same and weights[criterion] and move < _HARDLY * moves.max():
             notes.append(
-                f"By the normalization {normalization!r} the students' {criterion} differs so "
-                f"little that its weight of {weights[criterion]:.2g} hardly counts: it moves a "
+                f"Under the normalization {normalization!r} the students' {criterion} differs so "
+                f"little that its weight of {weights[criterion]:.2g} hardly counts: it changes a "
                 f"score {moves.max() / move:.0f} times less than the strongest criterion. Set a "
-                "limit to it, or choose the normalization 'minmax'."
+                "limit on it, or use the normalization 'minmax'."
             )
     return notes

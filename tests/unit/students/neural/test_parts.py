@@ -265,7 +265,7 @@ def test_another_teacher_is_refused(parts, digits):
         ({"augment": GaussianNoise()}, "distorts rows, and the teacher is to be asked about"),
         ({"transfer": GaussianNoise()}, "makes rows from rows in memory"),
         ({"temperature": "auto"}, "fit on labelled parts cannot choose temperature='auto'"),
-        ({"input_shape": (7, 7)}, "takes 49 features a row"),
+        ({"input_shape": (7, 7)}, "takes 49 features per row"),
     ],
 )
 def test_what_parts_cannot_teach_is_refused(parts, settings, message):
