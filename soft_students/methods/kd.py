@@ -75,6 +75,7 @@ class KD(LossMethod):
         "arXiv:1503.02531",
     )
     needs = frozenset({"teacher", "data"})
+    _zero_when_equal = True
 
     def __init__(self, *, temperature: float = 4.0, hard_weight: float = 0.1) -> None:
         self.temperature = temperature

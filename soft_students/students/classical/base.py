@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 from soft_students.labelled.parts import LabelledParts
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
+from soft_students.students.declared import Declared
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.supervision import Ask, class_supervision, value_supervision
 from soft_students.students.tuning import class_settings, read_hard_weight, value_settings
@@ -31,7 +32,7 @@ from soft_students.transfer import Transfer
 _MOST_FEATURES = 2**24
 
 
-class ClassicalStudent(BaseEstimator):
+class ClassicalStudent(Declared, BaseEstimator):
     """A student that learns from all rows and targets at once.
 
     Subclasses define `_learn`, and how fitted values are read.
@@ -55,6 +56,11 @@ class ClassicalStudent(BaseEstimator):
 
     #: By column, whether it is of the dtype ``category``; None if none is.
     is_categorical_: np.ndarray | None
+
+    @property
+    def _calibration_size(self) -> int:
+        """Number of parameters that turn the outputs of regressions into logits."""
+        return 0
 
     @abstractmethod
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:

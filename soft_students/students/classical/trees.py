@@ -28,6 +28,7 @@ from soft_students.students.classical.base import (
 )
 from soft_students.students.classical.pruning import best_alpha
 from soft_students.students.classical.tree_arrays import restore_tree, tree_arrays
+from soft_students.students.classical.tree_counts import operations_of_trees, structure_of_trees
 from soft_students.students.classical.tree_text import tree_rules, tree_text
 from soft_students.students.explained import Explained
 from soft_students.targets import sharpen
@@ -59,6 +60,12 @@ class TreeStudent(Explained, ClassicalStudent):
 
     #: The scikit-learn regressor that learns; it takes all parameters but a student's own.
     _library: ClassVar[type]
+
+    def _structure(self) -> dict[str, int]:
+        return structure_of_trees(self.estimator_)
+
+    def _operations(self, X: Any) -> float:
+        return operations_of_trees(self.estimator_, self._rows(X, reset=False))
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         estimator = self._make()
@@ -137,6 +144,10 @@ class TreeRegressor(TreeStudent, ClassicalStudentRegressor):
 
 class _OneTree(TreeStudent):
     _library = DecisionTreeRegressor
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"max_depth": 4}
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         alpha = self.ccp_alpha

@@ -23,6 +23,7 @@ from torch import nn
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Combination, Method, make_method
 from soft_students.methods.optimization import OPTIMIZERS, SCHEDULES, OptimizerSettings
+from soft_students.students.declared import Declared
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.modules import MODULES, Factory
 from soft_students.students.neural.parts import PartRows, check_methods, teacher_of
@@ -52,7 +53,7 @@ from soft_students.transfer import Transfer
 PREDICT_BATCH = 512
 
 
-class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
+class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
     r"""A neural network taught by any method of `soft_students.methods`, or by labels.
 
     Parameters
@@ -152,6 +153,10 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _learns_from_parts = "fit"
+    _expected_failed_checks: ClassVar[dict[str, str]] = {
+        "check_one_hot_targets_are_labels": "probabilities are taught at a temperature",
+    }
     _image_settings = staticmethod(neural_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [StrOptions(set(MODULES)), nn.Module, callable],

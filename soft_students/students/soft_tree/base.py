@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from soft_students.students.copies import taught_copies
+from soft_students.students.declared import Declared
 from soft_students.students.explained import ExplainedSoftTree
 from soft_students.students.soft_tree import routing
 from soft_students.students.soft_tree.presets import image_settings
@@ -51,13 +52,14 @@ _SHAPING = (
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-class BaseSoftDecisionTree(ExplainedSoftTree, BaseEstimator):
+class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
     """A complete binary tree of linear gates, trained by gradient descent.
 
     Subclasses say what leaves hold, what the targets are and how outputs are read. Methods that
     train import torch, and what needs it, themselves: predicting does without.
     """
 
+    _learns_from_parts = "fit"
     _image_settings = staticmethod(image_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "depth": [Interval(Integral, 1, 16, closed="both")],
@@ -99,6 +101,28 @@ class BaseSoftDecisionTree(ExplainedSoftTree, BaseEstimator):
     @abstractmethod
     def _leaf_values(self) -> np.ndarray:
         """Return what each leaf predicts, of shape (n_leaves, n_outputs)."""
+
+    # -- what checks and counts are told ----------------------------------------------------------
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"depth": 2, "epochs": 150, "learning_rate": 0.05}
+
+    def _structure(self) -> dict[str, int]:
+        gates, leaves = self.gate_weights_, self._leaf_values()
+        return {
+            "gates": len(gates),
+            "leaves": len(leaves),
+            "parameters": gates.size + len(gates) + leaves.size,
+        }
+
+    def _operations(self, X: Any) -> float:
+        (n_gates, n_features), leaves = self.gate_weights_.shape, self._leaf_values()
+        if self.prediction == "greedy":
+            return float(np.log2(len(leaves)) * (2 * n_features + 1))
+        paths = 2 * n_gates * n_features + 2 * n_gates
+        read = 2 * leaves.size if self.prediction == "expectation" else len(leaves) - 1
+        return float(paths + read)
 
     # -- training ---------------------------------------------------------------------------------
 
