@@ -37,7 +37,7 @@ def foreground_mask(images: ArrayLike, threshold: float = 0.1) -> np.ndarray:
 
     Examples
     --------
-    >>> from soft_students.evaluation import foreground_mask
+    >>> from soft_students.knowledge import foreground_mask
     >>> foreground_mask([[[1.0, 1.0, 1.0], [1.0, 0.2, 1.0], [1.0, 1.0, 1.0]]])[0].sum()
     np.int64(1)
     """
@@ -83,7 +83,7 @@ def visual_concepts(
 
     Examples
     --------
-    >>> from soft_students.evaluation import visual_concepts
+    >>> from soft_students.knowledge import visual_concepts
     >>> visual_concepts([[-3.0, -2.0, -2.0]], [[True, False, False]]).tolist()
     [[True, False, False]]
     """
@@ -196,7 +196,7 @@ def knowledge_metrics(
 
     Examples
     --------
-    >>> from soft_students.evaluation import knowledge_metrics
+    >>> from soft_students.knowledge import knowledge_metrics
     >>> untrained, half, final = [[0, 0, 0]], [[1, 1, 0]], [[1, 0, 1]]
     >>> found = knowledge_metrics([untrained, half, final], [[1, 1, 0]], [0.0, 0.5, 0.7])
     >>> found.lambda_, found.d_mean, found.rho

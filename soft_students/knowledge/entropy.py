@@ -104,7 +104,7 @@ def pixel_entropies(
 
     >>> import torch
     >>> from torch import nn
-    >>> from soft_students.evaluation import pixel_entropies
+    >>> from soft_students.knowledge import pixel_entropies
     >>> network = nn.Sequential(nn.Linear(2, 2, bias=False))
     >>> network[0].weight.data = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     >>> one, two = pixel_entropies(network, torch.zeros(1, 2), "0", n_draws=64, random_state=0)[0]

@@ -137,7 +137,7 @@ def quantify_knowledge(
     >>> from pathlib import Path
     >>> from sklearn.datasets import load_digits
     >>> from soft_students import NeuralStudentClassifier, load
-    >>> from soft_students.evaluation import quantify_knowledge
+    >>> from soft_students.knowledge import quantify_knowledge
     >>> X, y = load_digits(return_X_y=True)
     >>> X = X / 16
     >>> with tempfile.TemporaryDirectory() as folder:

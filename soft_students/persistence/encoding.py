@@ -145,7 +145,15 @@ def decode(value: Any, find_class: FindClass, _depth: int = 0) -> Any:
 
 
 def build(cls: type[BaseEstimator], params: dict[str, Any]) -> BaseEstimator:
-    """Return an instance of `cls`; parameters that `params` lacks keep their defaults."""
+    """Return an instance of `cls`; parameters that `params` lacks keep their defaults.
+
+    Raises
+    ------
+    BundleError
+        If `cls` has no such parameter.
+    ValueError
+        If a parameter does not satisfy its constraints.
+    """
     if type(params) is not dict:
         raise BundleError(f"the parameters of its {cls.__name__} are no object")
     unknown = sorted(set(params) - set(cls().get_params(deep=False)))
@@ -154,7 +162,10 @@ def build(cls: type[BaseEstimator], params: dict[str, Any]) -> BaseEstimator:
             f"{cls.__name__} has no parameter {unknown[0]!r:.80}. It may come from a newer "
             "soft-students; upgrade to read it"
         )
-    return cls(**params)
+    made = cls(**params)
+    if hasattr(made, "_parameter_constraints"):
+        made._validate_params()
+    return made
 
 
 def _encode_array(array: np.ndarray, where: str, find_class: FindClass) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pickle
 import pickletools
 import re
 import struct
+import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,6 +65,10 @@ _CONSTANTS = {
     *("BINUNICODE", "SHORT_BINSTRING", "EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT"),
 }
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+#: Keys of dictionaries whose hashes a maker of a file can choose.
+_MAX_ODD_KEYS = 1000
 
 
 class PickledObjectsError(BundleError):
@@ -189,13 +194,26 @@ def _check_program(file: BinaryIO, stored: dict[Any, int]) -> None:
     stack: list[_Value] = []
     marks: list[int] = []
     memo: dict[int, _Value] = {}
+    n_odd_keys = 0
     try:
         for opcode, argument, _ in pickletools.genops(file):
+            if opcode.name in ("SETITEM", "SETITEMS"):
+                start = len(stack) - 2 if opcode.name == "SETITEM" else marks[-1]
+                n_odd_keys += sum(map(_may_collide, stack[start::2]))
+                if n_odd_keys > _MAX_ODD_KEYS:
+                    raise BundleError(
+                        "its dictionaries have too many tuples or large numbers as keys"
+                    )
             _follow(opcode.name, argument, stack, marks, memo, stored)
     except BundleError:
         raise
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"its pickle is damaged ({error})") from error
+
+
+def _may_collide(key: _Value) -> bool:
+    """Tell whether keys like this one can be made to have equal hashes, which take square time."""
+    return key.depth > 0 or (type(key.plain) is int and abs(key.plain) >= sys.hash_info.modulus)
 
 
 def _follow(

@@ -24,8 +24,8 @@ from soft_students.persistence.errors import BundleError, reason, with_sentence
 from soft_students.students.registry import available
 from soft_students.transfer import TRANSFERS
 
-#: Parameters that say where a training keeps its state, and nothing of the student.
-_OF_THE_TRAINING = {"checkpoint", "resume", "snapshots"}
+#: Parameters that name files of one training; no bundle keeps them.
+_TRAINING_PARAMETERS = frozenset({"checkpoint", "resume", "snapshots"})
 
 #: Threads that a student out of a file may ask for.
 _MAX_JOBS = 256
@@ -121,7 +121,7 @@ def save(
     """
     bundle = replace(_to_bundle(student), data=dict(data or {}))
     with atomic_write(path, overwrite=overwrite) as file:
-        write_bundle(bundle, file)
+        _write_and_read_back(bundle, file)
     return Path(path)
 
 
@@ -206,7 +206,7 @@ def dumps(student: BaseEstimator) -> bytes:
         As for `save`.
     """
     file = io.BytesIO()
-    write_bundle(_to_bundle(student), file)
+    _write_and_read_back(_to_bundle(student), file)
     return file.getvalue()
 
 
@@ -237,13 +237,13 @@ def _to_bundle(student: BaseEstimator) -> Bundle:
     name, cls = _registered(student), type(student).__name__
     check_is_fitted(student)
     metadata, arrays = student._bundle_state()
-    bundle = Bundle(
+    return Bundle(
         student=name,
         class_name=cls,
         params={
             key: encode(value, f"The {key!r} parameter of {cls}", _kept_class)
             for key, value in student.get_params(deep=False).items()
-            if key not in _OF_THE_TRAINING
+            if key not in _TRAINING_PARAMETERS
         },
         fitted={
             key: encode(value, f"The fitted value {key!r} of {cls}", _kept_class)
@@ -257,25 +257,39 @@ def _to_bundle(student: BaseEstimator) -> Bundle:
             "scikit-learn": version("scikit-learn"),
         },
     )
+
+
+def _write_and_read_back(bundle: Bundle, file: BinaryIO) -> None:
+    """Write a bundle, and read the student from what was written: a file must not lose it."""
+    write_bundle(bundle, file)
+    file.seek(0)
     try:
-        _from_bundle(bundle)
+        _from_bundle(read_bundle(file))
     except BundleError as error:
         raise ValueError(
-            f"This {cls} cannot be saved, since it could not be loaded again: {error}. Restore "
-            "the parameters it was fitted with, or fit it again."
+            f"This {bundle.class_name} cannot be saved, since it could not be loaded again: "
+            f"{error}. If its parameters were changed after fitting, restore them or fit it again. "
+            "joblib.dump(student, path) keeps any student; loading such a file runs code from it."
         ) from error
-    return bundle
 
 
 def _from_bundle(bundle: Bundle) -> BaseEstimator:
     cls = _class_of(bundle)
+    paths = sorted(_TRAINING_PARAMETERS & set(bundle.params))
+    if paths:
+        raise BundleError(
+            f"its parameters hold {paths[0]!r}, which names a file of the computer that trained it "
+            "and which no bundle keeps. Do not use the file; it has been changed"
+        )
     try:
         student = build(cls, decode(bundle.params, _kept_class))
-        student._validate_params()
         n_jobs = getattr(student, "n_jobs", None)
         if n_jobs is not None and (type(n_jobs) is not int or n_jobs > _MAX_JOBS):
             raise BundleError(f"n_jobs is {n_jobs!r:.80}, not a number up to {_MAX_JOBS}")
-        student._restore_bundle(decode(bundle.fitted, _kept_class), bundle.arrays)
+        fitted = decode(bundle.fitted, _kept_class)
+        _check_finite(fitted)
+        student._restore_bundle(fitted, bundle.arrays)
+        _check_classes(getattr(student, "classes_", None))
     except BundleError:
         raise
     except (
@@ -287,6 +301,25 @@ def _from_bundle(bundle: Bundle) -> BaseEstimator:
             f"its values do not make a {bundle.class_name} ({error}). Save the student again"
         ) from error
     return student
+
+
+def _check_finite(value: Any) -> None:
+    """Refuse fitted numbers that are NaN or infinite, however they are nested."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _check_finite(item)
+        return
+    array = np.asarray(value)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BundleError("its fitted values hold a number that is not finite")
+
+
+def _check_classes(classes: np.ndarray | None) -> None:
+    """Refuse labels that no fit gives: they are sorted and distinct, and none is NaN."""
+    if classes is not None and not np.array_equal(np.unique(classes), classes):
+        raise BundleError("its classes are not sorted, distinct labels")
 
 
 def _kept_class(name: str) -> type[BaseEstimator] | None:

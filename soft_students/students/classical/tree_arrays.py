@@ -29,6 +29,65 @@ def tree_arrays(estimator: DecisionTreeRegressor) -> dict[str, np.ndarray]:
     return arrays | {"values": np.ascontiguousarray(state["values"][:, :, 0])}
 
 
+def forest_arrays(trees: list[DecisionTreeRegressor]) -> dict[str, np.ndarray]:
+    """Return the nodes of all trees one after the other, and the ``tree_sizes``.
+
+    Parameters
+    ----------
+    trees : list of DecisionTreeRegressor
+
+    Returns
+    -------
+    dict of str to ndarray
+        As `tree_arrays`, and ``tree_sizes`` of shape (n_trees,): the nodes of each tree.
+    """
+    each = [tree_arrays(tree) for tree in trees]
+    arrays = {name: np.concatenate([tree[name] for tree in each]) for name in each[0]}
+    return arrays | {"tree_sizes": np.array([len(tree["values"]) for tree in each])}
+
+
+def split_forest(arrays: dict[str, np.ndarray], n_trees: int) -> list[dict[str, np.ndarray]]:
+    """Return the arrays of each tree.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        From `forest_arrays`, or of an earlier version: one array a field and tree, ``values_0``.
+    n_trees : int
+
+    Returns
+    -------
+    list of dict of str to ndarray
+        As `restore_tree` takes them.
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not add up to the nodes.
+    """
+    sizes = arrays.get("tree_sizes")
+    if n_trees > (len(arrays) if sizes is None else sizes.size):
+        raise ValueError(f"the arrays of {n_trees} trees are missing")
+    trees: list[dict[str, np.ndarray]] = [{} for _ in range(n_trees)]
+    if sizes is None:
+        for name, array in arrays.items():
+            field, _, number = name.rpartition("_")
+            if number.isdecimal() and int(number) < n_trees:
+                trees[int(number)][field] = array
+        return trees
+    if sizes.dtype != np.int64 or sizes.shape != (n_trees,) or sizes.min(initial=1) < 1:
+        raise ValueError(f"tree_sizes must hold {n_trees} positive int64")
+    ends = np.cumsum(sizes.astype(object))
+    for name, array in arrays.items():
+        if name == "tree_sizes":
+            continue
+        if len(array) != ends[-1]:
+            raise ValueError(f"the array {name!r} must hold the {ends[-1]} nodes of the trees")
+        for tree, part in zip(trees, np.split(array, ends[:-1].astype(np.intp)), strict=True):
+            tree[name] = part
+    return trees
+
+
 def restore_tree(
     arrays: dict[str, np.ndarray], n_features: int, n_outputs: int
 ) -> DecisionTreeRegressor:
@@ -77,13 +136,15 @@ def restore_tree(
         raise ValueError("the children of a tree's nodes do not make a tree")
     if not ((feature[inner] >= 0) & (feature[inner] < n_features)).all():
         raise ValueError(f"a tree asks for features beyond the {n_features} there are")
-    depth = np.zeros(n, dtype=int)
-    for node in np.flatnonzero(inner):
-        depth[[left[node], right[node]]] = depth[node] + 1
+    level, depth = np.flatnonzero(inner[:1]), 0
+    while level.size:
+        depth += 1
+        below = np.concatenate([left[level], right[level]])
+        level = below[inner[below]]
     tree = Tree(n_features, np.ones(n_outputs, dtype=np.intp), n_outputs)
     tree.__setstate__(
         {
-            "max_depth": int(depth.max()),
+            "max_depth": depth,
             "node_count": n,
             "nodes": nodes,
             "values": np.ascontiguousarray(values[:, :, None]),

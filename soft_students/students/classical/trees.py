@@ -27,7 +27,7 @@ from soft_students.students.classical.base import (
     ClassicalStudentRegressor,
 )
 from soft_students.students.classical.pruning import best_alpha
-from soft_students.students.classical.tree_arrays import restore_tree, tree_arrays
+from soft_students.students.classical.tree_arrays import forest_arrays, restore_tree, split_forest
 from soft_students.students.classical.tree_counts import operations_of_trees, structure_of_trees
 from soft_students.students.classical.tree_text import tree_rules, tree_text
 from soft_students.students.explained import Explained
@@ -82,11 +82,7 @@ class TreeStudent(Explained, ClassicalStudent):
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         trees = getattr(self.estimator_, "estimators_", [self.estimator_])
         metadata = {**self._names_state(), **self._output_state(), "n_trees": len(trees)}
-        arrays = {
-            f"{name}_{i}": array
-            for i, tree in enumerate(trees)
-            for name, array in tree_arrays(tree).items()
-        }
+        arrays = forest_arrays(trees)
         return metadata, arrays
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -95,12 +91,7 @@ class TreeStudent(Explained, ClassicalStudent):
             raise ValueError("n_trees must be a positive integer")
         n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
         trees = [
-            restore_tree(
-                {name[: -len(f"_{i}")]: a for name, a in arrays.items() if name.endswith(f"_{i}")},
-                n_features,
-                n_outputs,
-            )
-            for i in range(n_trees)
+            restore_tree(tree, n_features, n_outputs) for tree in split_forest(arrays, n_trees)
         ]
         estimator = self._make()
         if isinstance(estimator, DecisionTreeRegressor):

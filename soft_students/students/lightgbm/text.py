@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 
+from soft_students.students.tree_depth import check_depth
+
 _MAX_LEAVES = 131_072  # LightGBM's own limit
 _END = "end of trees\n"
 _NUMBERS = re.compile(r"[-+0-9.e ]*")
@@ -193,6 +195,12 @@ def _check_tree(block: str, number: int, n_features: int) -> None:
         or (n_leaves > 1 and not np.array_equal(np.sort(~children[~inner]), np.arange(n_leaves)))
     ):
         raise ValueError(f"the children of tree {number}'s nodes do not make a tree")
+    level, depth = np.zeros(min(n_leaves - 1, 1), dtype=np.int64), 0
+    while level.size:
+        depth += 1
+        check_depth(depth, f"tree {number} of LightGBM's model text")
+        below = np.concatenate([values["left_child"][level], values["right_child"][level]])
+        level = below[below >= 0]
 
 
 def _check_sets(lines: dict[str, str], places: np.ndarray, number: int) -> None:

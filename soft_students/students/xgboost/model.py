@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from soft_students.students.tree_depth import check_depth
 from soft_students.students.xgboost.ubjson import read_ubjson
 
 _LEAF = -1
@@ -94,6 +95,9 @@ def check_model(
     )
     _check_categories(trees.get("cats"), categories, n_features)
     _check_rounds(trees, n_outputs)
+    n_rounds = len(trees["iteration_indptr"]) - 1
+    if int(learner["attributes"].get("best_iteration", "0")) >= n_rounds:
+        raise ValueError(f"best_iteration must be below the {n_rounds} rounds of the model")
     n_bytes = 0
     for number, tree in enumerate(trees["trees"]):
         n_bytes += _check_tree(tree, number, n_outputs, n_features, counts)
@@ -134,7 +138,8 @@ def _check_learner(
     _check_keys(attributes, set(), "the attributes", {"best_iteration", "best_score"})
     if not re.fullmatch(r"[0-9]{1,9}", attributes.get("best_iteration", "0")):
         raise ValueError("best_iteration must be a whole number")
-    float(attributes.get("best_score", "0"))
+    if not np.isfinite(float(attributes.get("best_score", "0"))):
+        raise ValueError("best_score must be a finite number")
     for key in ("feature_names", "feature_types"):
         texts = learner[key]
         if not (isinstance(texts, list) and len(texts) in (0, n_features)) or not all(
@@ -264,8 +269,11 @@ def _reach(left: np.ndarray, right: np.ndarray, parents: np.ndarray, where: str)
     reached = np.zeros(n, dtype=bool)
     reached[0] = True
     level = np.zeros(1, dtype=np.int64)
-    while level.size:
+    for depth in range(n + 1):
         level = level[left[level] != _LEAF]
+        if not level.size:
+            break
+        check_depth(depth + 1, where)
         children = np.concatenate([left[level], right[level]]).astype(np.int64)
         if not ((children > 0) & (children < n)).all():
             raise ValueError(f"the children of {where}'s nodes are not among them")

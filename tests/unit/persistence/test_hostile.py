@@ -306,6 +306,30 @@ def test_an_edited_bundle_is_noticed_by_its_checksum(content, arrays, what):
         ({"fitted": {}}, "do not make a NearestCentre"),
         ({"fitted": {"classes": "text"}}, "do not make a NearestCentre"),
         ({"fitted": {"classes": {"__array__": {"dtype": "int8", "values": [1]}}}}, "2, 1"),
+        ({"fitted": {"classes": {"__array__": {"dtype": "int8", "values": [7, 3]}}}}, "not sorted"),
+        ({"fitted": {"classes": {"__array__": {"dtype": "int8", "values": [3, 3]}}}}, "not sorted"),
+        (
+            {"fitted": {"classes": {"__array__": {"dtype": "str", "values": ["yes", "no"]}}}},
+            "not sorted",
+        ),
+        (
+            {
+                "fitted": {
+                    "classes": {
+                        "__array__": {"dtype": "float64", "values": [1.0, {"__float__": "nan"}]}
+                    }
+                }
+            },
+            "not finite",
+        ),
+        ({"fitted": {"classes": [], "how": [{"at": {"__float__": "inf"}}]}}, "not finite"),
+        ({"params": {"checkpoint": "/home/reader/notes.txt"}}, "hold 'checkpoint'"),
+        ({"params": {"resume": True, "power": 1}}, "hold 'resume'"),
+        ({"params": {"snapshots": "pictures"}}, "hold 'snapshots'"),
+        (
+            {"params": {"transfer": {"__object__": "Munge", "params": {"local_variance": -1.0}}}},
+            "'local_variance' parameter of Munge",
+        ),
     ],
 )
 def test_a_forged_student_is_refused(content, arrays, change, match):

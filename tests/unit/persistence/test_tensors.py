@@ -3,6 +3,7 @@
 import io
 import pickle
 import struct
+import sys
 import tracemalloc
 import zipfile
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from soft_students.persistence import BundleError
+from soft_students.persistence import BundleError, tensors
 from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.persistence.tensors import PickledObjectsError, load_tensors
 
@@ -62,6 +63,56 @@ def test_a_tuple_that_would_be_hashed_for_ever_is_refused(path):
     archive(b"\x80\x02})q\x00" + doubled + b"K\x01s.", path)
     with pytest.raises(BundleError, match="too many values"):
         load_tensors(path)
+
+
+def numbers(values):
+    """Return the program of a dictionary with these numbers as keys."""
+    each = [value.to_bytes(value.bit_length() // 8 + 1, "little") for value in values]
+    keys = [b"\x8a" + bytes([len(data)]) + data + b"N" for data in each]
+    # several batches, as pickle itself writes long dictionaries
+    return b"\x80\x02}" + b"".join(b"(" + key + b"u" for key in keys) + b"."
+
+
+def test_keys_with_equal_hashes_are_refused_by_their_number(path):
+    """Each is compared with all before it: 100,000 of them took a minute."""
+    archive(numbers(sys.hash_info.modulus * i for i in range(1, 1001)), path)
+    assert len(load_tensors(path)) == 1000
+    archive(numbers(sys.hash_info.modulus * i for i in range(1, 1002)), path)
+    with pytest.raises(BundleError, match="too many tuples or large numbers"):
+        load_tensors(path)
+    archive(numbers(range(2000)), path)
+    assert len(load_tensors(path)) == 2000
+
+
+def test_tuples_as_keys_are_refused_by_their_number(path):
+    torch.save({(i,): i for i in range(1000)}, path)
+    assert len(load_tensors(path)) == 1000
+    torch.save({(i,): i for i in range(1001)}, path)
+    with pytest.raises(BundleError, match="too many tuples or large numbers"):
+        load_tensors(path)
+
+
+@pytest.mark.parametrize(
+    ("n", "is_read"), [(tensors._MAX_TUPLE - 1, True), (tensors._MAX_TUPLE, False)]
+)
+def test_a_tuple_holds_so_many_values_at_most(path, n, is_read):
+    archive(b"\x80\x02(" + b"N" * n + b"t.", path)
+    if is_read:
+        assert load_tensors(path) == (None,) * n
+    else:
+        with pytest.raises(BundleError, match="too many values"):
+            load_tensors(path)
+
+
+def test_bytes_around_an_archive_are_refused(path):
+    """Which of them is read depends on the reader."""
+    torch.save({"a": 1}, path)
+    data = path.read_bytes()
+    assert load_tensors(path) == {"a": 1}
+    for forged in (data + data, b"PK\x03\x04" + bytes(60) + data, data + b"\x00"):
+        path.write_bytes(forged)
+        with pytest.raises(BundleError, match=r"no archive that torch|damaged"):
+            load_tensors(path)
 
 
 def test_a_list_that_would_be_shown_for_ever_is_refused(path):

@@ -9,6 +9,7 @@ from lightgbm import Booster, LGBMClassifier, LGBMRegressor
 from soft_students.students import LightGBMStudentClassifier, LightGBMStudentRegressor
 from soft_students.students.files import dumps, loads
 from soft_students.students.lightgbm.students import _SoftCrossEntropy
+from soft_students.students.tree_depth import MAX_DEPTH
 
 
 def student(**parameters):
@@ -246,3 +247,31 @@ def test_bytes_that_are_no_text_are_refused(wine):
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - whatever it is, no crash
             LightGBMStudentClassifier()._restore_bundle(dict(metadata), {"model_0": model})
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False)])
+def test_a_tree_deeper_than_lightgbm_and_json_can_follow_is_refused(wine, depth, is_read):
+    X, y = wine
+    fitted = student(n_estimators=1).fit(X, y)
+    metadata, arrays = fitted._bundle_state()
+    text = arrays["model_0"].tobytes().decode()
+    n = depth + 1
+    lines = {
+        "num_leaves": [n],
+        **dict.fromkeys(("split_feature", "split_gain", "threshold"), [0] * depth),
+        "decision_type": [2] * depth,
+        "left_child": [-1 - i for i in range(depth)],
+        "right_child": [*range(1, depth), -n],
+        **dict.fromkeys(("leaf_value", "leaf_weight", "leaf_count"), [1] * n),
+        **dict.fromkeys(("internal_value", "internal_weight", "internal_count"), [1] * depth),
+    }
+    for key, values in lines.items():
+        text = re.sub(rf"(?m)^{key}=.*$", f"{key}={' '.join(map(str, values))}", text, count=1)
+    array = np.frombuffer(with_sizes(text).encode(), dtype=np.uint8)
+    again = LightGBMStudentClassifier()
+    if is_read:
+        again._restore_bundle(metadata, arrays | {"model_0": array})
+        assert again.explain(X[0]).to_text()
+    else:
+        with pytest.raises(ValueError, match=f"more than {MAX_DEPTH} splits deep"):
+            again._restore_bundle(metadata, arrays | {"model_0": array})

@@ -11,6 +11,7 @@ import pytest
 from soft_students import XGBoostStudentClassifier, XGBoostStudentRegressor
 from soft_students.persistence import BundleError
 from soft_students.students.files import dumps, loads
+from soft_students.students.tree_depth import MAX_DEPTH
 from soft_students.students.xgboost.ubjson import read_ubjson
 from tests.references import bundle_v1, ubjson
 
@@ -160,7 +161,10 @@ TREE = (*MODEL, "trees", 1)
         (change(*LEARNER, "objective", to={"name": "reg:squarederror"}), "objective"),
         (change(*LEARNER, "attributes", to={"scikit_learn": "{}"}), "scikit_learn"),
         (change(*LEARNER, "attributes", to={"best_iteration": "-5"}), "best_iteration"),
+        (change(*LEARNER, "attributes", to={"best_iteration": "2"}), "below the 2 rounds"),
         (change(*LEARNER, "attributes", to={"best_score": "x"}), "could not convert"),
+        (change(*LEARNER, "attributes", to={"best_score": "inf"}), "finite"),
+        (change(*TREE, "right_children", to=at(0, -1)), "not among them"),
         (change(*LEARNER, "feature_names", to=["a", "b"]), "feature_names"),
         (change(*LEARNER, "feature_types", to=["float", "float", "x"]), "feature_types"),
         (change("version", to=[2, 1, 0]), "XGBoost 2"),
@@ -248,3 +252,35 @@ def test_in_a_bundle_it_is_an_error_of_the_bundle(student):
     content.pop("arrays_sha256")
     with pytest.raises(BundleError, match="do not make a XGBoostStudentClassifier"):
         loads(bundle_v1.bundle(content, {"model": np.zeros(0, dtype=np.uint8)}))
+
+
+def chain(depth):
+    """Return a tree each of whose left children is a leaf."""
+    n = 2 * depth + 1
+    inner = np.arange(n) % 2 == 0
+    inner[-1] = False
+    left = np.where(inner, np.arange(n) + 1, -1).astype("i4")
+    parents = np.maximum((np.arange(n) - 1) // 2 * 2, 0).astype("i4")
+    parents[0] = 2**31 - 1
+    return {"left_children": left, "right_children": np.where(inner, left + 1, -1).astype("i4")} | {
+        "parents": parents,
+        "split_indices": np.zeros(n, "i4"),
+        **{name: np.zeros(n, "u1") for name in ("split_type", "default_left")},
+        **{
+            name: np.zeros(n, "f4")
+            for name in ("split_conditions", "base_weights", "loss_changes", "sum_hessian")
+        },
+    }
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False)])
+def test_a_tree_deeper_than_xgboost_and_json_can_follow_is_refused(student, depth, is_read):
+    model = read_ubjson(model_of(student))
+    tree = model["learner"]["gradient_booster"]["model"]["trees"][1]
+    tree |= chain(depth)
+    tree["tree_param"] |= {"num_nodes": str(2 * depth + 1), "num_deleted": "0"}
+    if is_read:
+        assert restored(student, ubjson.dumps(model)).explain([0.5, 0.5, 0.5]).to_text()
+    else:
+        with pytest.raises(ValueError, match=f"more than {MAX_DEPTH} splits deep"):
+            restored(student, ubjson.dumps(model))

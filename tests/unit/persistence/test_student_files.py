@@ -13,9 +13,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from soft_students import RandomForestStudentClassifier
 from soft_students.persistence import BundleError
 from soft_students.persistence import bundle as bundle_module
 from soft_students.students import SoftDecisionTreeClassifier
+from soft_students.students.classical.tree_arrays import tree_arrays
 from soft_students.students.files import dumps, load, loads, save, trained_on
 from soft_students.transfer import ImageDistortion
 from tests.references import bundle_v1
@@ -288,3 +290,58 @@ def test_a_file_says_what_its_student_was_trained_on(tmp_path):
     (tmp_path / "none").write_bytes(b"nothing")
     with pytest.raises(BundleError, match="Cannot load"):
         trained_on(tmp_path / "none")
+
+
+def test_what_was_written_is_read_before_it_replaces_a_file(student, tmp_path, monkeypatch):
+    path = save(student, tmp_path / "a.student")
+    before = path.read_bytes()
+    monkeypatch.setattr(bundle_module, "_MAX_ARRAYS_HEADER_BYTES", 10)
+    with pytest.raises(ValueError, match="could not be loaded again: the header of its arrays"):
+        save(student, path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["a.student"]
+
+
+def test_a_forest_of_as_many_trees_as_one_likes_has_as_many_arrays_as_one_tree(X):
+    few, many = (
+        RandomForestStudentClassifier(n_estimators=n, max_depth=2, random_state=0).fit(
+            X, np.arange(30) % 3
+        )
+        for n in (2, 300)
+    )
+    assert few._bundle_state()[1].keys() == many._bundle_state()[1].keys()
+    np.testing.assert_array_equal(loads(dumps(many)).predict_proba(X), many.predict_proba(X))
+
+
+def test_a_forest_of_an_earlier_version_is_read(X):
+    """Each field of each tree was an array of its own."""
+    forest = RandomForestStudentClassifier(n_estimators=3, max_depth=2, random_state=0)
+    forest.fit(X, np.arange(30) % 3)
+    metadata, _ = forest._bundle_state()
+    arrays = {
+        f"{name}_{i}": array
+        for i, tree in enumerate(forest.estimator_.estimators_)
+        for name, array in tree_arrays(tree).items()
+    }
+    again = RandomForestStudentClassifier(n_estimators=3)
+    again._restore_bundle(metadata, arrays)
+    np.testing.assert_array_equal(again.predict_proba(X), forest.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda sizes: sizes[:-1], "trees are missing"),
+        (lambda sizes: sizes + 1, "must hold"),
+        (lambda sizes: sizes * 0, "positive"),
+        (lambda sizes: sizes - np.array([0, 1, -1]), "tree"),
+        (lambda sizes: sizes.astype(np.int8), "int64"),
+        (lambda sizes: np.array([2**62, 2**62, 2**62]), "must hold"),
+    ],
+)
+def test_forged_sizes_of_trees_are_refused(X, change, match):
+    forest = RandomForestStudentClassifier(n_estimators=3, max_depth=2, random_state=0)
+    metadata, arrays = forest.fit(X, np.arange(30) % 3)._bundle_state()
+    forged = arrays | {"tree_sizes": change(arrays["tree_sizes"])}
+    with pytest.raises(ValueError, match=match):
+        RandomForestStudentClassifier(n_estimators=3)._restore_bundle(metadata, forged)
