@@ -138,7 +138,7 @@ def explain_path(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> PathExplanation:
-    """Follow one row through a soft tree.
+    """Return the path of one row: its gates, what each feature adds there, and the leaf.
 
     The leaf is the one of greatest path probability, or, of a student with
     ``prediction="greedy"``, the one where the likelier branches lead.

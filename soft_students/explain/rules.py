@@ -211,7 +211,7 @@ def explain_rules(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> RuleExplanation:
-    """Follow one row through a hard tree.
+    """Return the rules on the row's path: feature, threshold, side; and each node's prediction.
 
     Parameters
     ----------

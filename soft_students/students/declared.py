@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 
 class Declared:
@@ -15,10 +15,6 @@ class Declared:
     #: Checks that the class cannot pass, of scikit-learn's `check_estimator` or of
     #: :mod:`soft_students.testing`, by name, with the reason.
     _expected_failed_checks: ClassVar[Mapping[str, str]] = {}
-
-    #: How the class learns from `LabelledParts`, which may be larger than memory: by its `fit`,
-    #: by `soft_students.dask.fit_xgboost`, or not at all.
-    _learns_from_parts: ClassVar[Literal["fit", "fit_xgboost"] | None] = None
 
     @classmethod
     def _test_params(cls) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -43,9 +43,14 @@ class StudentEntry:
         ``"package.module:Class"`` is imported when the attribute is first read.
     summary : str
         What it is good for, in one line.
-    extra : str or None
+    learns : str, default=""
+        How it learns soft targets, in one line.
+    extra : str or None, default=None
         The extra of soft-students that the student needs for training; it has the name of the
         package that it installs.
+    from_parts : {"fit", "fit_xgboost"} or None, default=None
+        How it learns from `LabelledParts`, which may be larger than memory: by its `fit`, by
+        :func:`soft_students.dask.fit_xgboost`, or not at all.
     """
 
     name: str
@@ -53,7 +58,9 @@ class StudentEntry:
     regressor: ImportedClass = ImportedClass()
     # these descriptors give no default, which mypy does not see
     summary: str  # type: ignore[misc]
+    learns: str = ""
     extra: str | None = None
+    from_parts: Literal["fit", "fit_xgboost"] | None = None
 
     @property
     def classes(self) -> list[type[BaseEstimator]]:

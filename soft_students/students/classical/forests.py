@@ -45,7 +45,7 @@ class _Forest(TreeStudent):
         return {"n_estimators": 10}
 
     def _contributions(self, rows: np.ndarray) -> Contributions:
-        """Return what the splits on the row's paths change, the mean over the trees."""
+        """Return the changes of the output along the row's paths, by feature: the trees' mean."""
         trees = [estimator.tree_ for estimator in self.estimator_.estimators_]
         n_outputs, n_features = trees[0].n_outputs, rows.shape[1]
         parts, base = np.zeros((n_outputs, n_features)), np.zeros(n_outputs)

@@ -141,7 +141,7 @@ class _HistStudent(Explained, BoostedTrees):
         return [nodes for output in self.nodes_ for nodes in output]
 
     def _contributions(self, rows: np.ndarray) -> Contributions:
-        """Return what the splits on the row's paths change."""
+        """Return the changes of the output along the row's paths, by feature: the trees' sum."""
         n_features = rows.shape[1]
         parts, base = np.zeros((len(self.nodes_), n_features)), self.baseline_.copy()
         for output, trees in enumerate(self.nodes_):

@@ -153,7 +153,6 @@ class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
     True
     """
 
-    _learns_from_parts = "fit"
     _expected_failed_checks: ClassVar[dict[str, str]] = {
         "check_one_hot_targets_are_labels": "probabilities are taught at a temperature",
     }

@@ -59,7 +59,6 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
     train import torch, and what needs it, themselves: predicting does without.
     """
 
-    _learns_from_parts = "fit"
     _image_settings = staticmethod(image_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "depth": [Interval(Integral, 1, 16, closed="both")],

@@ -66,7 +66,6 @@ class BoostedStudent(Explained, BoostedTrees):
 
     _takes_missing = True
     _takes_categories = True
-    _learns_from_parts = "fit_xgboost"
     _library: ClassVar[type]
 
     @classmethod
