@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/ that come from the catalogues: `python docs/tables.py`."""
+"""Write the tables of README.md and docs/ from the catalogues: `python docs/tables.py`."""
 
 from __future__ import annotations
 
