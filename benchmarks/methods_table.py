@@ -49,6 +49,9 @@ N_TRAIN = 1000
 N_SELECT = 5000
 EPOCHS = 30
 
+#: Parameters of the student where it learns by soft targets, too.
+SOFT_TARGETS = {"temperature": 4.0, "hard_weight": 0.1}
+
 #: What differs from a method's defaults here, chosen by --select.
 SETTINGS: dict[str, dict[str, Any]] = {"at": {"weight": 10.0}, "nst": {"weight": 0.5}}
 
@@ -84,6 +87,7 @@ def make_student(combination: str, seed: int, settings: dict[str, Any]) -> Neura
     """Return the untrained student of a row."""
     methods = methods_of(combination)
     made_up = methods in WITHOUT_DATA
+    soft = SOFT_TARGETS if "kd" in methods.split(",") else {}
     return NeuralStudentClassifier(
         "small_cnn",
         method=methods or "kd",
@@ -94,6 +98,7 @@ def make_student(combination: str, seed: int, settings: dict[str, Any]) -> Neura
         validation_fraction=0.0,
         random_state=seed,
         n_jobs=1,
+        **soft,
     )
 
 

@@ -32,6 +32,8 @@ def student(method: str, **more: Any) -> NeuralStudentClassifier:
     return NeuralStudentClassifier(
         "small_cnn",
         method=method,
+        temperature=4.0,
+        hard_weight=0.1,
         epochs=EPOCHS,
         validation_fraction=0.0,
         random_state=0,
@@ -63,8 +65,8 @@ def main() -> None:
         "at,kd, features not kept": lambda: student("at,kd", teacher_cache=0).fit(
             X, teacher, labels=y
         ),
-        "labels, distorted": lambda: student("kd", transfer=distortion).fit(X, y),
-        "kd, distorted": lambda: student("kd", transfer=distortion).fit(X, teacher, labels=y),
+        "labels, distorted": lambda: student("kd", augment=distortion).fit(X, y),
+        "kd, distorted": lambda: student("kd", augment=distortion).fit(X, teacher, labels=y),
     }
     seconds: dict[str, list[float]] = {name: [] for name in trainings}
     for round_ in range(args.rounds + 1):

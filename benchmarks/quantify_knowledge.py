@@ -44,6 +44,8 @@ def run(data: Any, teacher: Any, seed: int, picture: Path | None) -> dict[str, d
         with tempfile.TemporaryDirectory() as folder:
             student = NeuralStudentClassifier(
                 "small_cnn",
+                temperature=4.0,
+                hard_weight=0.1,
                 epochs=EPOCHS,
                 learning_rate=0.01,
                 validation_fraction=0.0,

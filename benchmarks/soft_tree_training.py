@@ -29,10 +29,10 @@ from soft_students import SoftDecisionTreeClassifier
 from soft_students.students.soft_tree.kernel import (
     CrossEntropyLeaves,
     SplitBalance,
-    TreeParameters,
     Workspace,
     loss_and_gradients,
 )
+from soft_students.students.soft_tree.parameters import TreeParameters
 
 N_CLASSES = 10
 

@@ -1,4 +1,4 @@
-"""What is taught: soft targets, their validation, and their mixture with true labels."""
+"""Soft targets: softening, validation, and mixing with true labels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 
-# Rows of probabilities may miss one by the rounding of float16, no more.
+# Sums of rows may differ from one by the rounding of float16, or of three decimals per class.
 _ROW_SUM_TOLERANCE = 1e-3
+_ROUNDING = 5e-4
 
 
 def soften(logits: ArrayLike, temperature: float = 1.0) -> np.ndarray:
@@ -18,7 +19,7 @@ def soften(logits: ArrayLike, temperature: float = 1.0) -> np.ndarray:
     Parameters
     ----------
     logits : array-like of shape (n_samples, n_classes)
-        Logits, or any logarithms of probabilities up to a constant a row.
+        Logits, or logarithms of probabilities up to a constant per row.
     temperature : float, default=1.0
         T > 0. Above one the targets are softer than the teacher, below one harder.
 
@@ -46,7 +47,7 @@ def soften(logits: ArrayLike, temperature: float = 1.0) -> np.ndarray:
     check_temperature(temperature)
     logits = np.asarray(logits, dtype=np.float64)
     with np.errstate(over="ignore"):
-        # Shifted first, the division overflows to minus infinity alone: to probability zero.
+        # Shifted first, the division can only overflow to minus infinity: to probability zero.
         return softmax((logits - logits.max(axis=1, keepdims=True)) / temperature, axis=1)
 
 
@@ -77,8 +78,8 @@ def sharpen(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np.ndarray:
     """Mix the teacher's probabilities with the true labels, at temperature one.
 
-    Mixing comes before softening, so that a student which undoes the temperature predicts the
-    mixture itself. With ``hard_weight=1`` the targets are one-hot at every temperature.
+    Mixing precedes softening, so that a student which undoes the temperature predicts the mixture
+    itself. With ``hard_weight=1`` the targets are one-hot at every temperature.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np
     labels : ndarray of int, shape (n_samples,)
         Column of the true class.
     hard_weight : float
-        In [0, 1]: the weight of the label.
+        Weight of the label, in [0, 1].
 
     Returns
     -------
@@ -95,7 +96,7 @@ def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np
     """
     if hard_weight == 0:
         return logits
-    # In logarithms throughout: a class too unlikely for a float counts again at high temperatures.
+    # In logarithms, since a probability that underflows matters again at high temperatures.
     with np.errstate(divide="ignore"):
         mixed = log_softmax(logits, axis=1) + np.log1p(-hard_weight)
     rows = np.arange(len(labels))
@@ -104,25 +105,25 @@ def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np
 
 
 def one_hot(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the targets which say a label with certainty, of shape (n_samples, n_classes)."""
+    """Return one-hot targets of labels, shape (n_samples, n_classes), float64."""
     targets = np.zeros((len(labels), n_classes))
     targets[np.arange(len(labels)), labels] = 1
     return targets
 
 
 def check_temperature(temperature: float) -> None:
-    """Refuse a temperature that is not a positive finite number."""
+    """Raise ValueError if a temperature is not a positive finite number."""
     if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
         raise ValueError(f"The temperature must be a finite number > 0. Got {temperature!r}.")
 
 
 def check_logits(logits: ArrayLike, n_samples: int, n_classes: int | None = None) -> np.ndarray:
-    """Return a teacher's logits as float64, or say what is wrong with them.
+    """Return a teacher's logits as float64, after checking their shape and values.
 
     Parameters
     ----------
     logits : array-like of shape (n_samples, n_classes)
-        Minus infinity is allowed where a row has another, finite entry: probability zero.
+        Minus infinity (probability zero) is allowed if the row has a finite entry.
     n_samples : int
     n_classes : int, default=None
 
@@ -133,7 +134,7 @@ def check_logits(logits: ArrayLike, n_samples: int, n_classes: int | None = None
     Raises
     ------
     ValueError
-        If the shape is another, or a row holds NaN or plus infinity.
+        If the shape is wrong, or a row contains NaN, plus infinity or only minus infinity.
     """
     logits = np.asarray(logits, dtype=np.float64)
     _check_shape(logits, n_samples, n_classes, "logits")
@@ -150,7 +151,7 @@ def check_logits(logits: ArrayLike, n_samples: int, n_classes: int | None = None
 def check_probabilities(
     probabilities: ArrayLike, n_samples: int, n_classes: int | None = None
 ) -> np.ndarray:
-    """Return rows of probabilities as float64, or say what is wrong with them.
+    """Return rows of probabilities as float64, after checking their shape and values.
 
     Parameters
     ----------
@@ -161,12 +162,13 @@ def check_probabilities(
     Returns
     -------
     ndarray of shape (n_samples, n_classes), float64
-        Rows sum to one exactly (up to rounding): what float16 or float32 left over is spread.
+        Rows are divided by their sum, which removes the rounding of float16, float32 or three
+        decimals.
 
     Raises
     ------
     ValueError
-        If the shape is another, an entry is NaN or negative, or a row does not sum to one.
+        If the shape is wrong, an entry is NaN or negative, or a row does not sum to one.
 
     Examples
     --------
@@ -182,12 +184,12 @@ def check_probabilities(
     nan = np.isnan(targets).any(axis=1)
     if nan.any():
         raise ValueError(
-            f"Soft targets hold NaN in {nan.sum()} of {len(targets)} rows (first: row "
+            f"Soft targets contain NaN in {nan.sum()} of {len(targets)} rows (first: row "
             f"{nan.argmax()})."
         )
-    with np.errstate(invalid="ignore"):  # infinities cancel to NaN, which is off as well
+    with np.errstate(invalid="ignore"):  # infinities can cancel to NaN, which is refused as well
         sums = targets.sum(axis=1)
-    off = ~(np.abs(sums - 1) <= _ROW_SUM_TOLERANCE)
+    off = ~(np.abs(sums - 1) <= _ROW_SUM_TOLERANCE + _ROUNDING * targets.shape[1])
     if off.any():
         raise ValueError(
             f"Rows of soft targets must sum to one; {off.sum()} of {len(targets)} rows do not "
@@ -197,7 +199,7 @@ def check_probabilities(
     if targets.min(initial=0) < 0:
         row = int((targets < 0).any(axis=1).argmax())
         raise ValueError(
-            f"Soft targets must not be negative; row {row} holds {targets[row].min():.6g}. Wrap "
+            f"Soft targets must not be negative; row {row} contains {targets[row].min():.6g}. Wrap "
             'logits as as_teacher(logits, kind="logits").'
         )
     return targets / sums[:, None]
@@ -206,15 +208,15 @@ def check_probabilities(
 def _check_shape(values: np.ndarray, n_samples: int, n_classes: int | None, what: str) -> None:
     if values.ndim != 2:
         raise ValueError(
-            f"The {what} must have the shape (n_samples, n_classes). Got an array of "
+            f"The {what} must have the shape (n_samples, n_classes). Got an array with "
             f"{values.ndim} dimension(s)."
         )
     if len(values) != n_samples:
         raise ValueError(
-            f"The {what} have {len(values)} rows, but X has {n_samples}: they belong together "
-            "row by row."
+            f"The {what} have {len(values)} rows, but X has {n_samples}. Pass one row for each row "
+            "of X."
         )
     if n_classes is not None and values.shape[1] != n_classes:
         raise ValueError(
-            f"The {what} have {values.shape[1]} columns, but there are {n_classes} classes."
+            f"The {what} have {values.shape[1]} columns, but the number of classes is {n_classes}."
         )

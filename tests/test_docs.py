@@ -20,6 +20,11 @@ def nothing():
     return {}
 
 
+def dask():
+    pytest.importorskip("distributed")
+    return {}
+
+
 def a_tree():
     """What docs/deployment.md takes for granted: a student's file and some rows."""
     X, y = load_iris(return_X_y=True)
@@ -44,6 +49,8 @@ def without_numbers(text):
     ("page", "given"),
     [
         ("pipelines.md", nothing),
+        ("students.md", nothing),
+        ("scale.md", dask),
         ("evaluation.md", nothing),
         ("deployment.md", a_tree),
         ("explain.md", nothing),

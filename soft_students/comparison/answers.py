@@ -1,4 +1,4 @@
-"""What the teacher and the first-ranked student say of the test rows, kept for the report."""
+"""Stores predictions of the teacher and the first-ranked student on the test rows."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from soft_students.persistence import atomic_write
 from soft_students.persistence.arrays import open_npz
 
 _FILE = "answers.npz"
-_EXAMPLES = 12  # rows that are kept
+_EXAMPLES = 12  # rows stored
 
 
 @dataclass(frozen=True, eq=False)
 class ChosenAnswers:
-    """Answers on the test rows, and the rows on which student and teacher differ most.
+    """Predictions on the test rows, and the rows on which student and teacher differ most.
 
     Parameters
     ----------
     student : ndarray of str, shape ()
         Name of the student.
     classes : ndarray of str, shape (n_classes,)
-        Empty of values.
-    truth, taught, predicted : ndarray of shape (n_test,), or (n_test, n_outputs) of values
-        What is true and what teacher and student choose: column numbers of classes, or values.
+        Empty in regression.
+    truth, taught, predicted : ndarray of shape (n_test,) or (n_test, n_outputs)
+        True, the teacher's and the student's column numbers of classes; values in regression.
     taught_proba, proba : ndarray of shape (n_test, n_classes)
-        Of teacher and student; of values without columns.
+        Probabilities of teacher and student; without columns in regression.
     rows : ndarray of int, shape (n_rows,)
-        Test rows, the furthest apart first: of classes by their divergence where the choices
-        differ; of values by the distance in standard deviations of the teacher's.
+        Indices of test rows, largest difference first. Classes: rows with different predictions, by
+        divergence. Values: by distance in standard deviations of the teacher's.
     X : ndarray of shape (n_rows, n_features)
-        These rows.
+        Features of these rows.
     mean, deviation : ndarray of shape (n_features,)
-        Of the features of all training rows, without missing values.
+        Mean and standard deviation of each feature over the training rows, ignoring missing values.
     """
 
     student: np.ndarray
@@ -56,19 +56,19 @@ class ChosenAnswers:
 
 
 def remove_answers(folder: Path) -> None:
-    """Remove what an earlier comparison kept, if anything."""
+    """Remove the predictions of an earlier comparison, if any."""
     (folder / _FILE).unlink(missing_ok=True)
 
 
 def write_answers(folder: Path, student: str, test: Evaluation, data: Dataset) -> None:
-    """Keep the answers of one student and the teacher.
+    """Store the predictions of one student and the teacher in a folder.
 
     Parameters
     ----------
     folder : Path
     student : str
     test : Evaluation
-        Of the test rows of `data`.
+        Result for the test rows of `data`.
     data : Dataset
     """
     of = test.answers[student]
@@ -89,7 +89,7 @@ def write_answers(folder: Path, student: str, test: Evaluation, data: Dataset) -
         }
     rows = rows[:_EXAMPLES]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of columns in which all is missing
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns of only missing values
         mean = np.nanmean(data.X_train, axis=0, dtype=np.float64)
         deviation = np.nanstd(data.X_train, axis=0, dtype=np.float64)
     with atomic_write(folder / _FILE) as file:
@@ -108,13 +108,13 @@ def write_answers(folder: Path, student: str, test: Evaluation, data: Dataset) -
 
 
 def read_answers(folder: str | os.PathLike[str], student: str) -> ChosenAnswers:
-    """Read what `write_answers` has kept.
+    """Read the predictions stored by `write_answers`.
 
     Parameters
     ----------
     folder : path-like
     student : str
-        Whose answers they must be.
+        Expected name of the student.
 
     Returns
     -------
@@ -123,14 +123,14 @@ def read_answers(folder: str | os.PathLike[str], student: str) -> ChosenAnswers:
     Raises
     ------
     FileNotFoundError
-        If there are none.
+        If the file does not exist.
     ValueError
-        If they are damaged, or another student's.
+        If the file is damaged, or is of another student.
     """
     path = Path(folder) / _FILE
-    again = "Run softkd compare again: students that are there are not trained again."
+    again = "Run softkd compare again: it does not retrain existing students."
     if not path.is_file():
-        raise FileNotFoundError(f"There are no answers '{path}'. {again}")
+        raise FileNotFoundError(f"The file of predictions '{path}' does not exist. {again}")
     try:
         with open_npz(path) as held:
             names = [each.name for each in fields(ChosenAnswers)]
@@ -140,14 +140,14 @@ def read_answers(folder: str | os.PathLike[str], student: str) -> ChosenAnswers:
         raise ValueError(f"The file '{path}' is damaged: {error}. {again}") from error
     if str(answers.student) != student:
         raise ValueError(
-            f"The answers '{path}' are those of the student '{answers.student}', and the results "
-            f"of '{student}'. {again}"
+            f"The predictions '{path}' are of the student '{answers.student}', but the results "
+            f"are of '{student}'. {again}"
         )
     return answers
 
 
 def _check_shapes(answers: ChosenAnswers) -> None:
-    """Refuse arrays that are not of the same rows and classes."""
+    """Raise ValueError if arrays differ in their rows or classes."""
     n_test, n_classes = len(np.atleast_1d(answers.truth)), answers.classes.size
     expected = {
         "classes": (n_classes,),
@@ -159,7 +159,9 @@ def _check_shapes(answers: ChosenAnswers) -> None:
     }
     for name, shape in expected.items():
         if getattr(answers, name).shape != shape:
-            raise ValueError(f"{name} has the shape {getattr(answers, name).shape}, not {shape}")
+            raise ValueError(
+                f"{name} must have the shape {shape}, but has {getattr(answers, name).shape}"
+            )
 
 
 def _furthest_values(predicted: np.ndarray, taught: Any) -> np.ndarray:

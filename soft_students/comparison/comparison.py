@@ -1,4 +1,4 @@
-"""Students ranked on rows that none of them has seen, and measured once on the test rows."""
+"""Ranks students on held-out validation rows, and measures them once on the test rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from soft_students.comparison.answers import remove_answers, write_answers
 from soft_students.comparison.distillation import frames, training_columns
-from soft_students.comparison.training import Training, train_students, versions, write_json
+from soft_students.comparison.training import TrainingResult, train_students, versions, write_json
 from soft_students.datasets import Dataset, validation_split
 from soft_students.evaluation import METRICS, Evaluation, evaluate
 from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
@@ -31,24 +31,24 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out.
+    """Result of a comparison of students.
 
     Parameters
     ----------
     students : dict of str to estimator
-        Fitted, without those that failed.
-    trainings : dict of str to Training
-        Of all.
+        Fitted students, without those that failed.
+    trainings : dict of str to TrainingResult
+        TrainingResult of every student.
     ranking : Ranking
-        By validation rows and costs.
+        Based on validation rows and costs.
     validation, test : Evaluation
-        On the rows that ranked, with costs, and on the test rows, without.
+        Metrics on the validation rows, with costs, and on the test rows, without costs.
     results : dict
-        What ``results.json`` holds.
+        Content of ``results.json``.
     """
 
     students: dict[str, BaseEstimator]
-    trainings: dict[str, Training]
+    trainings: dict[str, TrainingResult]
     ranking: Ranking
     validation: Evaluation
     test: Evaluation
@@ -72,50 +72,48 @@ def compare_students(
     origin: Mapping[str, Any] | None = None,
     pairs: Mapping[tuple[str, str], float] | None = None,
     command: str | None = None,
-    on_trained: Callable[[Training], object] | None = None,
+    on_trained: Callable[[TrainingResult], object] | None = None,
 ) -> Comparison:
-    """Train students of one teacher, rank them, and measure all on the test rows.
+    """Train students of one teacher, rank them, and measure them on the test rows.
 
-    To choose among students by their test figures would be to fit the choice to the test rows. So a
-    part of the training rows is cut off: students learn on the rest and are ranked by that part,
-    and by what they cost, measured with one thread when all are trained. When the ranking stands,
-    the test rows are used once, for the figures of all. The teacher has seen the part: a student's
-    agreement with it is that on the teacher's training rows.
+    Students train on a part of the training rows and are ranked by the other part, the validation
+    rows, and by their costs, measured with one thread after all trainings. Only then are the test
+    rows used, once for each student: they do not influence the choice. The teacher was trained on
+    the validation rows, so that agreement on them is agreement on the teacher's training data.
 
     Parameters
     ----------
     students : dict of str to estimator
-        Students of this package, by the names that files and tables shall have.
+        Students of this package, by their name in files and tables.
     teacher : Teacher
     data : Dataset
-        Where columns have names and the teacher knows those that it was trained on, these are
-        taken.
+        If columns have names and the teacher records its training columns, those are used.
     folder : path-like
-        Made if need be. It must be empty or hold an earlier comparison, of which those students are
-        kept that would come out the same.
+        Created if it does not exist. It must be empty or contain an earlier comparison, whose
+        students are reused if their settings, teacher and rows are the same.
     criteria : dict of str to float, iterable of str, or Judgements
-        Weights of metrics, or names of equal weight; ``latency``, ``size`` and ``fidelity`` are
-        understood.
+        Weights of metrics, or names of metrics with equal weights; also the aliases ``latency``,
+        ``size`` and ``fidelity``.
     method, normalization : str
         See `soft_students.ranking.rank`.
     constraints : dict of str to float, default=None
-        Limits, by metric.
+        Limits by name of the metric.
     validation_fraction : float, default=0.2
-        Of the training rows.
+        Fraction of the training rows used for validation.
     jobs : int, default=1
-        Students trained at a time, see `train_students`.
+        Number of students trained at once, see `train_students`.
     random_state : int, default=0
-        Of the split, the intervals and the sensitivity. Students have their own.
+        Seed of the split, the intervals and the sensitivity. Students have their own.
     teacher_digest : str, default=None
         See `train_students`.
     origin : dict, default=None
-        What bundles and results say of where the data are.
+        Description of the data, stored in bundles and results.
     pairs : dict of (str, str) to float, default=None
-        The judgements that `criteria` come from, for the results.
+        Judgements from which `criteria` were computed, stored in the results.
     command : str, default=None
-        For the results.
+        Shell command, stored in the results.
     on_trained : callable, default=None
-        Called with each `Training` as it ends.
+        Called with each `TrainingResult` when it ends.
 
     Returns
     -------
@@ -124,14 +122,14 @@ def compare_students(
     Raises
     ------
     ValueError
-        If arguments are unfit, all students failed, or all are excluded: then the test rows were
-        not used, and the trained students are kept for another call.
+        If arguments are invalid, all students failed, or all are excluded. The test rows are then
+        unused, and the trained students are kept for another call.
     FileExistsError
-        If the folder holds other things.
+        If the folder contains anything but a comparison.
     ImportError
         If pymcdm is not installed.
     """
-    load_pymcdm()  # before an hour of training
+    load_pymcdm()  # fail before the training if it is missing
     weights = _criteria(criteria, data.task)
     limits = {get_criterion(name): limit for name, limit in (constraints or {}).items()}
     if method not in METHODS:
@@ -230,12 +228,12 @@ def _criteria(
     for name in names:
         if METRICS[name].task not in (None, task):
             raise ValueError(
-                f"The criterion {name!r} is of {METRICS[name].task}, and the data are of {task}."
+                f"The criterion {name!r} is for {METRICS[name].task}, but the data are for {task}."
             )
     if isinstance(given, Mapping):
         pairs = list(zip(names, given.values(), strict=True))
         if len(dict(pairs)) < len(pairs):
-            check_weights(names)  # which says what was named twice
+            check_weights(names)  # raises with the name given twice
         check_weights(dict(pairs))
         return dict(pairs)
     check_weights(names)
@@ -244,16 +242,16 @@ def _criteria(
 
 def _check_students(students: Mapping[str, BaseEstimator], teacher: Teacher, data: Dataset) -> None:
     if not students:
-        raise ValueError("There is no student to compare.")
+        raise ValueError("No student to compare: students is empty.")
     taken = {"teacher", Path(_MARK).stem, "results"} & set(students)
     if taken:
         raise ValueError(
-            f"No student may be called {', '.join(sorted(taken))!r}: the name is taken."
+            f"No student may be called {', '.join(sorted(taken))!r}: the name is reserved."
         )
     if teacher.task != data.task:
         raise ValueError(
-            f"The teacher {teacher.name!r} is of {teacher.task}, and {data.name!r} of {data.task}. "
-            "Choose data or a teacher of the same task."
+            f"The teacher {teacher.name!r} is for {teacher.task}, but {data.name!r} is for "
+            f"{data.task}. Choose data or a teacher of the same task."
         )
 
 
@@ -263,18 +261,18 @@ def _prepared(folder: Path) -> Path:
     if not mark.exists():
         if any(folder.iterdir()):
             raise FileExistsError(
-                f"The folder '{folder}' holds other things than a comparison. Choose an empty or a "
-                "new one."
+                f"The folder '{folder}' contains files that are not of a comparison. Choose an "
+                "empty or a new one."
             )
         write_json(mark, {"schema": _SCHEMA, "made_by": "soft_students.comparison"})
-    # Results of earlier settings are not to be taken for those of an interrupted run.
+    # If this run is interrupted, earlier results must not be mistaken for its own.
     (folder / "results.json").unlink(missing_ok=True)
     remove_answers(folder)
     return folder
 
 
 def _split(data: Dataset, fraction: float, random_state: int) -> tuple[Dataset, Dataset]:
-    """Return the data to learn on, and those whose test rows are the validation part."""
+    """Return the data for training, and the same data with the validation rows as test rows."""
     X, X_validation, y, y_validation = validation_split(
         data.X_train, data.y_train, fraction=fraction, random_state=random_state
     )
@@ -282,10 +280,10 @@ def _split(data: Dataset, fraction: float, random_state: int) -> tuple[Dataset, 
     return rest, replace(rest, X_test=np.ascontiguousarray(X_validation), y_test=y_validation)
 
 
-def _about(training: Training, validation: Evaluation, test: Evaluation) -> dict[str, Any]:
+def _about(training: TrainingResult, validation: Evaluation, test: Evaluation) -> dict[str, Any]:
     if training.error is not None:
         return {"status": "failed", "error": training.error, "class": training.student_class}
-    told = asdict(training)
+    record = asdict(training)
     kept = (
         "error", "file", "sha256", "parameters", "seconds", "cpu_seconds", "threads", "versions",
         "warnings", "resumed",
@@ -293,7 +291,7 @@ def _about(training: Training, validation: Evaluation, test: Evaluation) -> dict
     return {
         "status": "trained",
         "class": training.student_class,
-        **{key: told[key] for key in kept},
+        **{key: record[key] for key in kept},
         **_figures(training.name, validation, test),
     }
 
@@ -330,19 +328,19 @@ def _mcnemar(winner: str, test: Evaluation) -> list[dict[str, Any]]:
     found = []
     for (one, two), tested in test.mcnemar().items():
         if winner in (one, two):
-            told = asdict(tested)
+            result = asdict(tested)
             if two == winner:
                 one, two = two, one
-                told |= {
+                result |= {
                     "only_first": tested.only_second,
                     "only_second": tested.only_first,
                 }
-            found.append({"first": one, "second": two, **told})
+            found.append({"first": one, "second": two, **result})
     return found
 
 
 def _finite(value: Any) -> Any:
-    """Return plain JSON values; what is not a finite number is null."""
+    """Return plain JSON values, with null for NaN and infinity."""
     if isinstance(value, Mapping):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The main job from end to end: a student from a teacher, beside the same student from labels."""
+"""Distils a student from a teacher, and compares it with the same student trained on labels."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from soft_students.teachers import Teacher, as_teacher
 
 @dataclass
 class Distillation:
-    """What came out: the student, and how it compares on the test set.
+    """Result of a distillation: the student, and its comparison on the test set.
 
     Parameters
     ----------
     student : estimator
         Fitted.
     rows : dict of str to dict
-        By ``"teacher"``, ``"student"``, ``"labels"`` (the same student trained on labels alone)
-        and ``"labels_transfer"`` (on labels, with the rows of its transfer set, where these keep
-        the label of the row they come from): what `evaluate_student` returns.
+        Results of `evaluate_student` for ``"teacher"``, ``"student"``, ``"labels"`` (the same
+        student trained only on labels) and ``"labels_transfer"`` (on labels, with the transfer set,
+        if its rows keep the label of their source row).
     seconds : dict of str to float
-        Training time, likewise.
+        Training time, by the same keys.
     accuracy_by_prediction : dict of str to float, or None
-        Accuracy of a soft tree classifier by each value of its parameter `prediction`; None of
+        Accuracy of a soft tree classifier for each value of its parameter `prediction`; None for
         other students.
     """
 
@@ -55,33 +55,32 @@ def distill(
     resume: bool = False,
     measure: bool = True,
 ) -> Distillation:
-    """Train a clone of the student on the teacher, compare, and measure all on the test set.
+    """Train a clone of the student on the teacher, and compare it with baselines on the test set.
 
     The test set is used once, at the end; nothing is chosen by it.
 
     Parameters
     ----------
     student : estimator
-        A student of this package. If it has a `hard_weight` above zero, it gets the labels too.
+        A student of this package. Labels are used if its `hard_weight` is above zero.
     teacher : Teacher
     data : Dataset
-        Where columns have names and the teacher knows those that it was trained on, these are
-        taken, in its order.
+        If columns have names and the teacher records its training columns, those are used, in its
+        order.
     unlabeled : array-like of shape (n, n_features), default=None
-        Further rows, which the teacher labels, with the columns of `training_columns`.
+        Further rows for the teacher to label, with the columns of `training_columns`.
     baselines : bool, default=True
-        Also train the same student on labels alone.
+        Whether to train the same student on labels as well.
     on_student : callable, default=None
-        Called with the student as soon as it is trained, before the baselines are: a place to save
-        it.
+        Called with the trained student before the baselines are trained, for example to save it.
     checkpoint : str or path-like, default=None
-        A file for the state of the student's training, if it is one that has the parameter
-        `checkpoint`. It is removed when the student is trained.
+        File for the state of the student's training, if the student has the parameter `checkpoint`.
+        It is removed after the training.
     resume : bool, default=False
-        Go on from `checkpoint` if it is there.
+        Whether to continue from `checkpoint` if it exists.
     measure : bool, default=True
-        False leaves `Distillation.rows` empty: of the processes that ``torchrun`` starts, all train
-        and one needs to measure.
+        False leaves `Distillation.rows` empty: with ``torchrun`` all processes train, but only one
+        needs to measure.
 
     Returns
     -------
@@ -90,13 +89,13 @@ def distill(
     Raises
     ------
     ValueError
-        If teacher, student and data do not fit each other.
+        If teacher, student and data do not match.
     """
     if teacher.task != data.task:
         teaches, holds = ("values", "labels") if data.classes is not None else ("labels", "values")
         raise ValueError(
-            f"The teacher {teacher.name!r} predicts {teaches}, and the target of {data.name!r} "
-            f"holds {holds}. Choose data or a teacher of the same task."
+            f"The teacher {teacher.name!r} predicts {teaches}, but the target of {data.name!r} "
+            f"has {holds}. Choose data or a teacher of the same task."
         )
     columns = training_columns(teacher, data)
     if columns is not None:
@@ -120,10 +119,10 @@ def distill(
         on_student(models["student"])
     if baselines:
         without_transfer = clone(student)
-        transfer = getattr(student, "transfer", None)
-        if transfer is not None:
-            without_transfer.set_params(transfer=None)
-            if transfer.keeps_labels:
+        made = {n: own[n] for n in ("transfer", "augment") if own.get(n) is not None}
+        if made:
+            without_transfer.set_params(**dict.fromkeys(made))
+            if all(each.keeps_labels for each in made.values()):
                 fit("labels_transfer", clone(student), data.y_train)
         fit("labels", without_transfer, data.y_train)
     if not measure:
@@ -137,7 +136,7 @@ def distill(
 
 
 def training_columns(teacher: Teacher, data: Dataset) -> list[str] | None:
-    """Return the names of the columns that `distill` trains a student on.
+    """Return the names of the columns on which `distill` trains a student.
 
     Parameters
     ----------
@@ -147,8 +146,8 @@ def training_columns(teacher: Teacher, data: Dataset) -> list[str] | None:
     Returns
     -------
     list of str or None
-        Those that the teacher was trained on, if it knows their names; those of the data otherwise.
-        None if the data have no names.
+        The teacher's training columns if recorded, otherwise those of the data. None if the data
+        have no names.
     """
     return data.feature_names and (columns_of(teacher) or data.feature_names)
 
@@ -159,8 +158,8 @@ def load_unlabeled(source: str | os.PathLike[str], teacher: Teacher, data: Datas
     Parameters
     ----------
     source : path-like
-        A CSV or Parquet file: columns are found by name, others are left out. Or an array: NPY, or
-        NPZ with the array ``X``; then the columns are those of the training rows, in their order.
+        A CSV or Parquet file, from which columns are selected by name; or an array, NPY or NPZ with
+        the array ``X``, with the columns of the training rows in the same order.
     teacher : Teacher
     data : Dataset
 
@@ -178,8 +177,8 @@ def load_unlabeled(source: str | os.PathLike[str], teacher: Teacher, data: Datas
     if not isinstance(rows, np.ndarray):
         if columns is None:
             raise ValueError(
-                f"'{source}' is a table with named columns, and those of {data.name!r} have no "
-                "names. Give the unlabelled rows as the array 'X' of an .npz file."
+                f"'{source}' is a table with named columns, but those of {data.name!r} have no "
+                "names. Save the unlabelled rows as the array 'X' of an .npz file."
             )
         check_complete(rows.to_numpy(), columns, f"'{source}'")
         return rows
@@ -188,8 +187,8 @@ def load_unlabeled(source: str | os.PathLike[str], teacher: Teacher, data: Datas
     n_features = data.X_train.shape[1] if columns is None else len(columns)
     if rows.shape[1] != n_features:
         raise ValueError(
-            f"The rows of '{source}' must have the {n_features} features of those that the student "
-            f"is trained on. They have {rows.shape[1]}."
+            f"The rows of '{source}' must have the {n_features} features of the training rows. "
+            f"Got {rows.shape[1]}."
         )
     rows = rows.astype(data.X_train.dtype)
     check_complete(rows, columns, f"'{source}'")
@@ -206,33 +205,33 @@ def compare(
     students : dict of str to estimator
         Fitted classifiers, or regressors.
     teacher : Teacher or None
-        It is asked once for all students. None leaves out what needs it.
+        Predicts once for all students. None: no figures that need it.
     data : Dataset
 
     Returns
     -------
     dict of str to dict
-        What `evaluate_teacher` returns by ``"teacher"``, if there is one, and what
-        `evaluate_student` returns by the name of each student.
+        Result of `evaluate_teacher` as ``"teacher"``, if given, and of `evaluate_student` by the
+        name of each student.
     """
     rows: dict[str, dict[str, Any]] = {}
-    said: Any = None
+    taught: Any = None
     if teacher is not None:
         X_test = held_out_rows(teacher, data)
         rows["teacher"] = evaluate_teacher(teacher, X_test, data.y_test)
         if teacher.task == "classification":
-            said = teacher.predict_proba(X_test)
-            said = as_teacher(said, kind="probabilities", classes=teacher.classes_)
+            taught = teacher.predict_proba(X_test)
+            taught = as_teacher(taught, kind="probabilities", classes=teacher.classes_)
         else:
-            said = as_teacher(teacher.predict(X_test), task="regression")
+            taught = as_teacher(teacher.predict(X_test), task="regression")
     for name, student in students.items():
         X_test = held_out_rows(student, data)
-        rows[name] = evaluate_student(student, X_test, data.y_test, said)
+        rows[name] = evaluate_student(student, X_test, data.y_test, taught)
     return rows
 
 
 def held_out_rows(model: BaseEstimator | Teacher, data: Dataset) -> Any:
-    """Return the test rows as a fitted student or teacher knows them.
+    """Return the test rows with the training columns of a fitted student or teacher.
 
     Parameters
     ----------
@@ -242,8 +241,8 @@ def held_out_rows(model: BaseEstimator | Teacher, data: Dataset) -> Any:
     Returns
     -------
     ndarray or DataFrame
-        A DataFrame if both the model and the data have names for the columns: then those of the
-        model, in its order. Otherwise the array as it is.
+        A DataFrame with the model's columns, in its order, if both the model and the data have
+        names for the columns. Otherwise the array unchanged.
     """
     columns = columns_of(model)
     if columns is None or data.feature_names is None:
@@ -252,9 +251,9 @@ def held_out_rows(model: BaseEstimator | Teacher, data: Dataset) -> Any:
 
 
 def frames(data: Dataset) -> tuple[Any, Any]:
-    """Return training and test rows, as DataFrames where columns have names.
+    """Return training and test rows, as DataFrames if columns have names.
 
-    A student fitted on names finds its columns again in a table of another order.
+    A student fitted on a DataFrame selects its columns by name, in any order.
 
     Parameters
     ----------
@@ -272,7 +271,7 @@ def frames(data: Dataset) -> tuple[Any, Any]:
 def _frame(rows: np.ndarray, columns: list[str]) -> Any:
     try:
         import pandas as pd
-    except ImportError:  # an NPZ table needs no pandas, and its columns have no order to lose
+    except ImportError:  # an NPZ table needs no pandas, and has no names
         return rows
     return pd.DataFrame(np.asarray(rows), columns=columns)
 

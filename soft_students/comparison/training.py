@@ -1,4 +1,4 @@
-"""Several students trained at a time, each kept as soon as it is there."""
+"""Trains several students at once, and stores each as soon as it is trained."""
 
 from __future__ import annotations
 
@@ -26,34 +26,35 @@ from soft_students.students.files import save
 from soft_students.teachers import Teacher
 
 _PACKAGES = ("soft-students", "scikit-learn", "torch", "xgboost", "numpy")
-_TEACHER_ROWS = 256  # by whose answers a teacher is known
+_TEACHER_ROWS = 256  # rows whose predictions identify a teacher
 
 
 @dataclass(frozen=True)
-class Training:
-    """How one student was trained, or why it was not.
+class TrainingResult:
+    """Record of the training of one student, or of its failure.
 
     Parameters
     ----------
     name : str
     fingerprint : str
-        Of everything that the trained student depends on: settings, teacher, rows.
+        Digest of everything that determines the trained student: settings, teacher, rows.
     error : str or None
-        One line, if it failed.
+        Error message in one line, if the training failed.
     file : str or None
-        Of the bundle, in the folder.
+        Name of the bundle in the folder.
     sha256 : str or None
-        Of the bundle.
+        Digest of the bundle.
     student_class : str
     parameters : dict
-        As text what is no plain value.
+        Plain values; other values as text.
     seconds, cpu_seconds : float
+        Wall-clock and processor time.
     threads : int
-        That the process might use.
+        Threads allowed to the process.
     warnings : list of str
     versions : dict of str to str
     resumed : bool
-        Whether an earlier call trained it.
+        Whether an earlier call trained the student.
     """
 
     name: str
@@ -81,35 +82,36 @@ def train_students(
     jobs: int = 1,
     teacher_digest: str | None = None,
     origin: Mapping[str, Any] | None = None,
-    on_trained: Callable[[Training], object] | None = None,
-) -> dict[str, Training]:
-    """Train students on a teacher, and keep each in a folder; go on with what it holds.
+    on_trained: Callable[[TrainingResult], object] | None = None,
+) -> dict[str, TrainingResult]:
+    """Train students on a teacher and save them in a folder, unless it contains them already.
 
     Parameters
     ----------
     students : dict of str to estimator
-        Students of this package; clones are fitted. Names become names of files.
+        Students of this package; clones are fitted. The keys become names of files.
     teacher : Teacher
     X : array-like or DataFrame of shape (n_samples, n_features)
     y : ndarray of shape (n_samples,)
         True labels or values.
     folder : path-like
-        It must exist.
+        Existing folder.
     jobs : int, default=1
-        Students trained at a time. One is trained in this process; several in processes of their
-        own, by joblib, which share the threads that this one may use.
+        Number of students trained at once. With 1, they are trained in this process; with more, in
+        processes started by joblib, which share the threads allowed to this one.
     teacher_digest : str, default=None
-        What tells this teacher from another, such as the SHA-256 of its file. None is made of its
-        answers.
+        Digest that identifies the teacher, such as the SHA-256 of its file. None: computed from its
+        predictions.
     origin : dict, default=None
-        What bundles say of the data, see `soft_students.save`.
+        Description of the data for the bundles, see `soft_students.save`.
     on_trained : callable, default=None
-        Called with each `Training` as it ends.
+        Called with each `TrainingResult` when it ends.
 
     Returns
     -------
-    dict of str to Training
-        In the order of `students`. One that fails, or whose process dies, takes nobody with it.
+    dict of str to TrainingResult
+        In the order of `students`. A student that fails, or whose process dies, does not affect
+        the others.
 
     Raises
     ------
@@ -143,17 +145,17 @@ def train_students(
     for name in missing:
         if name in found:
             continue
-        # A process has died, and joblib cannot tell of which student: the next try tells.
+        # A process has died, and joblib does not report of which student: train them one by one.
         try:
             (found[name],) = _in_processes([tasks[name]], 2, max(1, n_threads() // jobs))
         except TerminatedWorkerError:
             died = "its process died: out of memory, or a crash in a library"
-            found[name] = Training(name, prints[name], error=died)
+            found[name] = TrainingResult(name, prints[name], error=died)
         report(found[name])
     return {name: found[name] for name in students}
 
 
-def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[Training]:
+def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[TrainingResult]:
     if jobs == 1:
         for function, arguments, settings in tasks.values():
             yield function(*arguments, **settings)
@@ -169,9 +171,9 @@ def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[Training]:
         ) from error
 
 
-def _in_processes(tasks: list[Any], jobs: int, threads: int) -> Iterator[Training]:
+def _in_processes(tasks: list[Any], jobs: int, threads: int) -> Iterator[TrainingResult]:
     with joblib.parallel_config("loky", inner_max_num_threads=threads):
-        # Large arrays are shared, and copied by those alone who write to them.
+        # Large arrays are shared, with copy-on-write.
         yield from joblib.Parallel(
             n_jobs=jobs, batch_size=1, return_as="generator_unordered", mmap_mode="c"
         )(tasks)
@@ -186,7 +188,7 @@ def _train(
     folder: Path,
     fingerprint: str,
     origin: dict[str, Any],
-) -> Training:
+) -> TrainingResult:
     about: dict[str, Any] = {
         "name": name,
         "fingerprint": fingerprint,
@@ -198,7 +200,7 @@ def _train(
             warnings.simplefilter("default")
             fitted = clone(student).fit(X, teacher, labels=y)
         path = save(fitted, folder / f"{name}.student", data=origin)
-        training = Training(
+        training = TrainingResult(
             **about,
             file=path.name,
             sha256=_sha256(path),
@@ -211,17 +213,17 @@ def _train(
         )
         write_json(folder / f"{name}.json", asdict(training))
     except Exception as error:
-        return Training(**about, error=f"{type(error).__name__}: {_one_line(error)}")
+        return TrainingResult(**about, error=f"{type(error).__name__}: {_one_line(error)}")
     return training
 
 
 def fingerprint(student: BaseEstimator, teacher_digest: str, rows_digest: str) -> str:
-    """Return a digest of all that a trained student depends on.
+    """Return a digest of everything that determines a trained student.
 
     Parameters
     ----------
     student : estimator
-        Its class and parameters count, those of nested estimators too.
+        Its class and parameters enter the digest, with those of nested estimators.
     teacher_digest, rows_digest : str
 
     Returns
@@ -232,15 +234,15 @@ def fingerprint(student: BaseEstimator, teacher_digest: str, rows_digest: str) -
         name: type(value).__qualname__ if hasattr(value, "get_params") else joblib.hash(value)
         for name, value in sorted(student.get_params(deep=True).items())
     }
-    told = [type(student).__qualname__, parameters, teacher_digest, rows_digest]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    content = [type(student).__qualname__, parameters, teacher_digest, rows_digest]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _earlier(folder: Path, name: str, fingerprint: str) -> Training | None:
-    """Return what an earlier call left, if it is whole and of the same settings."""
+def _earlier(folder: Path, name: str, fingerprint: str) -> TrainingResult | None:
+    """Return the record of an earlier call, if complete and with the same fingerprint."""
     try:
         held = json.loads((folder / f"{name}.json").read_text("utf-8"))
-        training = Training(**{**held, "resumed": True})
+        training = TrainingResult(**{**held, "resumed": True})
         if training.fingerprint != fingerprint or training.file != f"{name}.student":
             return None
         return training if _sha256(folder / training.file) == training.sha256 else None
@@ -249,7 +251,7 @@ def _earlier(folder: Path, name: str, fingerprint: str) -> Training | None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain values; the file is whole or not there.
+    """Write plain values as JSON, atomically.
 
     Parameters
     ----------
@@ -262,7 +264,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
+    """Return the versions of Python and the packages that a result depends on."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""Dask: a teacher's answers to Dask arrays, and XGBoost students trained on a cluster's workers.
+"""Dask: label Dask arrays with a teacher, and train XGBoost students on a cluster's workers.
 
 Dask is an extra: ``pip install 'soft-students[scale]'``.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from soft_students.dask.boosting import fit_xgboost
     from soft_students.dask.cluster import dask_client
 
-# Imported at first use: workers that label need no boosting.
+# imported at first use: labelling workers do not need boosting
 _HOMES = {
     "dask_client": "soft_students.dask.cluster",
     "fit_xgboost": "soft_students.dask.boosting",

@@ -1,4 +1,4 @@
-"""A teacher's answers to Dask arrays, computed block by block when they are needed."""
+"""Lazy labelling of Dask arrays with a teacher, block by block."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 
 def label_array(teacher: Any, X: Array, temperature: float | None = None) -> Array:
-    """Return a teacher's answers to a Dask array; each block is computed when it is needed.
+    """Return a teacher's outputs for a Dask array; each block is computed when it is needed.
 
     Parameters
     ----------
     teacher : Teacher, or anything that `soft_students.as_teacher` takes
     X : dask array of shape (n_samples, n_features)
-        Lengths of blocks may be unknown, as those of a data frame are.
+        Rows; the lengths of blocks may be unknown, as for a data frame.
     temperature : float, default=None
-        Temperature of a classifier's probabilities. None stands for 1.
+        Temperature of a classifier's probabilities. None means 1.
 
     Returns
     -------
     dask array of shape (n_samples, n_classes), float32
-        Probabilities, in the blocks of rows of `X`; of a regressor (n_samples, n_outputs) values.
+        Probabilities, in the same blocks of rows as `X`; for a regressor, values of shape
+        (n_samples, n_outputs).
 
     Raises
     ------
@@ -62,8 +63,8 @@ def label_array(teacher: Any, X: Array, temperature: float | None = None) -> Arr
         ) from error
     if not isinstance(X, da.Array):
         raise TypeError(
-            f"A teacher labels Dask arrays: da.from_array(X, ...). Got {type(X).__name__}; about "
-            "arrays in memory ask predict_proba or predict."
+            f"label_array takes a Dask array: da.from_array(X, ...). Got {type(X).__name__}; for "
+            "arrays in memory use predict_proba or predict of the teacher."
         )
     teacher = as_teacher(teacher)
     if X.ndim < 2:
@@ -85,9 +86,9 @@ def label_array(teacher: Any, X: Array, temperature: float | None = None) -> Arr
     X = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
     n_outputs = _n_outputs(teacher, X)
     return da.map_blocks(
-        _answer,
+        _outputs,
         X,
-        # One node of the graph: the teacher goes to each worker once, not with each block.
+        # one node of the graph: the teacher is sent once per worker, not per block
         teacher=delayed(teacher, pure=False, traverse=False),
         temperature=1.0 if temperature is None else temperature,
         n_outputs=n_outputs,
@@ -103,14 +104,14 @@ def label_array(teacher: Any, X: Array, temperature: float | None = None) -> Arr
 def _n_outputs(teacher: Teacher, X: Array) -> int:
     if teacher.classes_ is not None:
         return len(teacher.classes_)
-    # Without the checks of rows, whose range zeros may not be in.
+    # without the checks of X: zeros may be outside the teacher's input range
     row = np.zeros((1, *X.shape[1:]), dtype=X.dtype)
     if teacher.task == "regression":
         return _columns(teacher._values(row)).shape[1]
     return teacher._logits(row).shape[1]
 
 
-def _answer(X: np.ndarray, teacher: Teacher, temperature: float, n_outputs: int) -> np.ndarray:
+def _outputs(X: np.ndarray, teacher: Teacher, temperature: float, n_outputs: int) -> np.ndarray:
     if not len(X):
         return np.empty((0, n_outputs), dtype=np.float32)
     if teacher.task == "regression":

@@ -1,4 +1,4 @@
-"""XGBoost's objective on soft targets that lie on the workers of a Dask cluster."""
+"""XGBoost's objective for soft targets in the memory of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from soft_students.students.classical.soft_cross_entropy import SoftCrossEntropy
 
 
 class BlockSoftCrossEntropy:
-    """The objective of a student, on targets that lie in the memory of the cluster.
+    """The soft cross-entropy, with targets in the memory of the cluster.
 
-    XGBoost calls it on each worker with the rows of that worker: some of the blocks, each whole and
-    in its order, one after the other. Their numbers are the labels of these rows.
+    XGBoost calls it on each worker with that worker's rows, which are some whole blocks in order.
+    The label of each row is the number of its block.
     """
 
     def __init__(self, name: str, temperature: float) -> None:
         self._name = name
         self._temperature = temperature
-        # By matrix: workers that are threads of one process share this object.
+        # by matrix: workers that are threads of one process share this object
         self._objectives: dict[int, SoftCrossEntropy] = {}
 
     def __call__(self, margins: np.ndarray, data: DMatrix) -> tuple[np.ndarray, np.ndarray]:
-        """Return gradient and Hessian of the rows of this worker, by the margins."""
+        """Return gradient and Hessian with respect to the margins of this worker's rows."""
         objective = self._objectives.get(id(data))
         if objective is None:
             targets = self._targets(data.get_label().astype(np.int64))
@@ -41,7 +41,7 @@ class BlockSoftCrossEntropy:
         for number, length, part in zip(numbers[starts], lengths, parts, strict=True):
             if len(part) != length:
                 raise ValueError(
-                    f"Block {number} of X has {length} rows, that of the targets {len(part)}: they "
-                    "belong together row by row."
+                    f"Block {number} of X has {length} rows, but that of the targets {len(part)}. "
+                    "They must correspond row by row."
                 )
         return np.concatenate(parts)

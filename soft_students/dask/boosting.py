@@ -1,4 +1,4 @@
-"""Boosted trees on the workers of a Dask cluster, by XGBoost's own distributed training."""
+"""Training of XGBoost students on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -59,26 +59,27 @@ def fit_xgboost(
 ) -> _Student:
     """Fit an XGBoost student on the workers of a Dask cluster.
 
-    Each worker grows the same trees on the rows it holds; only histograms travel between them. The
-    student that comes back is like one of its own `fit`: it holds a plain XGBoost model, and needs
-    no Dask to predict or to be saved.
+    Each worker grows the same trees on its own rows; workers exchange only histograms. The result
+    equals a student from `fit`: it contains a plain XGBoost model, and does not need Dask for
+    predicting or saving.
 
     Parameters
     ----------
     student : XGBoostStudentClassifier or XGBoostStudentRegressor
-        It stays as it is.
+        Student with its parameters; not changed.
     X : dask array of shape (n_samples, n_features), or LabelledParts
-        NaN is a missing value. A labelled part is read by the worker that trains on it: its rows,
-        what the teacher says and, for `hard_weight`, the labels. Parts come alone.
+        Rows; NaN is a missing value. A labelled part (rows, teacher's outputs and, for
+        `hard_weight`, labels) is read by the worker that trains on it. With labelled parts,
+        `targets`, `labels` and `classes` must be None.
     targets : dask array of shape (n_samples, n_classes) or (n_samples,), default=None
-        Probabilities of a teacher, at temperature one, or labels; of a regressor, values, of shape
+        Probabilities of a teacher, at temperature one, or labels. For a regressor, values of shape
         (n_samples,) or (n_samples, n_outputs).
     labels : dask array of shape (n_samples,), default=None
-        True labels, or values, beside those of a teacher, for `hard_weight`.
+        True labels or values for `hard_weight`, in addition to the teacher's `targets`.
     classes : array-like of shape (n_classes,), default=None
-        Label of each column of probabilities. None stands for column numbers.
+        Label of each column of probabilities. None takes the column numbers.
     client : distributed.Client, default=None
-        None takes the current one.
+        Client of the cluster. None takes the current one.
 
     Returns
     -------
@@ -90,22 +91,22 @@ def fit_xgboost(
     ConnectionError
         If a worker is lost.
     ImportError
-        Without Dask.
+        If Dask is not installed.
     TypeError
-        If `student` is another one, or rows or targets are no Dask arrays.
+        If `student` is no XGBoost student, or rows or targets are no Dask arrays.
     ValueError
-        If the arrays or parts do not fit each other or the student, or it has parameters that need
-        all rows in one place: ``"auto"``, `early_stopping_rounds`, `transfer`, `checkpoint`,
-        ``tree_method="exact"``.
+        If the arrays or parts do not fit each other or the student, or the student has parameters
+        that need all rows in one place: ``"auto"``, `early_stopping_rounds`, `transfer`,
+        `checkpoint`, ``tree_method="exact"``.
 
     Notes
     -----
-    The trees are those of a local fit, up to the rounding of sums, if three things hold:
+    The trees equal those of a local fit, up to the rounding of sums, under three conditions:
     `subsample` is one, since workers draw their own rows; no feature has more distinct values than
-    `max_bin` (256 by default), so that both place histogram bins at each value; and `tree_method`
-    is not ``"approx"``, which places them anew in each round. Otherwise the workers merge
-    approximate quantiles: other bins, of the same quality. Labelled parts have their
-    workers, so that as many workers give the same trees again.
+    `max_bin` (default 256), so that both place histogram bins at each value; and `tree_method` is
+    not ``"approx"``, which places bins again in each round. Otherwise the workers merge approximate
+    quantiles: other bins of the same quality. Labelled parts are assigned to workers in a fixed
+    way, so the same number of workers gives the same trees again.
 
     Examples
     --------
@@ -152,21 +153,21 @@ def _lost_workers_named() -> Iterator[None]:
             raise
         raise ConnectionError(
             "A worker was killed while the trees were grown, or the workers cannot reach each "
-            "other. Were they out of memory? The rows of a worker and their targets must fit into "
-            "its memory: take more workers. The training must begin anew."
+            "other. The rows of a worker and their targets must fit into its memory: use more "
+            "workers, and start the training again."
         ) from error
 
 
 def _check_client(client: Client) -> None:
-    """Refuse workers that would look for their targets in vain."""
+    """Raise ValueError if workers in this process would not find the client of the targets."""
     try:
         is_found = distributed.default_client() is client
     except ValueError:  # there is none
         is_found = False
     if client.scheduler_info()["address"].startswith("inproc://") and not is_found:
         raise ValueError(
-            "The workers of this client are threads of this process, and find no other client than "
-            "the default one. Make it Client(..., set_as_default=True), or have processes."
+            "The workers of this client are threads of this process, which find only the default "
+            "client. Create it by Client(..., set_as_default=True), or use processes."
         )
 
 
@@ -175,24 +176,24 @@ def _check_parameters(student: _Student) -> None:
     for name in ("temperature", "hard_weight"):
         if chosen.get(name) == "auto":
             raise ValueError(
-                f"fit_xgboost cannot choose {name}='auto', which compares students on held-out "
+                f"fit_xgboost does not support {name}='auto', which compares students on held-out "
                 f"rows. Set a number, such as the {name}_ of a fit on some of the rows."
             )
     for name in ("early_stopping_rounds", "transfer"):
         if chosen[name] is not None:
             raise ValueError(
-                f"{name}={chosen[name]!r} needs all rows in one place, which they are not on a "
-                f"Dask cluster. Set {name}=None for fit_xgboost."
+                f"{name}={chosen[name]!r} needs all rows in one place, not on a Dask cluster. Set "
+                f"{name}=None for fit_xgboost."
             )
     if chosen["checkpoint"] is not None:
         raise ValueError(
-            f"fit_xgboost cannot keep checkpoint={os.fspath(chosen['checkpoint'])!r}: it begins "
-            "anew when it is interrupted. Set checkpoint=None."
+            f"fit_xgboost does not support checkpoint={os.fspath(chosen['checkpoint'])!r}: it "
+            "starts again after an interruption. Set checkpoint=None."
         )
     if student.tree_method == "exact":
         raise ValueError(
-            "tree_method='exact' sorts all rows in one place, which a Dask cluster does not have. "
-            "Set tree_method='hist' for fit_xgboost."
+            "tree_method='exact' needs all rows in one place, not on a Dask cluster. Set "
+            "tree_method='hist' for fit_xgboost."
         )
 
 
@@ -210,7 +211,7 @@ def _fit_arrays(
                 f"The {name} of fit_xgboost must be a Dask array: da.from_array(...), "
                 f"da.from_zarr(...), .... Got {type(array).__name__} instead."
             )
-    # Kept in the cluster: rows and targets are needed twice, and then lie together.
+    # kept in the cluster: rows and targets are needed twice, and are then on the same workers
     kept = client.persist(_aligned(X, targets, labels))
     X, targets, labels = (*kept, None)[:3]
     student.n_features_in_ = X.shape[1]
@@ -229,24 +230,24 @@ def _fit_parts(student: _Student, parts: LabelledParts, client: Client) -> None:
     check_parts(student, parts, "classification" if of_classes else "regression")
     student.hard_weight_ = float(student.hard_weight)
     if student.hard_weight_ > 0 and parts.target is None:
-        parts[0].labels()  # says what to do
+        parts[0].labels()  # raises an error with the remedy
     student.n_features_in_ = parts.n_features
     if parts.columns is not None:
         student.feature_names_in_ = np.asarray(parts.columns, dtype=object)
     supervision = PartSupervision.of(parts)
-    told: SoftTargets | MixedValues
+    make: SoftTargets | MixedValues
     if isinstance(student, XGBoostStudentClassifier):
         student.classes_ = supervision.classes
         student.temperature_ = float(student.temperature)
-        told = SoftTargets(supervision, student.temperature_, student.hard_weight_)
+        make = SoftTargets(supervision, student.temperature_, student.hard_weight_)
     else:
-        told = MixedValues(supervision, student.hard_weight_)
-    # A part by one task: so what belongs together lies together.
+        make = MixedValues(supervision, student.hard_weight_)
+    # one task per part: its rows and targets are then on the same worker
     read = [
         client.submit(
             _read,
             part,
-            told,
+            make,
             student.hard_weight_ > 0,
             pure=False,
             workers=[home],
@@ -256,7 +257,7 @@ def _fit_parts(student: _Student, parts: LabelledParts, client: Client) -> None:
     ]
     features, targets = (client.map(itemgetter(i), read, pure=False) for i in (0, 1))
     del read  # the pairs
-    client.gather(client.map(len, targets, pure=False))  # what cannot be read says so here
+    client.gather(client.map(len, targets, pure=False))  # raises the errors of reading
     X = _joined(features, parts, (parts.n_features,), np.float32)
     if isinstance(student, XGBoostStudentClassifier):
         _train_classifier(student, X, targets, client)
@@ -266,7 +267,7 @@ def _fit_parts(student: _Student, parts: LabelledParts, client: Client) -> None:
 
 
 def _homes(parts: LabelledParts, client: Client) -> list[str]:
-    """Return the address of a worker for each part: always the same by name, so the same trees."""
+    """Return the address of a worker for each part, fixed by the workers' names."""
     workers = client.scheduler_info(n_workers=-1)["workers"].items()
     addresses = [address for address, _ in sorted(workers, key=lambda item: str(item[1]["name"]))]
     if not addresses:
@@ -280,11 +281,11 @@ def _homes(parts: LabelledParts, client: Client) -> list[str]:
 
 
 def _read(
-    part: LabelledPart, told: SoftTargets | MixedValues, labels: bool
+    part: LabelledPart, make: SoftTargets | MixedValues, labels: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return features and what is to be learnt."""
+    """Return features and training targets."""
     rows = LabelledRows(part.X(), part.targets(), part.labels() if labels else None)
-    return rows.X, told(rows)
+    return rows.X, make(rows)
 
 
 def _joined(
@@ -299,7 +300,7 @@ def _joined(
 
 
 def _aligned(X: Array, targets: Array, labels: Array | None) -> list[Array]:
-    """Return the arrays that there are, in blocks of the same rows and of all columns."""
+    """Return the given arrays in blocks of the same rows and of all columns."""
     if X.ndim != 2 or targets.ndim not in (1, 2):
         raise ValueError(
             "X must have the shape (n_samples, n_features), targets (n_samples, n_outputs) or "
@@ -310,12 +311,12 @@ def _aligned(X: Array, targets: Array, labels: Array | None) -> list[Array]:
     for name, array in (("targets", targets), ("labels", labels)):
         if array is None:
             continue
-        # Of unknown lengths the blocks must be the same already; NaN differs from itself.
+        # blocks of unknown length (NaN) cannot be compared; only their number can
         known = not any(np.isnan([*rows, *array.chunks[0]]))
         if (array.shape[0] != X.shape[0]) if known else (len(array.chunks[0]) != len(rows)):
             raise ValueError(
                 f"X has {X.shape[0]} rows in {len(rows)} blocks, the {name} {array.shape[0]} in "
-                f"{len(array.chunks[0])}: they belong together row by row. Arrays of unknown "
+                f"{len(array.chunks[0])}. They must correspond row by row; arrays of unknown "
                 "length need equal blocks."
             )
         if known:
@@ -331,10 +332,10 @@ def _class_blocks(
     classes: ArrayLike | None,
     client: Client,
 ) -> list[Future]:
-    """Return the soft targets of each block, and tell the student its classes."""
+    """Return the soft targets of each block, and set the student's classes."""
     if targets.ndim == 1:
         if labels is not None:
-            raise ValueError("Labels were given twice, as targets and as labels. Pass them once.")
+            raise ValueError("The labels are given twice, as targets and as labels. Pass one.")
         known = np.asarray(da.unique(targets).compute() if classes is None else classes)
         student.temperature_, student.hard_weight_ = 1.0, 1.0
     else:
@@ -342,22 +343,22 @@ def _class_blocks(
         student.temperature_ = float(student.temperature)
         student.hard_weight_ = float(student.hard_weight)
     student.classes_ = known
-    told = targets.to_delayed().ravel()
-    borne = [None] * len(told) if labels is None else labels.to_delayed().ravel()
+    soft = targets.to_delayed().ravel()
+    hard = [None] * len(soft) if labels is None else labels.to_delayed().ravel()
     make = dask.delayed(_block_targets)
     return client.compute(
-        [make(student, block, true) for block, true in zip(told, borne, strict=True)]
+        [make(student, block, true) for block, true in zip(soft, hard, strict=True)]
     )
 
 
 def _train_classifier(
     student: XGBoostStudentClassifier, X: Array, blocks: list[Future], client: Client
 ) -> None:
-    """Train on soft targets: each block one object, which the worker of its rows asks for."""
+    """Train on soft targets: one object per block, fetched by the worker with its rows."""
     sums = client.gather(client.map(_length_and_sum, blocks, pure=False))
     n = sum(length for length, _ in sums)
     model, params = student._model_and_params(sum(total for _, total in sums) / n)
-    # XGBoost's labels are one number a row here: that of its block, which says the targets.
+    # the label of a row in XGBoost is the number of its block, by which its targets are found
     numbers = da.map_blocks(_block_numbers, X, dtype=np.float32, drop_axis=1)
     name = f"soft-targets-{uuid.uuid4().hex}"
     client.publish_dataset(blocks, name=name)  # so workers find them
@@ -405,23 +406,23 @@ def _train(
 
 
 def _block_targets(
-    student: XGBoostStudentClassifier, told: np.ndarray, labels: np.ndarray | None
+    student: XGBoostStudentClassifier, outputs: np.ndarray, labels: np.ndarray | None
 ) -> np.ndarray:
-    """Return the soft targets of a block, as the student's own fit would."""
+    """Return the soft targets of a block, as in the student's own fit."""
     from soft_students.teachers import ArrayTeacher  # imports torch, which parts do without
 
     classes = student.classes_
-    if told.ndim == 1:
-        columns = np.searchsorted(classes, told).clip(max=len(classes) - 1)
-        unknown = np.setdiff1d(told, classes)
+    if outputs.ndim == 1:
+        columns = np.searchsorted(classes, outputs).clip(max=len(classes) - 1)
+        unknown = np.setdiff1d(outputs, classes)
         if unknown.size:
             raise ValueError(
-                f"The labels hold {unknown.tolist()[:5]}, which are not among the classes "
+                f"The labels contain {unknown.tolist()[:5]}, which are not among the classes "
                 f"{classes.tolist()[:20]}."
             )
         return one_hot(columns, len(classes))
     lesson = class_supervision(
-        student, told, None, labels, ArrayTeacher(told, classes=classes), student.hard_weight
+        student, outputs, None, labels, ArrayTeacher(outputs, classes=classes), student.hard_weight
     )
     return lesson.targets(student.temperature_, student.hard_weight_)
 

@@ -1,4 +1,4 @@
-"""Where work goes: processes of this machine, or a Dask scheduler that runs already."""
+"""Connection to a Dask cluster: processes of this machine, or a running scheduler."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _PATIENCE = 10
 
 
-#: Dask has glibc give memory back at once, so that each batch pays for fresh pages: half the speed
-#: of a small network. What workers hold here is bounded anyway.
+#: By default, Dask makes glibc return memory at once, and each batch pays for new pages: half the
+#: speed of a small network. The memory of workers is bounded here anyway.
 _MALLOC = {"MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_MMAP_THRESHOLD_": 2**25}
 
 
@@ -23,14 +23,14 @@ _MALLOC = {"MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_MMAP_THRESHOLD_": 2**25}
 def dask_client(scheduler: str | None, workers: int) -> Iterator[Client]:
     """Connect to a scheduler, or start worker processes on this machine and stop them at the end.
 
-    Each worker process has one thread; its own libraries (OpenMP, BLAS) have one, too.
+    Each worker process has one thread, and so have its libraries (OpenMP, BLAS).
 
     Parameters
     ----------
     scheduler : str or None
         Address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``.
     workers : int
-        Processes to start without a scheduler.
+        Number of processes to start if `scheduler` is None.
 
     Yields
     ------
@@ -39,17 +39,17 @@ def dask_client(scheduler: str | None, workers: int) -> Iterator[Client]:
     Raises
     ------
     ImportError
-        Without Dask.
+        If Dask is not installed.
     OSError
-        If there is no scheduler at the address.
+        If no scheduler answers at the address.
     """
     try:
         import dask
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise ImportError(
-            "Work on several processes needs Dask. Install it with: "
-            "pip install 'soft-students[scale]'"
+            "Several worker processes need Dask. Install it with: pip install "
+            "'soft-students[scale]'"
         ) from error
     if scheduler is not None:
         try:
@@ -75,7 +75,7 @@ def dask_client(scheduler: str | None, workers: int) -> Iterator[Client]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            # No dashboard; what Dask serves beside it, at any free port of the loopback address.
+            # no dashboard; Dask's other HTTP pages at any free port of the loopback address
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
@@ -87,6 +87,6 @@ def dask_client(scheduler: str | None, workers: int) -> Iterator[Client]:
         try:
             yield client
         except KeyboardInterrupt:
-            # What is given up now is no error to log.
+            # cancelled work is no error to log
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             raise

@@ -1,4 +1,4 @@
-"""What each worker process of a local cluster runs first; Dask calls `dask_setup`."""
+"""Start-up of each worker process of a local cluster; Dask calls `dask_setup`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def dask_setup(worker: Any) -> None:
-    """Leave Ctrl-C to the process that started the cluster, which then ends its workers.
+    """Ignore Ctrl-C: the process that started the cluster handles it and ends its workers.
 
     Parameters
     ----------

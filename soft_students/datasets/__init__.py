@@ -1,4 +1,4 @@
-"""What is learnt on: bundled digits, MNIST and Fashion-MNIST, tables of your own."""
+"""Loads data sets: bundled digits, MNIST and Fashion-MNIST, tables of your own."""
 
 from soft_students.datasets.dataset import Dataset, DatasetNotFoundError
 from soft_students.datasets.registry import available_datasets, load_dataset

@@ -1,4 +1,4 @@
-"""What a data set is, whichever file or service it came from."""
+"""The data structure of a data set, whatever its source."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Task = Literal["classification", "regression"]
 
 
 class DatasetNotFoundError(OSError):
-    """A named data set is nowhere on this machine and could not be fetched.
+    """A named data set is not on this machine and could not be fetched.
 
     Parameters
     ----------
     message : str
     attempts : sequence of (str, str)
-        Each place that was tried, and why it did not do.
+        Each place that was tried, and the reason of its failure.
     """
 
     def __init__(self, message: str, attempts: Sequence[tuple[str, str]] = ()) -> None:
@@ -28,12 +28,12 @@ class DatasetNotFoundError(OSError):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Training and test data that belong together.
+    """Training and test data of one data set.
 
     Parameters
     ----------
     name : str
-        Such as ``"mnist"``, or the name of a table's file.
+        For example ``"mnist"``, or the name of a table's file.
     X_train, X_test : ndarray of shape (n, n_features), float32
         C-contiguous. The rows of an image data set are flattened images in [0, 1].
     y_train, y_test : ndarray of shape (n,)
@@ -41,11 +41,11 @@ class Dataset:
     classes : ndarray of shape (n_classes,) or None
         All labels, sorted; None for regression.
     feature_names : list of str or None
-        The columns of a table.
+        Names of a table's columns.
     image_shape : tuple of int or None
         (height, width) if each row is an image.
     source : str
-        Where the data came from.
+        Description of the file or service that the data came from.
     task : {"classification", "regression"}, default="classification"
     """
 
@@ -66,7 +66,7 @@ class Dataset:
         Parameters
         ----------
         columns : sequence of str
-            Of `feature_names`.
+            Names among `feature_names`.
 
         Returns
         -------
@@ -75,7 +75,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If columns are missing, or have no names.
+            If columns are missing or the data have no names.
         """
         names = list(columns)
         if names == self.feature_names:

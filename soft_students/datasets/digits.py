@@ -1,4 +1,4 @@
-"""The small images of digits that come with scikit-learn."""
+"""Loads the small images of digits bundled with scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from soft_students.datasets.dataset import Dataset
 
 
 def load_digits() -> Dataset:
-    """Load 1,797 images of handwritten digits, 8 x 8 pixels; nothing is fetched.
+    """Load 1,797 images of handwritten digits, 8 x 8 pixels, without network access.
 
-    The set has no official split, so there is one here, always the same: a quarter of each class
-    is test data, chosen by ``train_test_split(X, y, test_size=0.25, stratify=y,
-    random_state=0)``. Pixels, 0 to 16 in the file, are scaled to [0, 1].
+    The set has no official split. This one is always the same: a quarter of each class is test
+    data, chosen by ``train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)``. Pixels,
+    0 to 16 in the file, are scaled to [0, 1].
 
     Returns
     -------

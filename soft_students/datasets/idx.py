@@ -1,6 +1,6 @@
-"""The IDX format of MNIST and its relatives: a header of sizes, then unsigned bytes.
+"""The IDX file format of MNIST: a header of sizes, then unsigned bytes.
 
-A file is two zero bytes, a type code (0x08: unsigned byte), the number of dimensions, one
+A file consists of two zero bytes, a type code (0x08: unsigned byte), the number of dimensions, a
 big-endian 32-bit size for each of them, and the values in C order.
 """
 
@@ -25,15 +25,15 @@ _GZIP_MAGIC = b"\x1f\x8b"
 def read_idx(file: io.BufferedIOBase, *, max_bytes: int) -> np.ndarray:
     """Read an array of unsigned bytes from an open IDX file.
 
-    What the file claims is never believed: the claimed size is compared with `max_bytes` before
-    memory is taken, and no more than that is read (or unpacked, if `file` unpacks while reading).
+    Safe for untrusted files: the size in the header is compared with `max_bytes` before memory is
+    allocated, and no more is read (or unpacked, if `file` unpacks while reading).
 
     Parameters
     ----------
     file : buffered binary file object
         Positioned at the start of the header.
     max_bytes : int
-        The largest array to accept, in bytes.
+        Size of the largest accepted array, in bytes.
 
     Returns
     -------
@@ -42,8 +42,8 @@ def read_idx(file: io.BufferedIOBase, *, max_bytes: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is no IDX file of unsigned bytes, is larger than `max_bytes`, ends too early or
-        goes on after its last value.
+        If the file is not an IDX file of unsigned bytes, is larger than `max_bytes`, or ends before
+        or after its last value.
 
     Examples
     --------
@@ -56,24 +56,24 @@ def read_idx(file: io.BufferedIOBase, *, max_bytes: int) -> np.ndarray:
     if magic[:2] != [0, 0]:
         raise ValueError(f"it is not an IDX file: it starts with {bytes(magic)!r}")
     if magic[2] != _UNSIGNED_BYTE:
-        raise ValueError(f"it must hold unsigned bytes (IDX type 0x08), got type 0x{magic[2]:02x}")
+        raise ValueError(f"it must hold unsigned bytes (IDX type 0x08); got type 0x{magic[2]:02x}")
     ndim = magic[3]
     if not 1 <= ndim <= _MAX_DIMENSIONS:
-        raise ValueError(f"it must have 1 to {_MAX_DIMENSIONS} dimensions, got {ndim}")
+        raise ValueError(f"it must have 1 to {_MAX_DIMENSIONS} dimensions; got {ndim}")
     sizes = _read_into(file, np.empty(4 * ndim, dtype=np.uint8), "its header").tobytes()
     shape = struct.unpack(f">{ndim}I", sizes)
     if math.prod(shape) > max_bytes:
         raise ValueError(f"its header claims the shape {shape}, more than {max_bytes} bytes")
     values = _read_into(file, np.empty(math.prod(shape), dtype=np.uint8), "its values")
     if file.read(1):
-        raise ValueError(f"it goes on after the {values.size} values of its shape {shape}")
+        raise ValueError(f"it has data after the {values.size} values of its shape {shape}")
     return values.reshape(shape)
 
 
 def read_idx_file(path: Path, *, max_bytes: int) -> np.ndarray:
-    """Read an IDX file, plain or packed with gzip (told by its content, not by its name).
+    """Read an IDX file, plain or compressed with gzip (detected by content, not by name).
 
-    Parameters and errors are those of :func:`read_idx`; the message starts with the path.
+    Parameters and errors are those of :func:`read_idx`; messages start with the path.
     """
     try:
         with path.open("rb") as raw:
@@ -96,10 +96,9 @@ def write_idx(file: BinaryIO, array: np.ndarray) -> None:
 
 
 def idx_sha256(array: np.ndarray) -> str:
-    """Return the SHA-256 sum, in hexadecimal, of the IDX file that holds `array`.
+    """Return the SHA-256 sum, in hexadecimal, of the uncompressed IDX file of `array`.
 
-    Reading is strict, so an array stands for exactly one file: one sum checks the data wherever
-    they come from, packed, plain or not an IDX file at all.
+    Each array has exactly one such file, so that one sum checks the data from every source.
     """
     digest = hashlib.sha256(_header(array))
     digest.update(np.ascontiguousarray(array).data)
@@ -116,12 +115,12 @@ def _header(array: np.ndarray) -> bytes:
 
 
 def _read_into(file: io.BufferedIOBase, buffer: np.ndarray, what: str) -> np.ndarray:
-    # Into one buffer: reading in pieces and joining them would hold everything twice.
+    # Into one buffer: reading and joining pieces would double the memory.
     view = buffer.data
     done = 0
     while done < len(view):
         count = file.readinto(view[done:])
         if not count:
-            raise ValueError(f"it ends within {what}: {done} of {len(view)} bytes are there")
+            raise ValueError(f"it ends within {what}: it has {done} of {len(view)} bytes")
         done += count
     return buffer

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: looked for on this machine, then fetched; never used unchecked."""
+"""Loads MNIST and Fashion-MNIST from this machine or the network, checked by SHA-256 sums."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class ImageSet:
     ----------
     name, summary : str
     sha256 : dict of str to str
-        The sum of each file, unpacked.
+        SHA-256 sum of each uncompressed file.
     openml_id : int
-        Its number at OpenML, where the rows are in the order of the files.
+        Number at OpenML, where the rows are in the order of the files.
     npm_package : str or None
-        Name and version of an npm package that holds the files.
+        Name and version of an npm package with the files.
     system_folder : Path or None
-        Where a package of the operating system puts the files.
+        Folder into which a package of the operating system installs the files.
     n_train : int, default=60,000
-        How many of the rows at OpenML are training data; they come first.
+        Number of training rows, which are the first rows at OpenML.
     """
 
     name: str
@@ -90,15 +90,15 @@ FASHION_MNIST = ImageSet(
 
 
 def cache_folder() -> Path:
-    """Return the folder in which fetched data sets are kept.
+    """Return the folder for fetched data sets, which need not exist.
 
     It is ``SOFTKD_CACHE`` if that is set, else ``soft-students`` in the user's cache folder
-    (``XDG_CACHE_HOME``, by default ``~/.cache``). It need not exist yet.
+    (``XDG_CACHE_HOME``, by default ``~/.cache``).
     """
     own = os.environ.get("SOFTKD_CACHE")
     if own:
         return Path(own).expanduser()
-    # The XDG specification has relative paths ignored.
+    # The XDG specification requires that relative paths are ignored.
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (shared if shared.is_absolute() else Path.home() / ".cache") / "soft-students"
 
@@ -112,10 +112,10 @@ def load_image_set(
     ----------
     image_set : ImageSet
     data_dir : path or None, default=None
-        Looked into first; then the folder that ``SOFTKD_DATA`` names, then the cache, then the
-        sources. The four files lie in the folder itself or in one named after the data set.
+        Folder with the four files, or with a sub-folder of them named after the data set. It is
+        searched first; then the folder in ``SOFTKD_DATA``, the cache, and the sources.
     download : bool, default=True
-        Whether sources on the network may be asked.
+        Whether to use sources on the network.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def load_image_set(
     Raises
     ------
     DatasetNotFoundError
-        If no place has it.
+        If no place has the files.
     ValueError
         If the files in `data_dir` are not the original ones.
     """
@@ -161,7 +161,7 @@ def _look_in_folders(
                     f"original files there, in a sub-folder '{image_set.name}' if it holds "
                     "another data set, too; or leave out data_dir."
                 ) from error
-            # Files that should have been good: worth a word even if another place has them.
+            # The files should have been good: warn even if another place has them.
             warnings.warn(f"Skipped {place} '{folder}': {error}.", UserWarning, stacklevel=4)
             attempts.append((f"{place} '{folder}'", str(error)))
         except OSError as error:
@@ -188,7 +188,7 @@ def _fetch(
             with _status(f"Getting {image_set.name} from {label} ..."):
                 arrays = _checked(image_set, fetch())
         except Exception as error:
-            # A source may fail in any way it likes (network, parser, packager); try the next.
+            # A source can fail in any way (network, parser, packager); try the next.
             attempts.append((label, str(error) or type(error).__name__))
         else:
             _keep(image_set.name, arrays)
@@ -199,7 +199,7 @@ def _fetch(
 def _sources(
     image_set: ImageSet, *, download: bool
 ) -> Iterator[tuple[str, Callable[[], dict[str, np.ndarray]]]]:
-    """Yield what can be asked, the cheapest first."""
+    """Yield the label and function of each source, the cheapest first."""
     folder, package = image_set.system_folder, image_set.npm_package
     if folder is not None:
         yield f"system folder '{folder}'", lambda: read_folder(folder)
@@ -217,7 +217,7 @@ def _checked(image_set: ImageSet, arrays: dict[str, np.ndarray]) -> dict[str, np
         got = idx_sha256(arrays[name])
         if got != expected:
             raise ValueError(
-                f"{name} is not the original one of {image_set.name}: expected the SHA-256 sum "
+                f"{name} is not the original file of {image_set.name}: expected the SHA-256 sum "
                 f"{expected}, got {got}"
             )
     return arrays
@@ -232,8 +232,7 @@ def _keep(name: str, arrays: dict[str, np.ndarray]) -> None:
                 write_idx(file, array)
     except OSError as error:
         warnings.warn(
-            f"{name} could not be kept for the next time: {error} Set SOFTKD_CACHE to a folder "
-            "that can be written to.",
+            f"{name} could not be cached: {error} Set SOFTKD_CACHE to a writable folder.",
             UserWarning,
             stacklevel=5,
         )
@@ -261,7 +260,7 @@ def _explanation(name: str, attempts: list[tuple[str, str]], download: bool) -> 
 
 def _as_dataset(name: str, arrays: dict[str, np.ndarray], source: str) -> Dataset:
     image_shape = arrays[FILES[0]].shape[1:]
-    # Each array of bytes is let go once it is converted: together they are 55 MB.
+    # Each array of bytes, 55 MB together, is freed once it is converted.
     X_train, y_train, X_test, y_test = (_converted(arrays.pop(file)) for file in FILES)
     return Dataset(
         name=name,

@@ -1,4 +1,4 @@
-"""NPZ files with the arrays of a data set; nothing in them is ever unpickled."""
+"""Loads NPZ files with the arrays of a data set, without unpickling."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def load_npz(
 ) -> Dataset:
     """Load ``X`` and ``y``, or an official split: ``X_train``, ``y_train``, ``X_test``, ``y_test``.
 
-    ``X`` and ``y`` together with ``X_test`` and ``y_test`` are an official split, too. `target`
-    replaces ``y`` in all these names.
+    ``X``, ``y``, ``X_test`` and ``y_test`` are an official split, too. `target` replaces ``y`` in
+    all these names.
     """
     name = "y" if target is None else target
     with contextlib.ExitStack() as stack:
         try:
             archive = stack.enter_context(open_npz(path))
         except ValueError as error:
-            raise ValueError(f"'{path}' is not an NPZ file to be read: {error}.") from error
+            raise ValueError(f"'{path}' is not an NPZ file that can be read: {error}.") from error
         train_names, test_names = _array_names(path, archive.names, name)
         train = _pair(path, archive, *train_names)
         test = None if test_names is None else _pair(path, archive, *test_names)
@@ -73,14 +73,14 @@ def _pair(
     X, y = _array(path, archive, X_name), _array(path, archive, y_name)
     if X.dtype.kind not in "biuf" or X.ndim != 2 or 0 in X.shape:
         raise ValueError(
-            f"The array {X_name!r} of '{path}' must hold real numbers in the shape (rows, "
-            f"features), at least one of each. Got {X.dtype} in the shape {X.shape}. Flatten "
-            "images with X.reshape(len(X), -1)."
+            f"The array {X_name!r} of '{path}' must hold real numbers of shape (rows, features), "
+            f"at least one of each. Got {X.dtype} of shape {X.shape}. Flatten images with "
+            "X.reshape(len(X), -1)."
         )
     if y.dtype.kind not in "biufUS" or y.shape != X.shape[:1]:
         raise ValueError(
             f"The array {y_name!r} of '{path}' must hold one number or text for each row of "
-            f"{X_name!r}, the shape {X.shape[:1]}. Got {y.dtype} in the shape {y.shape}."
+            f"{X_name!r}, the shape {X.shape[:1]}. Got {y.dtype} of shape {y.shape}."
         )
     return np.ascontiguousarray(as_float32(X, f"The array {X_name!r} of '{path}'")), y
 

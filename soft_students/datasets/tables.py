@@ -1,4 +1,4 @@
-"""CSV and Parquet files with one column to predict; read with pandas, an extra."""
+"""Loads CSV and Parquet files with one column to predict, by pandas (extra ``tables``)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 _MAX_COLUMNS = 2**15  # pandas takes a fraction of a millisecond for each
 _MAX_HEADER_BYTES = 2**24
-_MAX_LABEL_CHARACTERS = 2**26  # count times longest: what numpy's fixed-width strings would take
+_MAX_LABEL_CHARACTERS = 2**26  # labels times longest label: the size of numpy's fixed-width array
 
-#: A file may hold so many values for each of its bytes, and so many in any case.
+#: Upper bound for files: values per byte, plus a number of values for any file.
 _VALUES_PER_BYTE, _VALUES_FREE = 4, 2**22
-#: Of Parquet, where equal values take next to no room.
+#: Values per byte of Parquet files, where equal values take almost no space.
 _PACKED_VALUES_PER_BYTE = 25
 
 
@@ -43,7 +43,7 @@ def load_table(
     test_size: float | None,
     random_state: int | None,
 ) -> Dataset:
-    """Load a Parquet file or a CSV file (UTF-8, commas, a first line of column names)."""
+    """Load a Parquet file, or a CSV file (UTF-8, commas, column names in the first line)."""
     frame = _READERS[path.suffix.lower()](path)
     X, y, target, names = _features_and_target(path, frame, target)
     return build_dataset(
@@ -66,10 +66,10 @@ def load_rows(
     Parameters
     ----------
     source : path-like or binary file object
-        A CSV or Parquet file, or an array: NPY, or NPZ with the array ``X``. A file object holds
-        CSV.
+        A CSV or Parquet file, or an array: NPY, or NPZ with the array ``X``. A file object must
+        contain CSV.
     columns : sequence of str, default=None
-        Columns of a table to return, in this order, as float32. None returns all as they are.
+        Columns of a table to return, in this order, as float32. None: all, unconverted.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def load_rows(
     Raises
     ------
     OSError, ValueError, ImportError
-        If the file is missing, of another kind, damaged, lacks a column, or needs the extra
+        If the file is missing, damaged or of another kind, lacks a column, or needs the extra
         ``tables``.
     """
     if not isinstance(source, (str, os.PathLike)):
@@ -93,7 +93,7 @@ def load_rows(
     if suffix not in (".npy", ".npz"):
         raise ValueError(f"'{path}' must be a file .csv, .parquet, .npz or .npy.")
     try:
-        # by what the file is, whichever way it is called
+        # By content, whatever the suffix.
         if zipfile.is_zipfile(path):
             with open_npz(path) as arrays:
                 rows = arrays["X"]
@@ -101,11 +101,11 @@ def load_rows(
             with path.open("rb") as file:
                 rows = read_npy(file, path.stat().st_size)
     except KeyError:
-        raise ValueError(f"'{path}' holds no array 'X'.") from None
+        raise ValueError(f"'{path}' has no array 'X'.") from None
     except (ValueError, OSError) as error:
         raise ValueError(f"'{path}' cannot be read as an array: {error}") from error
     if rows.ndim != 2:
-        raise ValueError(f"'{path}' must hold an array of 2 dimensions; it has {rows.ndim}.")
+        raise ValueError(f"'{path}' must hold an array of 2 dimensions. Got {rows.ndim}.")
     return rows
 
 
@@ -134,7 +134,7 @@ def _needs(module: str, what: str) -> ModuleType:
 
 
 def _read_csv(path: Path, content: bytes | None = None) -> pd.DataFrame:
-    """Read a file, or its content where it has been read already."""
+    """Read a CSV file, or its content if given."""
     pd = _needs("pandas", "CSV files")
 
     def source() -> Path | io.BytesIO:
@@ -145,12 +145,12 @@ def _read_csv(path: Path, content: bytes | None = None) -> pd.DataFrame:
     try:
         with path.open("rb") if content is None else io.BytesIO(content) as file:
             _check_size(path, file)
-        # The names by themselves first: reading the table renames those that occur twice.
+        # The names are read separately, since pandas renames duplicates in a table.
         header = pd.read_csv(source(), header=None, nrows=1, dtype=str, na_filter=False, **options)
         _check_names(path, header.iloc[0].tolist())
         with warnings.catch_warnings():
-            # Rows longer than the header: without these two lines the values would shift by one
-            # column, or the last would be dropped, without a word.
+            # Rows longer than the header would otherwise shift by one column, or lose the last
+            # value, without an error.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return pd.read_csv(source(), index_col=False, **options)
     except pd.errors.EmptyDataError:
@@ -171,37 +171,37 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         with parquet.ParquetFile(path) as file:
             schema, about = file.schema_arrow, file.metadata
-    except Exception as error:  # of a damaged file, more than pyarrow's own errors
-        raise _no_parquet(path, error) from error
+    except Exception as error:  # a damaged file raises more than pyarrow's own errors
+        raise _unreadable_parquet(path, error) from error
     texts = _check_packed(path, schema, about, types)
     try:
-        # Text stays numbers and a dictionary, since a short file can hold a long text many times.
+        # Text stays dictionary-encoded: a small file can repeat a long text many times.
         table = parquet.read_table(path, read_dictionary=texts, use_threads=False)
         return table.to_pandas(use_threads=False)
-    except Exception as error:  # as above: the file also holds notes for pandas
-        raise _no_parquet(path, error) from error
+    except Exception as error:  # as above; the file also contains metadata for pandas
+        raise _unreadable_parquet(path, error) from error
 
 
-def _no_parquet(path: Path, error: Exception) -> ValueError:
+def _unreadable_parquet(path: Path, error: Exception) -> ValueError:
     return ValueError(f"'{path}' cannot be read as a Parquet file: {error}")
 
 
 def _check_packed(path: Path, schema: Any, about: Any, types: Any) -> list[str]:
-    """Refuse a Parquet file that would unpack to far more than its size; return columns of text."""
+    """Raise if a Parquet file would unpack to far more than its size; return its text columns."""
     _check_columns(path, len(schema.names))
     _check_names(path, schema.names)
     nested = [field.name for field in schema if types.is_nested(field.type)]
     if nested:
         raise ValueError(
-            f"The columns of '{path}' must hold one value a row. Not so: {listed(nested)}. Flatten "
-            "or remove them."
+            f"The columns of '{path}' must hold one value per row. Not so: {listed(nested)}. "
+            "Flatten or remove them."
         )
     size = path.stat().st_size
     n_values = about.num_rows * about.num_columns
     if n_values > _PACKED_VALUES_PER_BYTE * size + _VALUES_FREE:
         raise ValueError(
             f"'{path}' claims {about.num_rows} rows of {about.num_columns} columns, far more than "
-            f"{size} bytes hold."
+            f"{size} bytes can hold."
         )
     return [
         field.name
@@ -217,8 +217,8 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 
 def _check_size(path: Path, file: BinaryIO) -> None:
-    """Refuse a CSV file that would become a table of far more values than it has room for."""
-    # A name may hold the end of a line, in quotes: what ends the first row, the csv module knows.
+    """Raise if a CSV file would become a table with far more values than its size allows."""
+    # The csv module finds the end of the first row, where quoted names can contain line breaks.
     start = io.TextIOWrapper(
         io.BytesIO(file.read(_MAX_HEADER_BYTES)), encoding="utf-8", errors="replace", newline=""
     )
@@ -232,7 +232,7 @@ def _check_size(path: Path, file: BinaryIO) -> None:
     while block := file.read(2**20):
         n_bytes += len(block)
         n_rows += block.count(b"\n") + block.count(b"\r")
-    # Short rows are filled up with missing values, at eight bytes each.
+    # pandas fills short rows with missing values of eight bytes each.
     if n_rows * n_columns > _VALUES_PER_BYTE * n_bytes + _VALUES_FREE:
         raise ValueError(
             f"'{path}' is not a regular CSV file: {n_bytes} bytes are too few for {n_rows} rows of "
@@ -243,8 +243,8 @@ def _check_size(path: Path, file: BinaryIO) -> None:
 def _check_columns(path: Path, n_columns: int) -> None:
     if n_columns > _MAX_COLUMNS:
         raise ValueError(
-            f"'{path}' has {n_columns} columns; a table may have {_MAX_COLUMNS}. Save its numbers "
-            "as an array, with numpy.savez."
+            f"'{path}' has {n_columns} columns; a table may have up to {_MAX_COLUMNS}. Save its "
+            "numbers as an array, with numpy.savez."
         )
 
 
@@ -253,7 +253,7 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
     if unnamed:
         raise ValueError(
             f"Every column of '{path}' must have a name; number {', '.join(unnamed)} has none. "
-            "Name it, or remove it if it only counts the rows (pandas: to_csv(..., index=False))."
+            "Name it, or remove it if it is an index (pandas: to_csv(..., index=False))."
         )
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
@@ -270,7 +270,7 @@ def _features_and_target(
     columns = list(frame.columns)
     if target is None:
         raise ValueError(
-            f"Which column of '{path}' is the target? Name it with target= (on the command line: "
+            f"The target column of '{path}' must be named: pass target= (on the command line: "
             f"--target). Columns: {listed(columns)}."
         )
     if target not in columns:
@@ -282,8 +282,8 @@ def _features_and_target(
     names = [name for name in columns if name != target]
     if not names:
         raise ValueError(
-            f"'{path}' must have at least one column besides the target {target!r}. Are its "
-            "values separated by commas?"
+            f"'{path}' must have at least one column besides the target {target!r}. Check that "
+            "its values are separated by commas."
         )
     if frame.empty:
         raise ValueError(f"'{path}' has column names but no rows.")
@@ -291,7 +291,7 @@ def _features_and_target(
 
 
 def _features(path: Path, frame: pd.DataFrame) -> np.ndarray:
-    # By numpy's kinds; pandas' own nullable types (Int64, boolean, Float32) name theirs likewise.
+    # numpy's kinds, which pandas' nullable types (Int64, boolean, Float32) have as well.
     text = [str(name) for name, dtype in frame.dtypes.items() if dtype.kind not in "biuf"]
     if text:
         raise ValueError(

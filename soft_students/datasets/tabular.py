@@ -1,4 +1,4 @@
-"""What CSV, Parquet and NPZ files have in common: from arrays to a checked data set."""
+"""Builds a checked data set from the arrays of CSV, Parquet and NPZ files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from soft_students.datasets.splitting import part_size, stratify_on
 
 _DEFAULT_TEST_SIZE = 0.25
 
-#: Whole numbers are labels up to so many distinct ones; beyond, they are measured values.
+#: Maximum number of distinct whole numbers that count as labels; with more they are values.
 _MAX_INTEGER_CLASSES = 100
 
 
@@ -28,7 +28,7 @@ def build_dataset(
     test_size: float | None,
     random_state: int | None,
 ) -> Dataset:
-    """Make a data set of the arrays of a file; without `test`, cut the test rows off `train`."""
+    """Return the data set of a file's arrays; without `test`, split the test rows off `train`."""
     X, y = train
     if test is None:
         y, task = _as_target(y, task, f"The target {target!r} of '{path}'")
@@ -36,11 +36,11 @@ def build_dataset(
     else:
         if test_size is not None:
             raise ValueError(
-                f"'{path}' has a test set of its own: leave out test_size. Got {test_size!r}."
+                f"'{path}' has its own test set: leave out test_size. Got {test_size!r}."
             )
         if X.shape[1] != test[0].shape[1]:
             raise ValueError(
-                f"The training and test rows of '{path}' must have as many features. Got "
+                f"The training and test rows of '{path}' must have equally many features. Got "
                 f"{X.shape[1]} and {test[0].shape[1]}."
             )
         X_train, X_test = X, test[0]
@@ -78,7 +78,7 @@ def _split(
 
 
 def _as_target(y: np.ndarray, task: Task | None, what: str) -> tuple[np.ndarray, Task]:
-    """Tell labels from values: text, booleans and few whole numbers are labels."""
+    """Return the target and its task: text, booleans and few whole numbers are labels."""
     if y.dtype.kind in "USb":
         if task == "regression":
             raise ValueError(f"{what} must hold numbers for a regression. Got {y[0]!r}.")
@@ -88,7 +88,7 @@ def _as_target(y: np.ndarray, task: Task | None, what: str) -> tuple[np.ndarray,
         raise ValueError(
             f"{what} must be finite. Got {y[row]} in row {row + 1}. Remove or complete such rows."
         )
-    # Beyond 2**53 a float64 no longer tells one whole number from the next.
+    # Beyond 2**53, float64 cannot represent every whole number.
     whole = bool(np.all((y == np.rint(y)) & (np.abs(y.astype(np.float64)) < 2**53)))
     if task is None:
         few = whole and len(np.unique(y)) <= _MAX_INTEGER_CLASSES
@@ -104,7 +104,7 @@ def _as_target(y: np.ndarray, task: Task | None, what: str) -> tuple[np.ndarray,
 
 
 def as_float32(values: np.ndarray, what: str) -> np.ndarray:
-    """Convert real numbers to float32, refusing those that it cannot hold; NaN stays."""
+    """Convert real numbers to float32; raise ValueError on overflow. NaN stays."""
     with np.errstate(over="ignore"):
         converted = values.astype(np.float32)
     if np.any(np.isinf(converted) & np.isfinite(values)):
@@ -113,20 +113,20 @@ def as_float32(values: np.ndarray, what: str) -> np.ndarray:
 
 
 def check_complete(X: np.ndarray, feature_names: Sequence[str] | None, what: str) -> None:
-    """Refuse rows with missing values.
+    """Raise ValueError if rows have missing values.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
     feature_names : sequence of str or None
-        For the message; columns are counted from 1 without.
+        Names for the message; None: numbers from 1.
     what : str
-        Where the rows come from, for the message.
+        Source of the rows, for the message.
 
     Raises
     ------
     ValueError
-        If a value is NaN; says in which columns.
+        If a value is NaN; the message names the columns.
     """
     missing = np.isnan(X)
     columns = np.flatnonzero(missing.any(axis=0)).tolist()
@@ -139,6 +139,6 @@ def check_complete(X: np.ndarray, feature_names: Sequence[str] | None, what: str
 
 
 def listed(names: Sequence[str], limit: int = 20) -> str:
-    """Return the names for a message, not more of them than one wants to read."""
+    """Return up to `limit` names for a message, and the number of the others."""
     text = ", ".join(repr(name) for name in names[:limit])
     return text if len(names) <= limit else f"{text} and {len(names) - limit} more"

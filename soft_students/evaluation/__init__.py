@@ -1,4 +1,4 @@
-"""How good a student is, how faithful to its teacher, and what it costs."""
+"""Quality, fidelity to the teacher, calibration and cost of students."""
 
 from soft_students.evaluation.calibration import (
     ReliabilityCurve,

@@ -1,4 +1,4 @@
-"""What models, their teacher and the truth say of the same rows, in the same columns."""
+"""Predictions of models and their teacher, and the truth, with one order of class columns."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from soft_students.teachers import Teacher
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one model says of some rows, beside the truth and its teacher.
+class Predictions:
+    """Predictions of one model, with the true and the teacher's ones of the same rows.
 
     Parameters
     ----------
-    predicted : ndarray of shape (n_samples,), or (n_samples, n_outputs) of values
-        Column numbers of classes, or values.
+    predicted : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Column numbers of classes; values in regression.
     proba : ndarray of shape (n_samples, n_classes) or None
-        None of values, and of a model without `predict_proba`.
+        None in regression, and for a model without `predict_proba`.
     truth : ndarray like `predicted`, or None
-        None where it is not known.
+        None if unknown.
     taught : ndarray like `predicted`, or None
-        The teacher's answers; None where there is no teacher.
+        The teacher's predictions; None without a teacher.
     taught_proba : ndarray of shape (n_samples, n_classes) or None
+        The teacher's probabilities.
     classes : ndarray of shape (n_classes,) or None
-        Label of each column; None of values.
+        Label of each column; None in regression.
     """
 
     predicted: np.ndarray
@@ -45,19 +46,19 @@ class Answers:
     classes: Any = None
 
     def has(self, needs: Iterable[str]) -> bool:
-        """Tell whether all of "labels", "teacher" and "probabilities" that are needed are there."""
-        there = {
+        """Return whether all of `needs` ("labels", "teacher", "probabilities") are available."""
+        available = {
             "labels": self.truth is not None,
             "teacher": self.taught is not None,
             "probabilities": self.proba is not None,
         }
-        return all(there[need] for need in needs)
+        return all(available[need] for need in needs)
 
 
-def gather_answers(
+def gather_predictions(
     students: Mapping[str, BaseEstimator], X: Any, y: ArrayLike | None, teacher: Teacher | None
-) -> dict[str, Answers]:
-    """Ask students and their teacher, each once, and bring the classes into the same columns.
+) -> dict[str, Predictions]:
+    """Predict once with each student and the teacher, and align the columns of their classes.
 
     Parameters
     ----------
@@ -69,20 +70,20 @@ def gather_answers(
 
     Returns
     -------
-    dict of str to Answers
-        Of the students by name, after those of the teacher as ``"teacher"`` if there is one.
+    dict of str to Predictions
+        By name of the student; the teacher's, if given, come first as ``"teacher"``.
 
     Raises
     ------
     ValueError
-        If there are no rows, X and y differ in their number, students are of two tasks, a model
-        returns what are no probabilities or not finite, or labels and classes have nothing in
-        common.
+        If X is empty or differs from y in the number of rows, classifiers and regressors are mixed,
+        a model returns invalid probabilities or values that are not finite, or no label is among
+        the classes.
     """
     if not students:
-        raise ValueError("There is no student to evaluate.")
+        raise ValueError("No student to evaluate: students is empty.")
     if not _num_samples(X):
-        raise ValueError("There are no rows to evaluate: X is empty.")
+        raise ValueError("No rows to evaluate: X is empty.")
     if y is not None:
         y = np.asarray(y)
         check_consistent_length(X, y)
@@ -91,7 +92,7 @@ def gather_answers(
         tasks.add(teacher.task)
     if len(tasks) > 1:
         raise ValueError(
-            "Students and their teacher must all predict classes, or all predict values. Got both."
+            "Students and their teacher must be all classifiers or all regressors. Got both."
         )
     gather = _classes if tasks == {"classification"} else _values
     return gather(students, X, y, teacher)
@@ -107,7 +108,7 @@ def ask_probabilities(
     teacher : Teacher
     X : array-like of shape (n_samples, n_features)
     student_classes : ndarray of shape (n_student_classes,)
-        They name the columns of a teacher that does not, if their number is the same.
+        Labels for the columns of a teacher without `classes_`, if it has as many.
 
     Returns
     -------
@@ -122,7 +123,7 @@ def ask_probabilities(
     proba = teacher.predict_proba(X)
     classes = teacher.classes_
     if classes is None:
-        # Nobody has named the columns: they are the student's if their number is.
+        # Unlabelled columns are taken for the student's if their number is the same.
         n_classes = proba.shape[1]
         classes = student_classes if len(student_classes) == n_classes else np.arange(n_classes)
     if not set(classes.tolist()) & set(student_classes.tolist()):
@@ -136,7 +137,7 @@ def ask_probabilities(
 
 def _classes(
     students: Mapping[str, BaseEstimator], X: Any, y: np.ndarray | None, teacher: Teacher | None
-) -> dict[str, Answers]:
+) -> dict[str, Predictions]:
     known = _union(*(student.classes_ for student in students.values()))
     taught: tuple[np.ndarray, np.ndarray] | None = None
     if teacher is not None:
@@ -145,7 +146,7 @@ def _classes(
     if y is not None:
         if not np.isin(y, classes).any():
             raise ValueError(
-                f"The labels y and the classes of the models have nothing in common. Got "
+                f"No label of y is among the classes of the models. Got "
                 f"{np.unique(y).tolist()!r:.80} and {classes.tolist()!r:.80}."
             )
         classes = _union(classes, y)
@@ -154,38 +155,38 @@ def _classes(
     choice = None if taught_proba is None else taught_proba.argmax(axis=1)
     answers = {}
     if taught_proba is not None and choice is not None:
-        answers["teacher"] = Answers(choice, taught_proba, truth, choice, taught_proba, classes)
+        answers["teacher"] = Predictions(choice, taught_proba, truth, choice, taught_proba, classes)
     for name, student in students.items():
         rows = rows_of(student, X)
         proba = None
         if hasattr(student, "predict_proba"):
-            said = np.asarray(student.predict_proba(rows))
-            _refuse_nan(name, said)
+            own = np.asarray(student.predict_proba(rows))
+            _refuse_nan(name, own)
             proba = align_classes(
-                check_probabilities(said, _num_samples(X)), student.classes_, classes
+                check_probabilities(own, _num_samples(X)), student.classes_, classes
             )
         predicted = columns_of_labels(np.asarray(student.predict(rows)), classes)
-        answers[name] = Answers(predicted, proba, truth, choice, taught_proba, classes)
+        answers[name] = Predictions(predicted, proba, truth, choice, taught_proba, classes)
     return answers
 
 
 def _values(
     students: Mapping[str, BaseEstimator], X: Any, y: np.ndarray | None, teacher: Teacher | None
-) -> dict[str, Answers]:
+) -> dict[str, Predictions]:
     taught = None if teacher is None else teacher.predict(rows_of(teacher, X))
     answers = {}
     if taught is not None:
-        answers["teacher"] = Answers(taught, truth=y, taught=taught)
+        answers["teacher"] = Predictions(taught, truth=y, taught=taught)
     for name, student in students.items():
         predicted = np.asarray(student.predict(rows_of(student, X)))
         _refuse_nan(name, predicted)
         for whose, values in (("y", y), ("teacher", taught)):
             if values is not None and values.shape != predicted.shape:
                 raise ValueError(
-                    f"The values of the student {name!r} have the shape {predicted.shape}, but "
-                    f"those of {whose} have {values.shape}."
+                    f"The student {name!r} returned values of shape {predicted.shape}, but those "
+                    f"of {whose} have shape {values.shape}."
                 )
-        answers[name] = Answers(predicted, truth=y, taught=taught)
+        answers[name] = Predictions(predicted, truth=y, taught=taught)
     return answers
 
 
@@ -199,12 +200,11 @@ def _refuse_nan(name: str, answers: np.ndarray) -> None:
 
 
 def _union(*labels: np.ndarray) -> np.ndarray:
-    """Return all labels, sorted; numbers and text, which numpy would make text of, are refused."""
+    """Return all labels, sorted; refuse to mix numbers and text, which numpy would turn to text."""
     kinds = {"number" if np.asarray(each).dtype.kind in "biuf" else "text" for each in labels}
     if len(kinds) > 1:
         shown = " and ".join(f"{np.unique(each).tolist()!r:.60}" for each in labels)
         raise ValueError(
-            "Labels must be numbers of all models and of y, or text of all of them. They have "
-            f"nothing in common as they are: {shown}."
+            f"The labels of all models and of y must be all numbers or all text. Got {shown}."
         )
     return np.unique(np.concatenate([np.asarray(each) for each in labels]))

@@ -1,4 +1,4 @@
-"""Whether a model is right as often as it says: reliability, and the error of calibration."""
+"""Calibration: the reliability curve, and the expected and adaptive calibration errors."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from numpy.typing import ArrayLike
 
 from soft_students.evaluation.task import check_labelled
 
-N_BINS = 15  # of Guo et al. (2017)
+N_BINS = 15  # as in Guo et al. (2017)
 
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """Accuracy beside confidence, bin by bin of the confidence.
+    """Mean confidence and accuracy in each bin of confidence.
 
     Parameters
     ----------
     edges : ndarray of shape (n_bins + 1,)
-        Bin b holds confidences in ``(edges[b], edges[b + 1]]``; the first, its lower edge as well.
+        Bin b holds confidences in ``(edges[b], edges[b + 1]]``; the first also its lower edge.
     confidence : ndarray of shape (n_bins,)
-        Mean of the confidences in the bin; NaN of an empty one.
+        Mean confidence of the rows in the bin; NaN if it is empty.
     accuracy : ndarray of shape (n_bins,)
-        Fraction of its rows whose likeliest class is the true one; NaN of an empty one.
+        Fraction of these rows whose likeliest class is the true one; NaN if the bin is empty.
     count : ndarray of int, shape (n_bins,)
         Rows in the bin.
     """
@@ -35,7 +35,7 @@ class ReliabilityCurve:
 
     @property
     def error(self) -> float:
-        r""":math:`\sum_b \frac{n_b}{n} |accuracy_b - confidence_b|`: the calibration error."""
+        r"""Calibration error :math:`\sum_b \frac{n_b}{n} |accuracy_b - confidence_b|`."""
         shares = self.count / self.count.sum()
         return float(np.nansum(shares * np.abs(self.accuracy - self.confidence)))
 
@@ -48,7 +48,7 @@ def reliability_curve(
     n_bins: int = N_BINS,
     strategy: str = "uniform",
 ) -> ReliabilityCurve:
-    """Return how often the likeliest class is right, by the probability that it is given.
+    """Return the accuracy of the likeliest class in bins of its predicted probability.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ def reliability_curve(
     y : array-like of shape (n_samples,)
         True labels.
     classes : array-like of shape (n_classes,), default=None
-        Label of each column. None stands for the number of the column.
+        Label of each column. None: its number.
     n_bins : int, default=15
     strategy : {"uniform", "quantile"}, default="uniform"
-        Bins of equal width between zero and one, or of equally many rows. Rows of the same
-        confidence, of which trees have many, are never parted: there may then be fewer bins.
+        Bins of equal width between zero and one, or of equally many rows. Quantile bins may be
+        fewer than `n_bins`: rows of equal confidence, common in trees, stay together.
 
     Returns
     -------
@@ -69,8 +69,8 @@ def reliability_curve(
     Raises
     ------
     ValueError
-        If rows are not probabilities, there are none, a label is not among the classes, or an
-        option is none that there is.
+        If `y` is empty, rows of `proba` are not probabilities, a label is not among the classes, or
+        an option is invalid.
 
     References
     ----------
@@ -103,7 +103,7 @@ def reliability_curve(
 def expected_calibration_error(
     proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, *, n_bins: int = N_BINS
 ) -> float:
-    """Return the mean distance of confidence from accuracy, in bins of equal width.
+    """Return the expected calibration error (ECE), over bins of equal width.
 
     Parameters
     ----------
@@ -111,19 +111,18 @@ def expected_calibration_error(
     y : array-like of shape (n_samples,)
         True labels.
     classes : array-like of shape (n_classes,), default=None
-        Label of each column. None stands for the number of the column.
+        Label of each column. None: its number.
     n_bins : int, default=15
 
     Returns
     -------
     float
-        In [0, 1]; zero of a model that is right as often as it says. On few rows it is above zero
-        even then.
+        Mean absolute difference of accuracy and confidence, in [0, 1]. Biased upwards on few rows.
 
     Raises
     ------
     ValueError
-        As `reliability_curve`.
+        If `reliability_curve` raises.
 
     References
     ----------
@@ -142,7 +141,7 @@ def expected_calibration_error(
 def adaptive_calibration_error(
     proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, *, n_bins: int = N_BINS
 ) -> float:
-    """Return the mean distance of confidence from accuracy, in bins of equally many rows.
+    """Return the adaptive calibration error, over bins of equally many rows.
 
     Parameters
     ----------
@@ -150,18 +149,18 @@ def adaptive_calibration_error(
     y : array-like of shape (n_samples,)
         True labels.
     classes : array-like of shape (n_classes,), default=None
-        Label of each column. None stands for the number of the column.
+        Label of each column. None: its number.
     n_bins : int, default=15
 
     Returns
     -------
     float
-        In [0, 1].
+        Mean absolute difference of accuracy and confidence, in [0, 1].
 
     Raises
     ------
     ValueError
-        As `reliability_curve`.
+        If `reliability_curve` raises.
 
     References
     ----------
@@ -189,7 +188,7 @@ def bin_edges(confidence: np.ndarray, n_bins: int, strategy: str) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n_bins + 1,), or of fewer where confidences are the same
+    ndarray of shape (n_bins + 1,), or shorter where confidences are equal
     """
     if n_bins < 1:
         raise ValueError(f"The 'n_bins' of a reliability curve must be at least 1. Got {n_bins!r}.")
@@ -202,10 +201,10 @@ def bin_edges(confidence: np.ndarray, n_bins: int, strategy: str) -> np.ndarray:
         )
     shares = np.arange(1, n_bins + 1) / n_bins
     upper = np.unique(np.quantile(confidence, shares, method="inverted_cdf"))
-    # The first bin has no width where many rows share the least confidence.
+    # The first bin has no width if many rows share the lowest confidence.
     return np.append(confidence.min(), upper)
 
 
 def bin_numbers(confidence: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the bin of each confidence, of shape (n_samples,)."""
+    """Return the bin number of each confidence, shape (n_samples,)."""
     return np.searchsorted(edges[1:-1], confidence, side="left")

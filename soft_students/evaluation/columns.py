@@ -1,4 +1,4 @@
-"""Which columns of a table a model was trained on."""
+"""Selects the columns of a table that a model was trained on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soft_students.teachers import EnsembleTeacher, EstimatorTeacher, Teacher
 
 
 def columns_of(model: BaseEstimator | Teacher) -> list[str] | None:
-    """Return the names of the columns that a model was trained on, if it knows them.
+    """Return the names of the columns that a model was trained on, if recorded.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def columns_of(model: BaseEstimator | Teacher) -> list[str] | None:
     Raises
     ------
     ValueError
-        If the members of an ensemble have learnt from different columns.
+        If the members of an ensemble were trained on different columns.
     """
     names: Any = None
     if isinstance(model, EnsembleTeacher):
@@ -38,7 +38,7 @@ def columns_of(model: BaseEstimator | Teacher) -> list[str] | None:
 
 
 def rows_of(model: BaseEstimator | Teacher, X: Any) -> Any:
-    """Return rows with the columns that a model knows, in its order.
+    """Return rows with the columns that a model was trained on, in its order.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def rows_of(model: BaseEstimator | Teacher, X: Any) -> Any:
     Returns
     -------
     array-like or DataFrame
-        `X` as it is if it has no names for columns, or one is missing: the model says then what is
-        wrong. An estimator that was fitted on an array gets one, if all columns hold numbers.
+        `X` unchanged if its columns are unnamed or one is missing (the model then raises). A
+        DataFrame of numbers becomes an array for an estimator that was fitted on an array.
     """
     if not hasattr(X, "columns"):
         return X
@@ -62,12 +62,12 @@ def rows_of(model: BaseEstimator | Teacher, X: Any) -> Any:
 
 
 def _common_columns(ensemble: EnsembleTeacher) -> list[str] | None:
-    """Return the columns of the members that know theirs; they must be the same."""
+    """Return the columns of the members that record theirs; they must be the same."""
     known = [columns for columns in map(columns_of, ensemble.members) if columns is not None]
     for columns in known[1:]:
         if columns != known[0]:
             raise ValueError(
-                "The teachers of an ensemble must have learnt from the same columns, in the same "
+                "The teachers of an ensemble must be trained on the same columns, in the same "
                 f"order. Got {known[0][:10]} and {columns[:10]}."
             )
     return known[0] if known else None

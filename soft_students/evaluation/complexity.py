@@ -1,14 +1,13 @@
-"""What a model consists of and how much it computes a row: counted, not measured.
+"""Counts of a model's parameters and of its operations per row.
 
-**Parameters** are the numbers that a prediction reads: weights and biases; of a tree two for each
-split (feature and threshold) and the values of each leaf. What folds into others does not count: a
-soft tree's β, the scaling of columns.
+**Parameters** are the numbers that a prediction reads: weights and biases; for trees, two per split
+(feature and threshold) and the values of each leaf. Numbers that fold into others do not count:
+a soft tree's β, the scaling of columns.
 
-**Operations** are additions, multiplications and comparisons of the algorithm for one row. A
-product of matrices takes two for each weight (multiply and add), as in
-`torch.utils.flop_counter`, which counts those of networks. A split takes one comparison, a tree of
-an ensemble one addition for each output. Functions applied element by element (softmax, sigmoid,
-scaling, activations) do not count.
+**Operations** are the algorithm's additions, multiplications and comparisons for one row. A matrix
+product takes two per weight (multiply and add), as in `torch.utils.flop_counter`, which counts
+those of networks. A split takes one comparison; each tree of an ensemble one addition per output.
+Elementwise functions (softmax, sigmoid, scaling, activations) do not count.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from soft_students.students.classical.tree_counts import operations_of_trees, st
 from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
 from soft_students.teachers import EnsembleTeacher, EstimatorTeacher, TorchTeacher
 
-_ROWS = 1000  # that paths through trees are averaged over
+_ROWS = 1000  # over which the lengths of paths through trees are averaged
 
 _Distilled = DistilledClassifier | DistilledRegressor
 _Generic = GenericStudentClassifier | GenericStudentRegressor
@@ -52,7 +51,7 @@ def n_parameters(model: Any) -> int | None:
     Returns
     -------
     int or None
-        None of a model of a kind that `structure` does not know.
+        None if `structure` does not support the model.
 
     Examples
     --------
@@ -68,23 +67,22 @@ def n_parameters(model: Any) -> int | None:
 
 @singledispatch
 def structure(model: Any) -> dict[str, int] | None:
-    """Return what a fitted student or a teacher consists of.
+    """Count the components of a fitted student or a teacher, such as parameters and leaves.
 
-    A student's class counts itself by a method ``_structure()``; other classes join by
+    A student's class counts itself by a method ``_structure()``. Add other classes with
     ``structure.register``.
 
     Parameters
     ----------
     model : estimator or Teacher
-        A student of this package, a teacher, or one of scikit-learn's linear models, trees, forests
-        and multi-layer perceptrons; also what holds a PyTorch module as `module_`, as skorch's
-        nets do.
+        A student of this package; a teacher; a linear model, tree, forest or multi-layer perceptron
+        of scikit-learn; or an estimator with a PyTorch module as `module_`, such as skorch's nets.
 
     Returns
     -------
     dict of str to int, or None
         With the key ``"parameters"`` and others by kind: ``"trees"``, ``"splits"``, ``"leaves"``,
-        ``"gates"``, ``"support_vectors"``, ``"rows"``. None of another kind of model.
+        ``"gates"``, ``"support_vectors"``, ``"rows"``. None for other kinds of models.
 
     Examples
     --------
@@ -102,35 +100,35 @@ def structure(model: Any) -> dict[str, int] | None:
 
 @singledispatch
 def flops(model: Any, X: Any) -> float | None:
-    """Return how many operations a prediction of one row takes.
+    """Return the number of operations for the prediction of one row.
 
-    A student's class counts its own by a method ``_operations(X)``; other classes join by
+    A student's class counts its own by a method ``_operations(X)``. Add other classes with
     ``flops.register``.
 
     =====================  =========================================================================
-    linear                 2 n C, of n features and C outputs
-    soft tree              2 n G of its G gates; 2 G for the path probabilities, unless a single
-                           path is followed; and 2 L C of its L leaves for the expectation, or L - 1
-                           comparisons for the greatest path. Greedy descent of depth d takes
-                           d (2 n + 1): the gates it passes alone, as exported trees compute it
-    tree                   the comparisons on the path of a row, the mean over rows
-    forest, boosted trees  the same of all trees, and the sums of their outputs
-    support vectors        2 n S of the kernel of S vectors, and 2 S C
-    nearest neighbours     2 n R of the distances to all R rows, and 2 k C; an index needs fewer
-    network                as torch.utils.flop_counter counts: products of matrices, convolutions
+    linear                 2 n C, for n features and C outputs
+    soft tree              2 n G for its G gates; 2 G for the path probabilities; and 2 L C over its
+                           L leaves for the expectation, or L - 1 comparisons for the greatest path.
+                           Greedy descent of depth d: d (2 n + 1), for only the gates on its path,
+                           as exported trees compute it
+    tree                   comparisons on the path of a row, mean over rows
+    forest, boosted trees  the same for all trees, and the sums of their outputs
+    support vectors        2 n S for the kernel of S vectors, and 2 S C
+    nearest neighbours     2 n R for the distances to all R rows, and 2 k C; fewer with an index
+    network                count of torch.utils.flop_counter: matrix products, convolutions
     =====================  =========================================================================
 
     Parameters
     ----------
     model : estimator or Teacher
-        Of the kinds that `structure` knows.
+        A model that `structure` supports.
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Rows whose paths are followed through trees, at most a thousand.
+        Rows whose paths through trees are averaged; the first 1000 are used.
 
     Returns
     -------
     float or None
-        None of another kind of model.
+        None for other kinds of models.
 
     Examples
     --------
@@ -148,7 +146,7 @@ def flops(model: Any, X: Any) -> float | None:
     return count
 
 
-# -- what holds another model ----------------------------------------------------------------------
+# -- wrappers of other models ----------------------------------------------------------------------
 
 
 @structure.register
@@ -215,7 +213,7 @@ def _module_structure(module: nn.Module) -> dict[str, int]:
 def _module_flops(model: Any, X: Any) -> float | None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.predict(_safe_indexing(X, [0]))
-    # A compiled program does not show what it computes.
+    # The operations of a compiled program cannot be counted.
     return float(counter.get_total_flops()) or None
 
 

@@ -1,4 +1,4 @@
-"""What a model costs to keep and to ask, measured; `complexity` counts."""
+"""Measured costs of a model: file size, memory, latency and throughput."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from soft_students.teachers import EnsembleTeacher, Teacher, TorchTeacher
 
 _WARM_UP_CALLS = 10
 _TIMED_CALLS = 500
-_ROWS = 64  # asked in turn, so that no one path of a tree stays in the processor's cache
-_MAX_SECONDS = 2.0  # a slow model is asked less often
+_ROWS = 64  # predicted in turn, so that no single path of a tree stays in the processor's cache
+_MAX_SECONDS = 2.0  # a slow model gets fewer calls
 _BATCH_ROWS = 1000
 _BATCH_CALLS = 20
 _MAX_BATCH_SECONDS = 1.0
@@ -62,8 +62,7 @@ def parameter_bytes(teacher: Teacher) -> int | None:
     Returns
     -------
     int or None
-        The sum over the members of an ensemble. None for a teacher that is not a PyTorch module
-        and does not show its parameters.
+        Sum over the members of an ensemble. None for teachers other than PyTorch modules.
     """
     if isinstance(teacher, EnsembleTeacher):
         sizes = [parameter_bytes(member) for member in teacher.members]
@@ -76,16 +75,16 @@ def parameter_bytes(teacher: Teacher) -> int | None:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long calls take, or how much they do in a time.
+    """Measured duration or rate of calls.
 
     Parameters
     ----------
     median, low, high : float
-        Median and quartiles over the calls. Where the machine has other work to do, `high` tells.
+        Median and quartiles over the calls. A large `high` shows that the machine was busy.
     calls : int
-        Calls that were timed.
+        Number of timed calls.
     threads : int
-        That numerical libraries of the process might use; a model's own `n_jobs` may be less.
+        Threads allowed to the process's numerical libraries; a model's `n_jobs` may be lower.
     """
 
     median: float
@@ -98,11 +97,10 @@ class Timing:
 def latency(model: Predictor, X: Any) -> Timing:
     """Time `predict` on one row, in microseconds.
 
-    Rows of `X` are asked one by one, in turn, after ten calls to warm up; 500 calls are timed
-    (fewer if they take longer than two seconds, five at least). It is the time that a Python
-    program waits: input validation, conversion to other types and scikit-learn's overhead are in
-    it, cutting the row out of `X` is not. Threads are as the process has set them; for the figure
-    of one thread, set that before (``OMP_NUM_THREADS=1``, `threadpoolctl`,
+    Rows of `X` are predicted one by one, in turn: 10 calls warm up, then 500 are timed (at least 5,
+    fewer than 500 if they take longer than 2 s). The time is what a Python program waits: it
+    includes input validation, type conversion and scikit-learn's overhead, but not taking the row
+    from `X`. To measure one thread, set it beforehand (``OMP_NUM_THREADS=1``, `threadpoolctl`,
     `torch.set_num_threads`).
 
     Parameters
@@ -110,7 +108,7 @@ def latency(model: Predictor, X: Any) -> Timing:
     model : object with a `predict` method
         A fitted student or a teacher.
     X : array-like or DataFrame of shape (n_samples, n_features)
-        At least one row. The model gets rows of the same type, of shape (1, n_features).
+        At least one row. The model gets slices of the same type, of shape (1, n_features).
 
     Returns
     -------
@@ -124,7 +122,7 @@ def latency(model: Predictor, X: Any) -> Timing:
 
     See Also
     --------
-    throughput : A row of a batch costs much less.
+    throughput : Rows per second in batches, where a row costs much less.
     """
     n_rows = min(_ROWS, _num_samples(X))
     if not n_rows:
@@ -139,7 +137,7 @@ def latency(model: Predictor, X: Any) -> Timing:
         times.append(time.perf_counter_ns() - start)
         if len(times) >= 6 and time.perf_counter() > deadline:
             break
-    # Of a slow model only the first call is left out, the one that sets things up.
+    # For a slow model only the first call, which does the set-up, is left out.
     warm_up = _WARM_UP_CALLS if len(times) > 2 * _WARM_UP_CALLS else 1
     return _timing(np.array(times[warm_up:]) / 1000)
 
@@ -165,22 +163,22 @@ def latency_us(model: Predictor, X: Any) -> float:
 
     See Also
     --------
-    latency : How it is measured, and its spread.
+    latency : Describes the measurement, and returns the spread as well.
     """
     return latency(model, X).median
 
 
 def throughput(model: Predictor, X: Any) -> Timing:
-    """Time `predict` on a batch of a thousand rows, in rows per second.
+    """Time `predict` on batches of 1000 rows, in rows per second.
 
-    One call warms up; twenty are timed, fewer if they take longer than a second.
+    One call warms up; 20 are timed, fewer if they take longer than 1 s.
 
     Parameters
     ----------
     model : object with a `predict` method
         A fitted student or a teacher.
     X : array-like or DataFrame of shape (n_samples, n_features)
-        At least one row. Fewer than a thousand are repeated, more are left out.
+        At least one row. Fewer than 1000 are repeated, more are left out.
 
     Returns
     -------
@@ -210,7 +208,7 @@ def throughput(model: Predictor, X: Any) -> Timing:
 
 
 def n_threads() -> int:
-    """Return how many threads numerical libraries of this process may use: BLAS, OpenMP, torch."""
+    """Return the threads allowed to this process's numerical libraries: BLAS, OpenMP, torch."""
     pools = [pool["num_threads"] for pool in threadpool_info()]
     return max([torch.get_num_threads(), *pools])
 

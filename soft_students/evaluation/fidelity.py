@@ -1,4 +1,4 @@
-"""How closely a student follows its teacher: pure functions of their outputs."""
+"""Fidelity of a student to its teacher: pure functions of their outputs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sklearn.metrics import accuracy_score
 
 from soft_students.targets import check_probabilities
 
-# The logarithm of a student's zero is taken here, as in sklearn.metrics.log_loss: one impossible
-# class that happens costs 36 nats and not infinity.
+# Lower bound of the probabilities in logarithms, as in sklearn.metrics.log_loss: a probability of
+# zero for the true class costs 36 nats instead of infinity.
 _LEAST_PROBABILITY = np.finfo(np.float64).eps
 
 
 def agreement(student: ArrayLike, teacher: ArrayLike) -> float:
-    """Return the fraction of rows on which student and teacher choose the same class.
+    """Return the fraction of rows on which student and teacher predict the same class.
 
     Parameters
     ----------
     student : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Predicted labels, or probabilities, whose largest column is then the choice.
+        Predicted labels, or probabilities, whose largest column is then the prediction.
     teacher : array-like of the same shape
-        The teacher's labels or probabilities. Columns are in the order of the student's.
+        The teacher's labels or probabilities, with the student's order of columns.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def agreement(student: ArrayLike, teacher: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If the shapes differ or there are no rows.
+        If the shapes differ or the arrays are empty.
 
     Examples
     --------
@@ -53,16 +53,16 @@ def agreement(student: ArrayLike, teacher: ArrayLike) -> float:
 
 
 def top_k_agreement(student_proba: ArrayLike, teacher_proba: ArrayLike, k: int = 2) -> float:
-    """Return the fraction of rows on which the teacher's choice is among the student's first k.
+    """Return the fraction of rows whose teacher's class is among the student's k likeliest.
 
     Parameters
     ----------
     student_proba : array-like of shape (n_samples, n_classes)
-        Of classes that are equally likely the first column counts as the likelier, as in `argmax`.
+        Ties go to the first column, as in `argmax`.
     teacher_proba : array-like of shape (n_samples, n_classes)
-        Columns in the order of the student's.
+        Columns in the student's order.
     k : int, default=2
-        At least 1, which gives `agreement`. With k = n_classes the result is one.
+        At least 1, which gives `agreement`; ``k=n_classes`` gives one.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def top_k_agreement(student_proba: ArrayLike, teacher_proba: ArrayLike, k: int =
     Raises
     ------
     ValueError
-        If k is less than one, the shapes differ, there are no rows, or rows are not probabilities.
+        If k is less than one, the shapes differ, or rows are missing or not probabilities.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def top_k_agreement(student_proba: ArrayLike, teacher_proba: ArrayLike, k: int =
 
 
 def top_k_alike(student_proba: ArrayLike, teacher_proba: ArrayLike, k: int = 2) -> np.ndarray:
-    """Tell of each row what `top_k_agreement` counts.
+    """Return for each row whether `top_k_agreement` counts it.
 
     Parameters
     ----------
@@ -106,25 +106,24 @@ def top_k_alike(student_proba: ArrayLike, teacher_proba: ArrayLike, k: int = 2) 
 def kl_to_teacher(student_proba: ArrayLike, teacher_proba: ArrayLike) -> float:
     r"""Return the mean over rows of :math:`KL(t \| s) = \sum_k t_k \log (t_k / s_k)`, in nats.
 
-    This is what a student pays for believing s where the teacher says t; zero if, and only if, they
-    are equal in every row.
+    The Kullback-Leibler divergence is zero if and only if s and t are equal in every row.
 
     Parameters
     ----------
     student_proba : array-like of shape (n_samples, n_classes)
         The student's probabilities s. Entries below 2.2e-16 count as 2.2e-16.
     teacher_proba : array-like of shape (n_samples, n_classes)
-        The teacher's probabilities t, columns in the same order. A zero adds nothing.
+        The teacher's probabilities t, columns in the same order. Zeros contribute zero.
 
     Returns
     -------
     float
-        Not negative and finite.
+        Finite and not negative.
 
     Raises
     ------
     ValueError
-        If the shapes differ, there are no rows, or rows are not probabilities.
+        If the shapes differ, or rows are missing or not probabilities.
 
     References
     ----------
@@ -136,12 +135,12 @@ def kl_to_teacher(student_proba: ArrayLike, teacher_proba: ArrayLike) -> float:
     >>> round(kl_to_teacher([[0.5, 0.5]], [[1.0, 0.0]]), 4)  # log 2
     0.6931
     """
-    # Rounding, and the least probability, may leave a little less than nothing.
+    # Rounding and the lower bound of probabilities can make it slightly negative.
     return max(0.0, float(divergences(student_proba, teacher_proba).mean()))
 
 
 def divergences(student_proba: ArrayLike, teacher_proba: ArrayLike) -> np.ndarray:
-    """Return the divergence of each row, whose mean is `kl_to_teacher`, in nats.
+    """Return the Kullback-Leibler divergence of each row, in nats; the mean is `kl_to_teacher`.
 
     Parameters
     ----------
@@ -158,8 +157,8 @@ def divergences(student_proba: ArrayLike, teacher_proba: ArrayLike) -> np.ndarra
 def soft_cross_entropy(student_proba: ArrayLike, teacher_proba: ArrayLike) -> float:
     r"""Return the mean over rows of :math:`-\sum_k t_k \log s_k`, in nats.
 
-    The loss that distillation at temperature one minimises: the divergence `kl_to_teacher` plus the
-    teacher's own entropy. With one-hot t it is the log-loss.
+    Distillation at temperature one minimises this loss. It equals `kl_to_teacher` plus the
+    teacher's entropy. With one-hot t it is the log-loss.
 
     Parameters
     ----------
@@ -171,12 +170,12 @@ def soft_cross_entropy(student_proba: ArrayLike, teacher_proba: ArrayLike) -> fl
     Returns
     -------
     float
-        Not negative and finite.
+        Finite and not negative.
 
     Raises
     ------
     ValueError
-        If the shapes differ, there are no rows, or rows are not probabilities.
+        If the shapes differ, or rows are missing or not probabilities.
 
     References
     ----------
@@ -193,7 +192,7 @@ def soft_cross_entropy(student_proba: ArrayLike, teacher_proba: ArrayLike) -> fl
 
 
 def soft_cross_entropies(student_proba: ArrayLike, teacher_proba: ArrayLike) -> np.ndarray:
-    """Return the cross-entropy of each row, whose mean is `soft_cross_entropy`, in nats.
+    """Return the cross-entropy of each row, in nats; the mean is `soft_cross_entropy`.
 
     Parameters
     ----------
@@ -209,17 +208,17 @@ def soft_cross_entropies(student_proba: ArrayLike, teacher_proba: ArrayLike) -> 
 
 @dataclass(frozen=True)
 class ClassFidelity:
-    """Fidelity on the rows of each class that the teacher chooses.
+    """Fidelity by the class that the teacher predicts.
 
     Parameters
     ----------
     classes : ndarray of shape (n_classes,)
     count : ndarray of int, shape (n_classes,)
-        Rows for which the teacher chooses the class.
+        Rows for which the teacher predicts the class.
     agreement : ndarray of shape (n_classes,)
-        Fraction of them for which the student does, too; NaN where there are none.
+        Fraction of these rows for which the student predicts it, too; NaN without rows.
     kl_to_teacher : ndarray of shape (n_classes,)
-        Mean divergence of them; NaN where there are none.
+        Mean divergence over these rows, in nats; NaN without rows.
     """
 
     classes: np.ndarray
@@ -231,14 +230,14 @@ class ClassFidelity:
 def fidelity_by_class(
     student_proba: ArrayLike, teacher_proba: ArrayLike, classes: ArrayLike | None = None
 ) -> ClassFidelity:
-    """Return agreement and divergence for each class that the teacher chooses.
+    """Return agreement and mean divergence for each class that the teacher predicts.
 
     Parameters
     ----------
     student_proba, teacher_proba : array-like of shape (n_samples, n_classes)
         Columns in the same order.
     classes : array-like of shape (n_classes,), default=None
-        Label of each column. None numbers them.
+        Label of each column. None: its number.
 
     Returns
     -------
@@ -247,7 +246,7 @@ def fidelity_by_class(
     Raises
     ------
     ValueError
-        If the shapes differ, there are no rows, or rows are not probabilities.
+        If the shapes differ, or rows are missing or not probabilities.
 
     Examples
     --------
@@ -270,15 +269,15 @@ def fidelity_by_class(
 
 @dataclass(frozen=True)
 class Disagreements:
-    """Rows on which student and teacher choose different classes, the largest divergence first.
+    """Rows on which student and teacher predict different classes, largest divergence first.
 
     Parameters
     ----------
     indices : ndarray of int, shape (n_rows,)
     student, teacher : ndarray of shape (n_rows,)
-        What either chooses.
+        Predicted labels.
     kl_to_teacher : ndarray of shape (n_rows,)
-        In nats, falling.
+        Divergence in nats, in descending order.
     """
 
     indices: np.ndarray
@@ -293,24 +292,24 @@ class Disagreements:
 def disagreements(
     student_proba: ArrayLike, teacher_proba: ArrayLike, classes: ArrayLike | None = None
 ) -> Disagreements:
-    """Return the rows on which student and teacher choose different classes.
+    """Return the rows on which student and teacher predict different classes.
 
     Parameters
     ----------
     student_proba, teacher_proba : array-like of shape (n_samples, n_classes)
         Columns in the same order.
     classes : array-like of shape (n_classes,), default=None
-        Label of each column. None numbers them.
+        Label of each column. None: its number.
 
     Returns
     -------
     Disagreements
-        Sorted by their divergence, the largest first; of equal ones the earlier row.
+        Sorted by divergence, largest first; ties in the order of rows.
 
     Raises
     ------
     ValueError
-        If the shapes differ, there are no rows, or rows are not probabilities.
+        If the shapes differ, or rows are missing or not probabilities.
 
     Examples
     --------
@@ -330,7 +329,7 @@ def disagreements(
 
 
 def align_classes(proba: ArrayLike, classes: ArrayLike, to: ArrayLike) -> np.ndarray:
-    """Return probabilities with one column for each label of `to`.
+    """Return probabilities with one column per label of `to`.
 
     Parameters
     ----------
@@ -338,7 +337,7 @@ def align_classes(proba: ArrayLike, classes: ArrayLike, to: ArrayLike) -> np.nda
     classes : array-like of shape (n_classes,)
         Label of each column of `proba`.
     to : array-like of shape (n_labels,)
-        Labels wanted, holding all of `classes`. The column of any other is zero.
+        Labels of the result, including all of `classes`. Columns of other labels are zero.
 
     Returns
     -------
@@ -347,7 +346,7 @@ def align_classes(proba: ArrayLike, classes: ArrayLike, to: ArrayLike) -> np.nda
     Raises
     ------
     ValueError
-        If `classes` does not label the columns, or holds a label that `to` lacks.
+        If `classes` does not match the columns, or contains a label that `to` lacks.
 
     Examples
     --------
@@ -358,8 +357,8 @@ def align_classes(proba: ArrayLike, classes: ArrayLike, to: ArrayLike) -> np.nda
     proba, classes, to = np.asarray(proba), np.asarray(classes), np.asarray(to)
     if proba.ndim != 2 or classes.shape != proba.shape[1:]:
         raise ValueError(
-            f"There must be one class for each column of probabilities. Got {classes.size} classes "
-            f"for an array of shape {proba.shape}."
+            f"classes must hold one label for each column of probabilities. Got {classes.size} "
+            f"classes for an array of shape {proba.shape}."
         )
     column = {label: k for k, label in enumerate(to.tolist())}
     missing = [label for label in classes.tolist() if label not in column]
@@ -374,8 +373,8 @@ def _check_classes(classes: ArrayLike | None, n_classes: int) -> np.ndarray:
     labels = np.arange(n_classes) if classes is None else np.asarray(classes)
     if labels.shape != (n_classes,):
         raise ValueError(
-            f"There must be one class for each column of probabilities. Got {labels.size} classes "
-            f"for {n_classes} columns."
+            f"classes must hold one label for each column of probabilities. Got {labels.size} "
+            f"classes for {n_classes} columns."
         )
     return labels
 
@@ -394,4 +393,4 @@ def _check_same_shape(student: np.ndarray, teacher: np.ndarray) -> None:
             f"or (n_samples, n_classes) for probabilities. Got {student.shape} and {teacher.shape}."
         )
     if not student.size:
-        raise ValueError("There are no outputs to compare: the arrays are empty.")
+        raise ValueError("No outputs to compare: the arrays are empty.")

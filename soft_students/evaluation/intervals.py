@@ -1,4 +1,4 @@
-"""How sure a figure of a test set is: confidence intervals by the bootstrap over rows."""
+"""Confidence intervals of metrics, by the bootstrap over rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import bootstrap
 
-_ENTRIES = 2**22  # of resampled row numbers, at once in memory
+_ENTRIES = 2**22  # resampled row numbers held in memory at once
 
 
 @dataclass(frozen=True)
@@ -37,24 +37,24 @@ def bootstrap_interval(
     method: str = "percentile",
     random_state: int | None = None,
 ) -> Interval:
-    """Return a confidence interval of any metric of rows, by resampling the rows.
+    """Return a bootstrap confidence interval of any metric computed from rows.
 
-    It tells how much the figure would vary with the choice of the test rows. How it varies with
-    the training, other seeds tell.
+    The interval covers variation by the choice of test rows, not by the training; for the latter,
+    train with several seeds.
 
     Parameters
     ----------
     metric : callable
         Called as ``metric(*arrays)``; a function of this package, of `sklearn.metrics` or your own.
     *arrays : array-like of shape (n_samples, ...)
-        Their rows belong together, and are resampled together.
+        Arguments of the metric; the same rows of all arrays are resampled together.
     n_resamples : int, default=1000
-        Calls of the metric. The BCa method calls it once a row besides.
+        Calls of the metric. The BCa method adds one call per row.
     confidence : float, default=0.95
     method : {"percentile", "basic", "BCa"}, default="percentile"
         As in :func:`scipy.stats.bootstrap`.
     random_state : int or None, default=None
-        The same number resamples the same rows, whatever the metric.
+        The same seed resamples the same rows for every metric.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def bootstrap_interval(
     Raises
     ------
     ValueError
-        If the arrays differ in their number of rows or there are fewer than two.
+        If the arrays differ in their number of rows or have fewer than two.
 
     References
     ----------
@@ -82,7 +82,7 @@ def bootstrap_interval(
     counts = {len(array) if array.ndim else 0 for array in rows}
     if len(counts) != 1:
         raise ValueError(
-            "The arrays of a bootstrap belong together row by row. Got arrays of "
+            "The arrays of a bootstrap must have the same number of rows. Got arrays of "
             f"{', '.join(str(count) for count in sorted(counts)) or 'no'} rows."
         )
 
@@ -102,10 +102,10 @@ def resampled_means(
     confidence: float,
     random_state: int | None,
 ) -> list[Interval]:
-    """Return intervals of many metrics at once, all of them functions of means over rows.
+    """Return bootstrap intervals of many metrics at once, all functions of means over rows.
 
-    How often each row is drawn makes one matrix, whose product with the values has the means of
-    all metrics of all models in all resamples.
+    The product of the matrix of draw counts with the values gives the means of all metrics of all
+    models in all resamples.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def resampled_means(
     Returns
     -------
     list of Interval
-        One for each metric, by percentiles. NaN if a metric is undefined in a resample.
+        Percentile interval of each metric; NaN if a metric is undefined in a resample.
     """
     n_samples = len(values)
 

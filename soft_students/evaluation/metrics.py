@@ -1,4 +1,4 @@
-"""Every metric by name: the one place that tables, intervals and rankings look in."""
+"""The registry of metrics, read by tables, intervals and rankings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from soft_students.evaluation.answers import Answers
+from soft_students.evaluation.answers import Predictions
 from soft_students.evaluation.calibration import N_BINS, bin_edges, bin_numbers
 from soft_students.evaluation.complexity import flops, n_parameters
 from soft_students.evaluation.cost import (
@@ -23,7 +23,7 @@ from soft_students.evaluation.fidelity import divergences, soft_cross_entropies,
 from soft_students.evaluation.task import brier_scores, log_losses
 from soft_students.teachers import Teacher
 
-Rows = Callable[[Answers], np.ndarray]
+RowValues = Callable[[Predictions], np.ndarray]
 Combine = Callable[[np.ndarray], np.ndarray]
 
 
@@ -33,31 +33,33 @@ def _first(means: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: what it is called, which way is better, and how it is had.
+    """One metric: its names, its direction, and how it is computed.
+
+    A metric of rows is a function (`combine`) of means over rows (of `rows`), so that its bootstrap
+    is a matrix product.
 
     Parameters
     ----------
     name : str
         Key in tables and JSON.
     title : str
-        Heading for people.
+        Column heading.
     direction : {"higher", "lower"}
-        Which is better.
+        Which values are better.
     format : str
-        How a value is shown, as `str.format` takes it: ``"{:.2%}"``.
+        Format string of a value, e.g. ``"{:.2%}"``.
     group : {"quality", "fidelity", "calibration", "cost"}
     unit : str, default=""
     needs : tuple of str, default=()
-        Of ``"labels"``, ``"teacher"`` and ``"probabilities"``.
+        Inputs required: ``"labels"``, ``"teacher"``, ``"probabilities"``.
     task : {"classification", "regression"} or None, default=None
-        None stands for both.
+        None: both.
     rows : callable or None, default=None
-        Maps `Answers` to values of shape (n_samples, k), whose means over rows
+        Maps `Predictions` to values of shape (n_samples, k).
     combine : callable
-        maps to the metric, along the last axis. So every metric of rows is a function of means,
-        and its bootstrap a product of matrices.
+        Maps the means of these values over rows to the metric, along the last axis.
     measure : callable or None, default=None
-        Of costs, instead: maps a model and rows to a number, a `Timing`, or None if unknown.
+        For costs, instead: maps a model and rows to a number, a `Timing`, or None if unknown.
     """
 
     name: str
@@ -68,12 +70,12 @@ class Metric:
     unit: str = ""
     needs: tuple[str, ...] = ()
     task: Literal["classification", "regression"] | None = None
-    rows: Rows | None = None
+    rows: RowValues | None = None
     combine: Combine = _first
     measure: Callable[[Any, Any], float | Timing | None] | None = None
 
     def show(self, value: float | None) -> str:
-        """Return a value as people read it; nothing if it is unknown."""
+        """Return a value as text; an empty string for None."""
         return "" if value is None else self.format.format(value)
 
 
@@ -83,7 +85,7 @@ def get_metric(name: str) -> Metric:
     Raises
     ------
     ValueError
-        If there is none of that name; the message holds those that there are.
+        If the name is unknown; the message lists the available ones.
 
     Examples
     --------
@@ -98,38 +100,38 @@ def get_metric(name: str) -> Metric:
     raise ValueError(f"There is no metric {name!r}. Available: {', '.join(METRICS)}.{hint}")
 
 
-# -- rows of classes -------------------------------------------------------------------------------
+# -- metrics of classification, by row -------------------------------------------------------------
 
 
 def _column(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float64)[:, None]
 
 
-def _right(of: Answers) -> np.ndarray:
+def _right(of: Predictions) -> np.ndarray:
     return _column(of.predicted == of.truth)
 
 
-def _alike(of: Answers) -> np.ndarray:
+def _alike(of: Predictions) -> np.ndarray:
     return _column(of.predicted == of.taught)
 
 
-def _log_losses(of: Answers) -> np.ndarray:
+def _log_losses(of: Predictions) -> np.ndarray:
     return _column(log_losses(of.proba, of.truth))
 
 
-def _brier_scores(of: Answers) -> np.ndarray:
+def _brier_scores(of: Predictions) -> np.ndarray:
     return _column(brier_scores(of.proba, of.truth))
 
 
-def _top_2_alike(of: Answers) -> np.ndarray:
+def _top_2_alike(of: Predictions) -> np.ndarray:
     return _column(top_k_alike(of.proba, of.taught_proba, 2))
 
 
-def _divergences(of: Answers) -> np.ndarray:
+def _divergences(of: Predictions) -> np.ndarray:
     return _column(divergences(of.proba, of.taught_proba))
 
 
-def _soft_cross_entropies(of: Answers) -> np.ndarray:
+def _soft_cross_entropies(of: Predictions) -> np.ndarray:
     return _column(soft_cross_entropies(of.proba, of.taught_proba))
 
 
@@ -137,8 +139,8 @@ def _not_negative(means: np.ndarray) -> np.ndarray:
     return np.maximum(means[..., 0], 0)
 
 
-def _hits(of: Answers) -> np.ndarray:
-    """Tell of each class whether a row is predicted rightly, is predicted and is of it."""
+def _hits(of: Predictions) -> np.ndarray:
+    """Return three indicators a row and class: predicted and true, predicted, true."""
     each = np.arange(len(of.classes))
     predicted, true = of.predicted[:, None] == each, of.truth[:, None] == each
     return np.concatenate([predicted & true, predicted, true], axis=1).astype(np.float64)
@@ -147,15 +149,15 @@ def _hits(of: Answers) -> np.ndarray:
 def _macro_f1(means: np.ndarray) -> np.ndarray:
     both, predicted, true = np.split(means, 3, axis=-1)
     seen = predicted + true
-    there = seen > 0  # a class that is neither predicted nor true has no F1
-    scores = 2 * both / np.where(there, seen, 1)
-    return scores.sum(axis=-1) / there.sum(axis=-1)
+    defined = seen > 0  # a class that is neither predicted nor true has no F1
+    scores = 2 * both / np.where(defined, seen, 1)
+    return scores.sum(axis=-1) / defined.sum(axis=-1)
 
 
-def _gaps(strategy: str) -> Rows:
-    """Return rows of accuracy less confidence, each in the column of its bin."""
+def _gaps(strategy: str) -> RowValues:
+    """Return a function that puts each row's accuracy minus confidence in its bin's column."""
 
-    def gaps(of: Answers) -> np.ndarray:
+    def gaps(of: Predictions) -> np.ndarray:
         confidence = of.proba.max(axis=1)
         edges = bin_edges(confidence, N_BINS, strategy)
         placed = np.zeros((len(confidence), len(edges) - 1))
@@ -170,27 +172,27 @@ def _absolute_sum(means: np.ndarray) -> np.ndarray:
     return np.abs(means).sum(axis=-1)
 
 
-# -- rows of values --------------------------------------------------------------------------------
+# -- metrics of regression, by row -----------------------------------------------------------------
 
 
-def _true(of: Answers) -> np.ndarray:
+def _true(of: Predictions) -> np.ndarray:
     return of.truth
 
 
-def _taught(of: Answers) -> np.ndarray:
+def _taught(of: Predictions) -> np.ndarray:
     return of.taught
 
 
-def _errors(target: Rows, power: int) -> Rows:
-    def errors(of: Answers) -> np.ndarray:
+def _errors(target: RowValues, power: int) -> RowValues:
+    def errors(of: Predictions) -> np.ndarray:
         each = np.abs(target(of) - of.predicted).astype(np.float64) ** power
         return each.reshape(len(each), -1).mean(axis=1, keepdims=True)
 
     return errors
 
 
-def _moments(target: Rows) -> Rows:
-    def moments(of: Answers) -> np.ndarray:
+def _moments(target: RowValues) -> RowValues:
+    def moments(of: Predictions) -> np.ndarray:
         true, predicted = (
             np.asarray(values, dtype=np.float64).reshape(len(of.predicted), -1)
             for values in (target(of), of.predicted)
@@ -206,7 +208,7 @@ def _r2(means: np.ndarray) -> np.ndarray:
     variance = square - mean**2
     constant = variance <= 1e-14 * square
     explained = 1 - error / np.where(constant, 1, variance)
-    # As scikit-learn has it: of constant values one for those alone who find them.
+    # As in scikit-learn: for constant values one if they are predicted exactly, else zero.
     return np.where(constant, np.where(error == 0, 1.0, 0.0), explained).mean(axis=-1)
 
 
@@ -219,7 +221,7 @@ def _bytes(model: Any, X: Any) -> int | None:
     try:
         return bundle_bytes(model)
     except TypeError:
-        return None  # what bundles refuse: not a student of the registry, or an odd parameter
+        return None  # not a registered student, or a parameter that bundles refuse
 
 
 def _parameters(model: Any, X: Any) -> int | None:
@@ -312,7 +314,7 @@ _COST = [
     Metric("throughput", "rows/s", "higher", "{:,.0f}", "cost", "rows/s", measure=throughput),
 ]
 
-#: By name, in the order of tables.
+#: All metrics by name, in the order of table columns.
 METRICS: dict[str, Metric] = {
     metric.name: metric for metric in (*_QUALITY, *_FIDELITY, *_CALIBRATION, *_COST)
 }

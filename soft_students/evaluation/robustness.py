@@ -1,4 +1,4 @@
-"""How models hold out when features are noisy or missing."""
+"""Robustness of students to noisy or missing features."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
-from soft_students.evaluation.answers import gather_answers
+from soft_students.evaluation.answers import gather_predictions
 from soft_students.evaluation.metrics import get_metric
 from soft_students.teachers import ArrayTeacher, as_teacher
 
@@ -23,14 +23,14 @@ _PERTURBATIONS = ("noise", "dropout")
 
 @dataclass(frozen=True)
 class RobustnessCurve:
-    """Metrics of a student at rising strengths of a perturbation.
+    """Metrics of a student at increasing strengths of a perturbation.
 
     Parameters
     ----------
     perturbation : {"noise", "dropout"}
     strengths : ndarray of shape (n_strengths,)
     values : dict of str to ndarray of shape (n_strengths, n_repeats)
-        By metric.
+        Values by name of the metric.
     """
 
     perturbation: str
@@ -58,10 +58,10 @@ def robustness(
     n_repeats: int = 3,
     random_state: int | RandomState | None = None,
 ) -> RobustnessCurve:
-    """Return how well a student does on perturbed rows, and how closely it follows its teacher.
+    """Return a student's quality and fidelity on rows with noise or dropped features.
 
-    Student and teacher are shown the same perturbed rows, so that agreement is fidelity where
-    neither has learnt; quality is by the labels of the rows as they were.
+    Student and teacher predict the same perturbed rows: agreement shows the fidelity outside the
+    training data. Quality is measured with the labels of the original rows.
 
     Parameters
     ----------
@@ -69,18 +69,19 @@ def robustness(
         A fitted classifier or regressor.
     X : array-like or DataFrame of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or None
-        True labels or values. None leaves out what needs them.
+        True labels or values; None: no metrics that need them.
     teacher : object, default=None
-        Anything that `soft_students.as_teacher` takes, except an array: it is asked again.
+        Anything that `soft_students.as_teacher` takes, except an array, which cannot predict the
+        perturbed rows.
     perturbation : {"noise", "dropout"}, default="noise"
         `add_noise` or `drop_features`.
     strengths : sequence of float, default=(0, 0.1, 0.2, 0.5, 1)
-        Of noise, in standard deviations of each feature; of dropout, the probability.
+        Noise in standard deviations of each feature, or probability of dropout.
     metrics : sequence of str, default=None
-        Names out of `METRICS`, no costs. None stands for accuracy and agreement, of values for R²
-        of the truth and to the teacher.
+        Names from `METRICS`, except costs. None: accuracy and agreement; for regressors R² to the
+        truth and to the teacher.
     n_repeats : int, default=3
-        Perturbations at each strength. Each repeat draws once for all strengths.
+        Perturbations at each strength. Each repeat uses one seed for all strengths.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -90,7 +91,7 @@ def robustness(
     Raises
     ------
     ValueError
-        If an option is none that there is, or a metric lacks what it needs.
+        If an option is invalid, or a metric lacks labels, a teacher or probabilities.
 
     Examples
     --------
@@ -112,21 +113,21 @@ def robustness(
         )
     if n_repeats < 1 or not len(strengths):
         raise ValueError(
-            f"There must be at least one repeat and one strength. Got n_repeats={n_repeats} and "
-            f"strengths={strengths!r}."
+            "robustness needs at least one repeat and one strength. Got "
+            f"n_repeats={n_repeats} and strengths={strengths!r}."
         )
     classifies = is_classifier(student)
     if teacher is not None:
         teacher = as_teacher(teacher, task="classification" if classifies else "regression")
         if isinstance(teacher, ArrayTeacher):
             raise ValueError(
-                "The teacher is asked about perturbed rows, which an array cannot be. Pass the "
-                "model that made it."
+                "robustness needs a teacher that can predict perturbed rows. Got an array. Pass "
+                "the model that made it."
             )
     if metrics is None:
         both = ("accuracy", "agreement") if classifies else ("r2", "r2_to_teacher")
         given = (y is not None, teacher is not None)
-        metrics = [name for name, there in zip(both, given, strict=True) if there]
+        metrics = [name for name, known in zip(both, given, strict=True) if known]
     chosen = [get_metric(name) for name in metrics]
     perturb = add_noise if perturbation == "noise" else drop_features
     generator = check_random_state(random_state)
@@ -135,11 +136,11 @@ def robustness(
     for i, strength in enumerate(strengths):
         for j, seed in enumerate(seeds):
             rows = perturb(X, strength, random_state=int(seed))
-            of = gather_answers({"student": student}, rows, y, teacher)["student"]
+            of = gather_predictions({"student": student}, rows, y, teacher)["student"]
             for metric in chosen:
                 if metric.rows is None or not of.has(metric.needs):
                     raise ValueError(
-                        f"The metric {metric.name!r} is a cost, or needs what is not there: "
+                        f"The metric {metric.name!r} is a cost, or lacks one of: "
                         f"{', '.join(metric.needs)}."
                     )
                 values[metric.name][i, j] = metric.combine(metric.rows(of).mean(axis=0))
@@ -147,20 +148,21 @@ def robustness(
 
 
 def add_noise(X: Any, strength: float, random_state: int | RandomState | None = None) -> Any:
-    """Return rows with Gaussian noise on every number.
+    """Return rows with Gaussian noise added to every number.
 
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Columns of a DataFrame that hold no numbers stay as they are.
+        Columns of a DataFrame that are not numeric stay unchanged.
     strength : float
-        Standard deviation of the noise, in those of each feature in `X`. Not negative.
+        Standard deviation of the noise, in units of each feature's standard deviation in `X`. At
+        least 0.
     random_state : int, RandomState instance or None, default=None
 
     Returns
     -------
     ndarray or DataFrame
-        A copy. Whole numbers become floats.
+        A copy. Integers become floats.
 
     Raises
     ------
@@ -179,25 +181,25 @@ def add_noise(X: Any, strength: float, random_state: int | RandomState | None = 
 
 
 def drop_features(X: Any, strength: float, random_state: int | RandomState | None = None) -> Any:
-    """Return rows in which features are set to their mean, here and there.
+    """Return rows in which random entries are replaced by the mean of their feature.
 
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Columns of a DataFrame that hold no numbers stay as they are.
+        Columns of a DataFrame that are not numeric stay unchanged.
     strength : float
-        Probability of each entry to be replaced, in [0, 1].
+        Probability of replacing an entry, in [0, 1].
     random_state : int, RandomState instance or None, default=None
 
     Returns
     -------
     ndarray or DataFrame
-        A copy. Whole numbers become floats.
+        A copy. Integers become floats.
 
     Raises
     ------
     ValueError
-        If the probability is none.
+        If the probability is not in [0, 1].
     """
     if not 0 <= strength <= 1:
         raise ValueError(f"The probability of dropout must be in [0, 1]. Got {strength!r}.")
@@ -212,7 +214,7 @@ def drop_features(X: Any, strength: float, random_state: int | RandomState | Non
 
 def _perturbed(X: Any, perturb: Any) -> Any:
     if not _num_samples(X):
-        raise ValueError("There are no rows to perturb: X is empty.")
+        raise ValueError("No rows to perturb: X is empty.")
     if not hasattr(X, "columns"):
         rows = np.asarray(X)
         return perturb(rows if rows.dtype.kind == "f" else rows.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Fidelity to the teacher as scorers, for scikit-learn's searches and cross-validation."""
+"""Scorers of fidelity to the teacher, for scikit-learn's searches and cross-validation."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from soft_students.teachers import Teacher, as_teacher
 
 
 class TeacherScorer:
-    """A scorer: how closely a fitted student follows its teacher on the rows of `X`.
+    """A scikit-learn scorer of a student's fidelity to its teacher; greater is better.
 
-    Called as scikit-learn calls scorers; made by `get_scorer`. Greater is better.
+    Made by `get_scorer`.
 
     Parameters
     ----------
     name : str
         One of `get_scorer_names`.
     teacher : object, default=None
-        Anything that `soft_students.as_teacher` takes and that can be asked about any rows. None
-        takes the `teacher_` of the estimator that is scored.
+        Anything that `soft_students.as_teacher` takes and that can predict any rows (no array).
+        None: the `teacher_` of the scored estimator.
     """
 
     def __init__(self, name: str, teacher: Any = None) -> None:
@@ -47,9 +47,9 @@ class TeacherScorer:
         estimator : estimator
             Fitted.
         X : array-like of shape (n_samples, n_features)
-            Rows as the teacher knows them.
+            Rows, in the form passed to the teacher.
         y : ignored
-            The teacher's word is what counts.
+            Labels are not used, only the teacher's predictions.
 
         Returns
         -------
@@ -75,34 +75,33 @@ class TeacherScorer:
         if not isinstance(teacher, Teacher):
             teacher = as_teacher(teacher, task=task)
         if teacher.task != task:
-            of = "values" if task == "regression" else "classes"
+            predicts = "values" if task == "regression" else "classes"
             raise ValueError(
-                f"The scorer {self.name!r} needs a teacher of {of}. Got {teacher!r} instead."
+                f"The scorer {self.name!r} needs a teacher of {predicts}. Got {teacher!r} instead."
             )
         return teacher
 
 
 def get_scorer(name: str, teacher: Any = None) -> TeacherScorer:
-    """Return a scorer by name, for ``scoring=`` of scikit-learn's searches.
+    """Return a scorer of fidelity by name, for ``scoring=`` of scikit-learn's searches.
 
     =====================================  =======================================================
-    ``agreement``                          fraction of rows on which both choose the same class
+    ``agreement``                          fraction of rows with the same predicted class
     ``neg_soft_cross_entropy``             minus `soft_cross_entropy`
     ``neg_kl_to_teacher``                  minus `kl_to_teacher`
-    ``r2_to_teacher``                      R², the teacher's values in the place of the true ones
+    ``r2_to_teacher``                      R² with the teacher's values instead of the true ones
     ``neg_mean_squared_error_to_teacher``  minus the mean squared difference of values
     =====================================  =======================================================
 
-    Searches look for the greatest score, so that losses are negated and called ``neg_``, as
-    scikit-learn's are. The plain name of a loss finds the same scorer.
+    Searches maximise the score; losses are therefore negated and named ``neg_``, as in
+    scikit-learn. A loss's name without ``neg_`` works as well.
 
     Parameters
     ----------
     name : str
     teacher : object, default=None
-        Who is asked about the rows that are scored. None takes the `teacher_` that a
-        `DistilledClassifier` or `DistilledRegressor` keeps; of its `cross_fit` that is a teacher
-        fitted on the training rows alone.
+        Teacher that predicts the scored rows. None: the `teacher_` of a `DistilledClassifier` or
+        `DistilledRegressor`; with `cross_fit`, it is fitted on the training rows only.
 
     Returns
     -------
@@ -111,11 +110,11 @@ def get_scorer(name: str, teacher: Any = None) -> TeacherScorer:
     Raises
     ------
     ValueError
-        If there is no scorer of that name.
+        If the name is unknown.
 
     See Also
     --------
-    get_scorers : Several at once.
+    get_scorers : Several scorers at once.
 
     Examples
     --------
@@ -159,7 +158,7 @@ def get_scorers(*names: str, teacher: Any = None) -> dict[str, TeacherScorer]:
     Returns
     -------
     dict of str to TeacherScorer
-        By full name. Scikit-learn's own join them: ``{**get_scorers("agreement"), "accuracy":
+        By full name. Add scikit-learn's own: ``{**get_scorers("agreement"), "accuracy":
         "accuracy"}``.
 
     Examples
@@ -208,7 +207,7 @@ def _neg_mean_squared_error(student: BaseEstimator, X: Any, teacher: Teacher) ->
 def _probabilities(
     student: BaseEstimator, X: Any, teacher: Teacher
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return those of student and teacher, columns in the same order."""
+    """Return the probabilities of student and teacher, with the same order of columns."""
     proba, classes = ask_probabilities(teacher, X, student.classes_)
     labels = np.union1d(student.classes_, classes)
     return (

@@ -1,4 +1,4 @@
-"""Whether two students differ by more than chance: McNemar's test on the same rows."""
+"""McNemar's test of whether two students differ by more than chance on the same rows."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _FEW = 25  # discordant rows, below which the chi-square distribution is too coa
 
 @dataclass(frozen=True)
 class McNemarResult:
-    """What McNemar's test says of two models.
+    """Result of McNemar's test of two models.
 
     Parameters
     ----------
     pvalue : float
-        Probability of a difference as large as this if both were right equally often; two-sided.
+        Two-sided probability of at least this difference if both models are equally accurate.
     statistic : float
-        The smaller number of the two below for the exact test, else the chi-square.
+        The smaller of `only_first` and `only_second` for the exact test, else the chi-square.
     only_first, only_second : int
-        Rows on which the first alone, or the second alone, is right. The others tell nothing.
+        Rows that only the first, or only the second model predicts correctly.
     method : str
         ``"exact"``, the binomial distribution, or ``"chi-square"`` with continuity correction.
     """
@@ -35,15 +35,15 @@ class McNemarResult:
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike, y: ArrayLike) -> McNemarResult:
-    """Test whether two classifiers are right equally often, on the same rows.
+    """Test whether two classifiers are equally accurate, by their predictions of the same rows.
 
-    With fewer than 25 rows on which just one is right, their number is compared with a fair coin's;
-    with more, by the chi-square distribution with Edwards' correction.
+    The test is exact (binomial) if fewer than 25 rows are predicted correctly by only one of them;
+    otherwise it uses the chi-square distribution with Edwards' correction.
 
     Parameters
     ----------
     first, second : array-like of shape (n_samples,)
-        Labels that the two predict.
+        Predicted labels.
     y : array-like of shape (n_samples,)
         True labels.
 
@@ -73,8 +73,8 @@ def mcnemar(first: ArrayLike, second: ArrayLike, y: ArrayLike) -> McNemarResult:
     first, second, y = np.asarray(first), np.asarray(second), np.asarray(y)
     if y.ndim != 1 or not len(y) or first.shape != y.shape or second.shape != y.shape:
         raise ValueError(
-            "McNemar's test needs two predictions and the true label for each of the same rows, "
-            f"arrays of shape (n_samples,). Got {first.shape}, {second.shape} and {y.shape}."
+            "McNemar's test needs two predictions and the true labels of the same rows, as arrays "
+            f"of shape (n_samples,). Got {first.shape}, {second.shape} and {y.shape}."
         )
     right, other = first == y, second == y
     b, c = int((right & ~other).sum()), int((other & ~right).sum())

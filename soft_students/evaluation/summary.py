@@ -1,4 +1,4 @@
-"""The row of a result table: what a student or a teacher can do, and what it costs."""
+"""Quality, fidelity and cost of one student or teacher, as the row of a result table."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def evaluate_student(
     student : estimator
         A fitted classifier or regressor.
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Rows that neither the student nor the teacher has seen.
+        Rows used in the training of neither the student nor the teacher.
     y : array-like of shape (n_samples,)
         True labels or values.
     teacher : teacher, default=None
-        Anything that `soft_students.as_teacher` takes, asked on `X`; an array of its outputs for
-        these rows saves asking it again for every student.
+        Anything that `soft_students.as_teacher` takes. For several students, pass the array of its
+        outputs for `X`, which are then computed only once.
 
     Returns
     -------
@@ -38,19 +38,20 @@ def evaluate_student(
         With these keys, in this order, for a classifier:
 
         ``accuracy`` : float
-            Fraction of rows whose label is predicted.
+            Fraction of rows predicted correctly.
         ``agreement`` : float or None
-            Fraction of rows on which student and teacher predict the same label.
+            Fraction of rows on which student and teacher predict the same label; None without a
+            teacher.
         ``kl_to_teacher`` : float or None
-            Mean over rows of KL(teacher || student), in nats, at temperature one. None as well if
-            the student has no `predict_proba`.
+            Mean over rows of KL(teacher || student), in nats, at temperature one. None without a
+            teacher or `predict_proba`.
         ``bytes`` : int or None
             Size of the student's bundle; None if it cannot be saved as one (a Pipeline, say).
         ``latency_us`` : float
             Microseconds for one `predict` on one row (`soft_students.evaluation.latency_us`).
 
-        For a regressor the first three are ``r2``, ``r2_to_teacher`` (with the teacher's values in
-        the place of the true ones) and ``mse_to_teacher``.
+        For a regressor the first three are ``r2``, ``r2_to_teacher`` (with the teacher's values
+        instead of the true ones) and ``mse_to_teacher``.
 
     Raises
     ------
@@ -81,12 +82,12 @@ def evaluate_student(
 
 
 def evaluate_teacher(teacher: Any, X: Any, y: ArrayLike) -> dict[str, float | int | None]:
-    """Measure a teacher on labelled rows, for a row above its students'.
+    """Measure a teacher on labelled rows, for comparison with its students.
 
     Parameters
     ----------
     teacher : teacher
-        Anything that `soft_students.as_teacher` takes and that can be asked about any row.
+        Anything that `soft_students.as_teacher` takes and that can predict any rows (no array).
     X : array-like or DataFrame of shape (n_samples, n_features)
     y : array-like of shape (n_samples,)
         True labels or values.
@@ -94,8 +95,8 @@ def evaluate_teacher(teacher: Any, X: Any, y: ArrayLike) -> dict[str, float | in
     Returns
     -------
     dict
-        With the keys of `evaluate_student`. Its agreement with itself is one and its divergence
-        from itself zero; ``bytes`` are those of its parameters in memory, None if unknown.
+        With the keys of `evaluate_student`. The teacher's agreement with itself is one, its
+        divergence zero; ``bytes`` is the size of its parameters in memory, None if unknown.
     """
     teacher = as_teacher(teacher)
     quality: dict[str, float | int | None]
@@ -105,7 +106,9 @@ def evaluate_teacher(teacher: Any, X: Any, y: ArrayLike) -> dict[str, float | in
     else:
         r2 = float(r2_score(y, teacher.predict(X)))
         quality = {"r2": r2, "r2_to_teacher": 1.0, "mse_to_teacher": 0.0}
-    return quality | {"bytes": parameter_bytes(teacher), "latency_us": latency_us(teacher, X)}
+    # A function may be a paid service: it gets no calls only to measure the time.
+    latency = None if teacher.may_cost else latency_us(teacher, X)
+    return quality | {"bytes": parameter_bytes(teacher), "latency_us": latency}
 
 
 def _evaluate_regressor(
@@ -126,4 +129,4 @@ def _bytes(student: BaseEstimator) -> int | None:
     try:
         return bundle_bytes(student)
     except TypeError:
-        return None  # what bundles refuse: not a student of the registry, or an odd parameter
+        return None  # not a registered student, or a parameter that bundles refuse

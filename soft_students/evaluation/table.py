@@ -1,4 +1,4 @@
-"""Everything about several models at once, as one tidy table."""
+"""All metrics of several models, with confidence intervals, as one tidy table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import confusion_matrix
 
-from soft_students.evaluation.answers import Answers, gather_answers
+from soft_students.evaluation.answers import Predictions, gather_predictions
 from soft_students.evaluation.columns import rows_of
 from soft_students.evaluation.cost import Timing, n_threads
 from soft_students.evaluation.fidelity import Disagreements, disagreements
@@ -24,32 +24,32 @@ from soft_students.teachers import ArrayTeacher, Teacher, as_teacher
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEACHER = "teacher"  # what its rows are called
+_TEACHER = "teacher"  # name of the teacher in the table
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Models, their metrics and how sure these are.
+    """Metrics of several models, with intervals.
 
     Parameters
     ----------
     rows : list of dict
         One for each model and metric, with the keys ``model``, ``metric``, ``value``, ``low``,
-        ``high``, ``interval``, ``unit`` and ``direction``. `interval` says what `low` and `high`
-        are: ``"bootstrap"`` of rows, or ``"quartiles"`` of timed calls; None where there are none.
-        A value is None where it is unknown.
-    answers : dict of str to Answers
-        What each model says of the rows.
+        ``high``, ``interval``, ``unit`` and ``direction``. `interval` is the kind of `low` and
+        `high`: ``"bootstrap"`` over rows, ``"quartiles"`` of timed calls, or None. Unknown values
+        are None.
+    answers : dict of str to Predictions
+        Predictions of each model.
     confidence : float
-        Of bootstrap intervals.
+        Confidence level of the bootstrap intervals.
     n_samples : int
-        Rows evaluated.
+        Number of evaluated rows.
     threads : int
-        That numerical libraries might use while calls were timed.
+        Threads allowed to numerical libraries during the timed calls.
     """
 
     rows: list[dict[str, Any]]
-    answers: dict[str, Answers]
+    answers: dict[str, Predictions]
     confidence: float
     n_samples: int
     threads: int
@@ -72,18 +72,18 @@ class Evaluation:
         return pd.DataFrame(self.rows)
 
     def wide(self) -> dict[str, dict[str, float | None]]:
-        """Return the values by model and metric, for a table with a line for each model."""
+        """Return the values by model and metric, for a table with one line per model."""
         table: dict[str, dict[str, float | None]] = {}
         for row in self.rows:
             table.setdefault(row["model"], {})[row["metric"]] = row["value"]
         return table
 
     def students(self) -> list[str]:
-        """Return the names of the models but the teacher."""
+        """Return the names of all models except the teacher."""
         return [name for name in self.answers if name != _TEACHER]
 
     def confusion(self, model: str) -> np.ndarray:
-        """Return how many rows of each true class are predicted as each class.
+        """Return the confusion matrix of a model.
 
         Parameters
         ----------
@@ -92,13 +92,14 @@ class Evaluation:
         Returns
         -------
         ndarray of int, shape (n_classes, n_classes)
-            True classes are rows. In the order of ``answers[model].classes``.
+            Counts; true classes in rows, predicted ones in columns, both in the order of
+            ``answers[model].classes``.
         """
         of = self._classified(model, "labels")
         return confusion_matrix(of.truth, of.predicted, labels=np.arange(len(of.classes)))
 
     def disagreements(self, model: str) -> Disagreements:
-        """Return the rows on which a student and the teacher differ, the furthest apart first.
+        """Return the rows on which student and teacher predict different classes.
 
         Parameters
         ----------
@@ -107,14 +108,15 @@ class Evaluation:
         Returns
         -------
         Disagreements
+            Largest divergence first.
         """
         of = self._classified(model, "teacher", "probabilities")
         return disagreements(of.proba, of.taught_proba, of.classes)
 
     def mcnemar(self) -> dict[tuple[str, str], McNemarResult]:
-        """Test of each pair of students whether one is right more often than by chance.
+        """Run McNemar's test on each pair of students.
 
-        Of many pairs some differ by chance: with m pairs, compare p-values with 0.05 / m.
+        Correct for multiple tests: with m pairs, compare p-values with 0.05 / m.
 
         Returns
         -------
@@ -126,14 +128,14 @@ class Evaluation:
             for one, two in combinations(each, 2)
         }
 
-    def _classified(self, model: str, *needs: str) -> Answers:
+    def _classified(self, model: str, *needs: str) -> Predictions:
         if model not in self.answers:
             raise ValueError(f"There is no model {model!r}. Available: {', '.join(self.answers)}.")
         of = self.answers[model]
         if of.classes is None or not of.has(needs):
             raise ValueError(
-                f"This needs classes{''.join(f' and {need}' for need in needs)}, which are not all "
-                f"known of {model!r}."
+                f"This needs classes{''.join(f' and {need}' for need in needs)}, not all of which "
+                f"{model!r} has."
             )
         return of
 
@@ -154,24 +156,25 @@ def evaluate(
     Parameters
     ----------
     students : dict of str to estimator, or estimator
-        Fitted classifiers, or regressors, by the names that the table shall show; one alone is
-        called ``"student"``.
+        Fitted classifiers, or regressors, by their name in the table; a single one is named
+        ``"student"``.
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Rows that no model has seen. Of a DataFrame each model gets the columns that it knows.
+        Rows not used in any training. Each model gets the columns of a DataFrame that it was
+        trained on.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
-        True labels or values. None leaves out what needs them.
+        True labels or values; None: no metrics that need them.
     teacher : object, default=None
-        Anything that `soft_students.as_teacher` takes. It has rows of its own, ``"teacher"``; an
-        array of its outputs has no costs.
+        Anything that `soft_students.as_teacher` takes. It is measured as ``"teacher"``. An array of
+        its outputs has no costs; costs of a function are measured only if `metrics` names them.
     metrics : iterable of str, default=None
-        Names out of `METRICS`. None takes all for which there is what they need.
+        Names from `METRICS`. None: all whose inputs are available.
     bootstrap : int, default=1000
-        Resamples of the rows for the intervals; 0 leaves them out. All metrics of all models see
-        the same resamples.
+        Number of resamples for the intervals; 0: no intervals. All metrics of all models use the
+        same resamples.
     confidence : float, default=0.95
-        Of the intervals.
+        Confidence level of the intervals.
     random_state : int or None, default=0
-        Of the resamples.
+        Seed of the resamples.
 
     Returns
     -------
@@ -180,8 +183,8 @@ def evaluate(
     Raises
     ------
     ValueError
-        If a metric is unknown or lacks what it needs, there are no rows, models are of two tasks,
-        their classes have nothing in common with the labels, or a model returns NaN.
+        If a metric is unknown or lacks an input, X is empty, classifiers and regressors are mixed,
+        no label is among the classes, or a model returns NaN.
 
     Examples
     --------
@@ -206,7 +209,7 @@ def evaluate(
     """
     models = dict(students) if isinstance(students, Mapping) else {"student": students}
     if _TEACHER in models:
-        raise ValueError("No student may be called 'teacher': those rows are the teacher's own.")
+        raise ValueError("No student may be called 'teacher', the teacher's name. Rename it.")
     if bootstrap < 0:
         raise ValueError(f"The number of resamples must not be negative. Got {bootstrap}.")
     asked: Teacher | None = None
@@ -214,12 +217,12 @@ def evaluate(
         task = "classification" if _predict_classes(models) else "regression"
         asked = teacher if isinstance(teacher, Teacher) else as_teacher(teacher, task=task)
     chosen = None if metrics is None else [get_metric(name) for name in metrics]
-    answers = gather_answers(models, X, y, asked)
-    told = _applicable(answers) if chosen is None else _checked(chosen, answers)
+    answers = gather_predictions(models, X, y, asked)
+    measured = _applicable(answers) if chosen is None else _checked(chosen, answers)
     of_rows = {
         (name, metric.name): (metric, metric.rows(of))
         for name, of in answers.items()
-        for metric in told
+        for metric in measured
         if metric.rows is not None and of.has(metric.needs)
     }
     n_samples = len(next(iter(answers.values())).predicted)
@@ -229,23 +232,30 @@ def evaluate(
     rows = []
     for name in answers:
         model: Any = asked if name == _TEACHER else models[name]
-        for metric in told:
+        for metric in measured:
             key = (name, metric.name)
             found = _UNKNOWN
             if key in of_rows:
                 found = _found(*of_rows[key], intervals.get(key))
-            elif metric.measure is not None and not isinstance(model, ArrayTeacher):
+            elif metric.measure is not None and _may_measure(model, is_wanted=chosen is not None):
                 found = _measured(metric.measure(model, rows_of(model, X)))
             about = {"unit": metric.unit, "direction": metric.direction}
             rows.append({"model": name, "metric": metric.name, **found, **about})
     return Evaluation(rows, answers, confidence, n_samples, n_threads())
 
 
+def _may_measure(model: Any, *, is_wanted: bool) -> bool:
+    """Return whether to measure a model's costs; those of a paid teacher only if `is_wanted`."""
+    if isinstance(model, ArrayTeacher):
+        return False
+    return is_wanted or not (isinstance(model, Teacher) and model.may_cost)
+
+
 _UNKNOWN: dict[str, Any] = {"value": None, "low": None, "high": None, "interval": None}
 
 
-def _applicable(answers: Mapping[str, Answers]) -> list[Metric]:
-    """Return all metrics that at least one model has what it takes for."""
+def _applicable(answers: Mapping[str, Predictions]) -> list[Metric]:
+    """Return all metrics whose inputs at least one model has."""
     return [
         metric
         for metric in METRICS.values()
@@ -253,7 +263,7 @@ def _applicable(answers: Mapping[str, Answers]) -> list[Metric]:
     ]
 
 
-def _checked(chosen: list[Metric], answers: Mapping[str, Answers]) -> list[Metric]:
+def _checked(chosen: list[Metric], answers: Mapping[str, Predictions]) -> list[Metric]:
     for metric in chosen:
         lacking = [_lacks(metric, of) for of in answers.values()]
         if all(lacking):
@@ -261,8 +271,8 @@ def _checked(chosen: list[Metric], answers: Mapping[str, Answers]) -> list[Metri
     return chosen
 
 
-def _lacks(metric: Metric, of: Answers) -> str | None:
-    """Return what a metric needs and a model has not, in words."""
+def _lacks(metric: Metric, of: Predictions) -> str | None:
+    """Return a description of the input that a metric lacks for a model, or None."""
     task = "regression" if of.classes is None else "classification"
     if metric.task not in (None, task):
         return f"models of {metric.task}, and these are of {task}"
@@ -302,15 +312,15 @@ def _found(metric: Metric, values: np.ndarray, interval: Interval | None) -> dic
     value = float(metric.combine(values.mean(axis=0)))
     if interval is None:
         return _UNKNOWN | {"value": value}
-    ends = {"low": interval.low, "high": interval.high, "interval": "bootstrap"}
-    return {"value": value, **ends}
+    bounds = {"low": interval.low, "high": interval.high, "interval": "bootstrap"}
+    return {"value": value, **bounds}
 
 
 def _measured(measured: float | Timing | None) -> dict[str, Any]:
     if not isinstance(measured, Timing):
         return _UNKNOWN | {"value": measured}
-    ends = {"low": measured.low, "high": measured.high, "interval": "quartiles"}
-    return {"value": measured.median, **ends}
+    bounds = {"low": measured.low, "high": measured.high, "interval": "quartiles"}
+    return {"value": measured.median, **bounds}
 
 
 def _predict_classes(models: Mapping[str, BaseEstimator]) -> bool:

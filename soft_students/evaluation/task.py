@@ -1,7 +1,6 @@
-"""How well a model does its task, by the true labels: what scikit-learn's metrics leave open.
+"""Log-loss and Brier score by the true labels.
 
-Accuracy, the F1 score and the confusion matrix are scikit-learn's own (`accuracy_score`,
-`f1_score`, `confusion_matrix`). These take probabilities of more classes than the labels show.
+Unlike scikit-learn's, they accept probabilities of classes that do not occur among the labels.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _LEAST_PROBABILITY = np.finfo(np.float64).eps  # as in sklearn.metrics.log_loss
 def log_loss(proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> float:
     r"""Return the mean over rows of :math:`-\log p_y`, in nats.
 
-    Unlike scikit-learn's, it takes rows of one class alone and classes that no row has.
+    Unlike scikit-learn's, it accepts labels of a single class and classes without rows.
 
     Parameters
     ----------
@@ -26,17 +25,17 @@ def log_loss(proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -
     y : array-like of shape (n_samples,)
         True labels.
     classes : array-like of shape (n_classes,), default=None
-        Label of each column. None stands for the number of the column.
+        Label of each column. None: its number.
 
     Returns
     -------
     float
-        Not negative and finite.
+        Finite and not negative.
 
     Raises
     ------
     ValueError
-        If rows are not probabilities, there are none, or a label is not among the classes.
+        If `y` is empty, rows of `proba` are not probabilities, or a label is not among the classes.
 
     Examples
     --------
@@ -48,7 +47,7 @@ def log_loss(proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -
 
 
 def log_losses(proba: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the log-loss of each row.
+    """Return the log-loss of each row, in nats.
 
     Parameters
     ----------
@@ -67,8 +66,8 @@ def log_losses(proba: np.ndarray, columns: np.ndarray) -> np.ndarray:
 def brier_score(proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> float:
     r"""Return the mean over rows of :math:`\sum_k (p_k - [k = y])^2`.
 
-    This is Brier's own definition, for any number of classes: it lies in [0, 2], and for two
-    classes it is twice what `sklearn.metrics.brier_score_loss` returns.
+    This is Brier's definition for any number of classes. For two classes it is twice
+    `sklearn.metrics.brier_score_loss`.
 
     Parameters
     ----------
@@ -76,16 +75,17 @@ def brier_score(proba: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None
     y : array-like of shape (n_samples,)
         True labels.
     classes : array-like of shape (n_classes,), default=None
-        Label of each column. None stands for the number of the column.
+        Label of each column. None: its number.
 
     Returns
     -------
     float
+        In [0, 2].
 
     Raises
     ------
     ValueError
-        If rows are not probabilities, there are none, or a label is not among the classes.
+        If `y` is empty, rows of `proba` are not probabilities, or a label is not among the classes.
 
     References
     ----------
@@ -114,7 +114,7 @@ def brier_scores(proba: np.ndarray, columns: np.ndarray) -> np.ndarray:
     ndarray of shape (n_samples,)
     """
     others = np.square(proba).sum(axis=1)
-    # (p - 1)² in the place of p²
+    # (p - 1)² instead of p²
     return others + 1 - 2 * proba[np.arange(len(proba)), columns]
 
 
@@ -137,25 +137,25 @@ def check_labelled(
     Raises
     ------
     ValueError
-        If rows are not probabilities, there are none, or a label is not among the classes.
+        If `y` is empty, rows of `proba` are not probabilities, or a label is not among the classes.
     """
     y = np.asarray(y)
     if not y.size:
-        raise ValueError("There are no rows to evaluate: y is empty.")
+        raise ValueError("No rows to evaluate: y is empty.")
     if y.ndim != 1:
         raise ValueError(f"The labels y must have the shape (n_samples,). Got {y.shape}.")
     proba = check_probabilities(proba, len(y))
     labels = np.arange(proba.shape[1]) if classes is None else np.asarray(classes)
     if labels.shape != proba.shape[1:]:
         raise ValueError(
-            f"There must be one class for each column of probabilities. Got {labels.size} classes "
-            f"for an array of shape {proba.shape}."
+            f"classes must hold one label for each column of probabilities. Got {labels.size} "
+            f"classes for an array of shape {proba.shape}."
         )
     return proba, columns_of_labels(y, labels)
 
 
 def columns_of_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the place of each label among the classes.
+    """Return the index of each label in the classes.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""What a student has learnt, in pictures and words.
+"""Explanations of students and of single predictions, as pictures, text and numbers.
 
-Pictures need matplotlib: ``pip install 'soft-students[plots]'``. They are made without pyplot: they
-work without a display, and leave its state alone.
+Pictures need matplotlib: ``pip install 'soft-students[plots]'``. They do not use pyplot, and so
+need no display and do not change its state.
 """
 
 from soft_students.explain.contributions import ContributionExplanation

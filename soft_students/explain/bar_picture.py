@@ -1,4 +1,4 @@
-"""Groups of bars to either side of a line, with a label and a number each."""
+"""Draws groups of labelled bars to either side of a line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARGIN = 0.15
-_LABELS = 2.4  # inches, of each column
+_LABELS = 2.4  # widths of the columns, in inches
 _BARS = 2.4
 _NUMBERS = 0.6
 _ROW = 0.22
@@ -22,7 +22,7 @@ _TITLE = 0.3
 
 
 class BarGroup(NamedTuple):
-    """Bars of one scale.
+    """Bars on one scale.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def draw_bars(title: str, groups: Sequence[BarGroup], ax: Axes | None) -> Figure
     title : str
     groups : sequence of BarGroup
     ax : Axes or None
-        Where to draw. None makes a figure of a size at which everything is readable.
+        Axes to draw on. None makes a figure large enough to read.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """A drawing surface measured in inches, on one matplotlib axes.
 
-All pictures are made here and thereby find out whether matplotlib is installed. pyplot, which holds
-global state, is left alone.
+All pictures import this module, which raises if matplotlib is missing. It does not use pyplot,
+which holds global state.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SMALLEST = 6.5  # points: a text that does not fit at this size is cut
 
 
 class Picture(Figure):
-    """A figure that a notebook shows although pyplot does not know it."""
+    """A figure that notebooks display without pyplot."""
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
@@ -40,13 +40,13 @@ class Picture(Figure):
 
 
 class Canvas:
-    """One axes whose unit is an inch, with y downwards.
+    """One axes with inches as unit and y downwards.
 
     Parameters
     ----------
     width, height : float
     ax : Axes, default=None
-        Where to draw, scaled to fit. None makes a figure of that size.
+        Axes to draw on, scaled to fit. None makes a figure of this size.
     """
 
     def __init__(self, width: float, height: float, ax: Axes | None = None) -> None:
@@ -62,7 +62,7 @@ class Canvas:
 
     @property
     def figure(self) -> Figure:
-        """The figure that holds it all."""
+        """The figure of the axes."""
         return figure_of(self.ax)
 
     def text(
@@ -78,7 +78,7 @@ class Canvas:
         ha: Literal["left", "center", "right"] = "center",
         va: Literal["top", "center", "bottom", "baseline"] = "center",
     ) -> None:
-        """Write text as it is, made smaller and then cut to fit into `width` inches."""
+        """Write text literally, shrunk and then cut to fit into `width` inches."""
         if width is not None:
             text, size = _fitted(text, size, width, bold)
         self.ax.text(
@@ -105,7 +105,7 @@ class Canvas:
         *,
         limit: float | None = None,
     ) -> None:
-        """Show values in [-limit, limit], zero white; or without a limit a picture in grey."""
+        """Show values in [-limit, limit] with zero white; without a limit, a grey picture."""
         self.ax.imshow(
             values,
             extent=(x, x + width, y + height, y),
@@ -120,7 +120,7 @@ class Canvas:
         self.box(x, y, width, height, edge=PALE)
 
     def outline(self, values: np.ndarray, x: float, y: float, width: float, height: float) -> None:
-        """Draw the contour of a picture at half its height."""
+        """Draw the contour of a picture midway between its lowest and highest value."""
         rows, columns = values.shape
         low, high = values.min(), values.max()
         if not low < high or min(rows, columns) < 2:
@@ -146,7 +146,7 @@ class Canvas:
         edge: str = "none",
         behind: bool = False,
     ) -> None:
-        """Draw a rectangle, if asked behind everything else."""
+        """Draw a rectangle, with `behind` below everything else."""
         self.ax.add_patch(
             Rectangle(
                 (x, y),
@@ -185,7 +185,7 @@ class Canvas:
     def branch(
         self, x0: float, y0: float, x1: float, y1: float, *, color: str, thickness: float
     ) -> None:
-        """Draw a curve that leaves and arrives vertically, `thickness` points wide."""
+        """Draw a curve with vertical ends, `thickness` points wide."""
         middle = (y0 + y1) / 2
         curve = Path(
             [(x0, y0), (x0, middle), (x1, middle), (x1, y1)],
@@ -207,7 +207,7 @@ class Canvas:
 
 
 def figure_of(ax: Axes) -> Figure:
-    """Return the figure that holds an axes, also where a subfigure lies between them."""
+    """Return the top-level figure of an axes, also if the axes lies in a subfigure."""
     return ax.figure.figure  # get_figure(root=True), which matplotlib has from 3.10 on
 
 
@@ -224,7 +224,7 @@ def _fitted(text: str, size: float, width: float, bold: bool) -> tuple[str, floa
     size = max(min(size, _SMALLEST), size * width / natural)
     if text_width(text, size, bold) <= width * 1.001:
         return text, size
-    low, high = 0, len(text) - 1  # the longest beginning that fits
+    low, high = 0, len(text) - 1  # the longest prefix that fits
     while low < high:
         middle = (low + high + 1) // 2
         if text_width(text[:middle] + "…", size, bold) <= width:

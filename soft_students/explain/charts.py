@@ -1,4 +1,4 @@
-"""Small charts that several pictures share, drawn on a canvas."""
+"""Small charts shared by several pictures, drawn on a canvas."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from soft_students.explain.palette import FAINT, GREY, INK, LEFT, LIGHT, PALE, R
 if TYPE_CHECKING:
     from soft_students.explain.canvas import Canvas
 
-ROW = 0.19  # inches: the height of one of several ranked bars
+ROW = 0.19  # height of one ranked bar, in inches
 
 
 def color_limit(filters: np.ndarray) -> tuple[float, bool]:
-    """Return the weight that gets the darkest colour, and whether some weights exceed it.
+    """Return the weight of the darkest colour, and whether some weights exceed it.
 
-    A few extreme pixels must not make all others pale.
+    The limit is a quantile, so that a few extreme pixels do not make all others pale.
     """
     sizes = np.abs(filters)
     greatest = float(sizes.max()) or 1.0
@@ -37,19 +37,19 @@ def ranked_bars(
     top: int,
     limit: float,
 ) -> None:
-    """Draw the values of largest size: bars from the middle, names on the other side.
+    """Draw the values of largest magnitude: bars from the middle, names on the other side.
 
     Parameters
     ----------
     canvas : Canvas
     x, y, width : float
-        Top left corner and width, in inches; the height is `ROW` a bar.
+        Top left corner and width, in inches; the height is `ROW` per bar.
     values : ndarray of shape (n,)
     names : sequence of str
     top : int
-        Bars drawn.
+        Number of bars.
     limit : float
-        The value of a bar as long as half the width.
+        Value of a bar as long as half the width.
     """
     order = np.argsort(-np.abs(values), kind="stable")[:top]
     middle, half = x + width / 2, width / 2
@@ -83,19 +83,19 @@ def key(
     title: str,
     cut: bool | None,
 ) -> None:
-    """Say which colours push left, which right, and how much the greatest of them means.
+    """Draw the legend of the colours for left and right, with the value of the darkest.
 
     Parameters
     ----------
     canvas : Canvas
     x, y : float
-        Top left corner, in inches; it is 1.3 inches wide and 0.6 high.
+        Top left corner, in inches; the legend is 1.3 inches wide and 0.6 high.
     limit : float
-        The value of the darkest colour or the longest bar.
+        Value of the darkest colour or the longest bar.
     title : str
-        What is shown.
+        Name of the quantity.
     cut : bool or None
-        Of colours, whether some values exceed the limit. None is for bars.
+        Whether some values exceed the limit; None for a chart of bars.
     """
     width = 1.3
     canvas.text(x, y + 0.06, title, 8, ha="left")
@@ -121,7 +121,7 @@ def column_chart(
     marked: int | None,
     label: str,
 ) -> np.ndarray:
-    """Draw values as columns; return where their middles are.
+    """Draw values as columns, and return the abscissae of their centres.
 
     Parameters
     ----------
@@ -132,15 +132,16 @@ def column_chart(
         Width and height.
     values : ndarray of shape (n,)
     span : tuple of float
-        What the bottom and the top stand for; zero lies between them.
+        Values at the bottom and the top, with zero between them.
     marked : int or None
-        The column drawn in black.
+        Index of the column drawn in black.
     label : str
-        Of the artist.
+        Label of the artist.
 
     Returns
     -------
     ndarray of shape (n,)
+        In inches.
     """
     width, height = size
     low, high = span

@@ -1,4 +1,4 @@
-"""What each feature adds to the output for one row."""
+"""Contributions of each feature to the output for one row."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ class ContributionExplanation(Explanation):
     Parameters
     ----------
     row : ndarray of shape (n_features,)
-        Of objects if some features are categories.
+        Dtype object if some features are categories.
     contributions : ndarray of shape (n_outputs, n_features)
-        What each feature adds to each output.
+        Amount that each feature adds to each output.
     base : ndarray of shape (n_outputs,)
-        What the output is without knowing the row: see `baseline`.
+        Output for the `baseline`.
     outputs : ndarray of shape (n_outputs,)
-        What the student itself computes of the row; the sum, up to rounding.
+        Output of the student for the row; equals the sum up to rounding.
     scale : {"log-odds", "logit", "probability", "value"}
-        What the outputs are. Log-odds are one output, of the second of two classes against the
-        first; of the others each class has its own.
+        Unit of the outputs. Log-odds are one output, for the second of two classes against the
+        first; otherwise each class has its own.
     baseline : str
-        What `base` is the output of.
+        Description of the input whose output is `base`.
     prediction : label, float or list of float
     probabilities : ndarray of shape (n_classes,) or None
-        Of the classes, at temperature one; None for regression.
+        Class probabilities at temperature one; None for regression.
     classes : ndarray of shape (n_classes,) or None
         None for regression.
     feature_names : list of str
     temperature : float, default=1.0
-        At which the outputs are probabilities.
+        Temperature of outputs that are probabilities.
     """
 
     row: np.ndarray
@@ -63,25 +63,24 @@ class ContributionExplanation(Explanation):
     temperature: float = 1.0
 
     def importances(self) -> np.ndarray:
-        """Return how much each feature matters to this prediction.
+        """Return the importance of each feature for this prediction.
 
         Returns
         -------
         ndarray of shape (n_features,)
-            Sizes of the contributions to the predicted class; of values, their mean over the
-            outputs.
+            Absolute contributions to the predicted class; in regression, averaged over the outputs.
         """
         if self.scale == "log-odds":
             return np.abs(self.contributions[0])
         return self._sizes(self.contributions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain lists and numbers, fit for JSON.
+        """Return the explanation as plain lists and numbers, for JSON.
 
         Returns
         -------
         dict
-            The fields, and "importances". A missing value of the row is None.
+            The fields, and "importances". Missing values of the row are None.
         """
         return {
             "prediction": self.prediction,
@@ -99,12 +98,12 @@ class ContributionExplanation(Explanation):
         }
 
     def to_text(self, top: int = 10) -> str:
-        """Return it as lines of text.
+        """Return the explanation as lines of text.
 
         Parameters
         ----------
         top : int, default=10
-            Features named, those that add or take most; the others are summed.
+            Number of features listed, largest contributions first; the others are summed.
 
         Returns
         -------
@@ -122,14 +121,14 @@ class ContributionExplanation(Explanation):
         return "\n".join(lines)
 
     def plot(self, ax: Axes | None = None, *, top: int = 10) -> Figure:
-        """Draw the features that add or take most, as bars.
+        """Draw the largest contributions as bars.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw. None makes a figure of a size at which everything is readable.
+            Axes to draw on. None makes a figure large enough to read.
         top : int, default=10
-            Features drawn; the others are one bar.
+            Number of features drawn; one more bar sums the others.
 
         Returns
         -------
@@ -157,14 +156,14 @@ class ContributionExplanation(Explanation):
         return f"{readable(self.prediction)} ({self.probabilities[self._predicted_class()]:.3f})"
 
     def _shown_outputs(self) -> range:
-        """Return the outputs that the prediction is about: that of its class, or all values."""
+        """Return the outputs to explain: that of the predicted class, or all values."""
         if self.classes is None:
             return range(len(self.outputs))
         k = 0 if self.scale == "log-odds" else self._predicted_class()
         return range(k, k + 1)
 
     def _towards(self, k: int) -> tuple[str, float, float, np.ndarray]:
-        """Return the name of an output, its base, itself and its parts, for what is predicted."""
+        """Return an output's name, base, value and contributions, towards the predicted class."""
         sign = 1.0
         if self.classes is None:
             name = "value" if len(self.outputs) == 1 else f"output {k}"
@@ -183,7 +182,7 @@ class ContributionExplanation(Explanation):
         return name, sign * base, sign * output, sign * self.contributions[k]
 
     def _strongest(self, values: np.ndarray, top: int) -> tuple[list[str], np.ndarray]:
-        """Return labels and contributions of the `top` features, and of the others together."""
+        """Return labels and contributions of the `top` features, and the sum of the others."""
         order = np.argsort(-np.abs(values), kind="stable")
         order = order[values[order] != 0]
         labels = [f"{self.feature_names[j]} = {_written(self.row[j])}" for j in order[:top]]
@@ -201,7 +200,7 @@ def explain_contributions(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> ContributionExplanation:
-    """Explain a student that takes its outputs apart itself, by ``_contributions``.
+    """Explain a student that computes contributions, by its method ``_contributions``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What every explanation of one prediction can do."""
+"""The common interface of explanations of one prediction."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
 
 class Explanation(ABC):
-    """How a student came to predict what it predicts of one row.
+    """Explanation of a student's prediction for one row.
 
-    Subclasses hold the details as attributes.
+    Subclasses add the details as attributes.
 
     Attributes
     ----------
     prediction : label, float or list of float
-        What the student predicts.
     classes : ndarray of shape (n_classes,) or None
         None for regression.
     feature_names : list of str
@@ -34,23 +33,22 @@ class Explanation(ABC):
 
     @abstractmethod
     def importances(self) -> np.ndarray:
-        """Return how much each feature matters to this prediction.
+        """Return the importance of each feature for this prediction.
 
         Returns
         -------
         ndarray of shape (n_features,)
-            Sizes of the contributions to the predicted class; of values, their mean over the
-            outputs.
+            Absolute contributions to the predicted class; in regression, averaged over the outputs.
         """
 
     @abstractmethod
     def to_text(self, top: int = 3) -> str:
-        """Return it as lines of text.
+        """Return the explanation as lines of text.
 
         Parameters
         ----------
         top : int
-            Features or classes named, those that matter most.
+            Number of features or classes listed, most important first.
 
         Returns
         -------
@@ -59,7 +57,7 @@ class Explanation(ABC):
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain lists and numbers, fit for JSON.
+        """Return the explanation as plain lists and numbers, for JSON.
 
         Returns
         -------
@@ -68,14 +66,14 @@ class Explanation(ABC):
 
     @abstractmethod
     def plot(self, ax: Axes | None = None, *, top: int = 6) -> Figure:
-        """Draw it.
+        """Draw the explanation.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw. None makes a figure of a size at which everything is readable.
+            Axes to draw on. None makes a figure large enough to read.
         top : int
-            Features drawn, those that matter most.
+            Number of features drawn, most important first.
 
         Returns
         -------
@@ -91,18 +89,18 @@ class Explanation(ABC):
         return self.to_text()
 
     def _predicted_class(self) -> int:
-        """Return the place of the predicted class."""
+        """Return the index of the predicted class."""
         (place,) = np.flatnonzero(self.classes == np.asarray(self.prediction))
         return int(place)
 
     def _sizes(self, contributions: np.ndarray) -> np.ndarray:
-        """Return the importances in contributions of shape (n_outputs, n_features)."""
+        """Return the importances from contributions of shape (n_outputs, n_features)."""
         if self.classes is None:
             return np.abs(contributions).mean(axis=0)
         return np.abs(contributions[self._predicted_class()])
 
     def _summary(self, output: np.ndarray, top: int) -> str:
-        """Return the likeliest classes with their probabilities, or values."""
+        """Return the likeliest classes with their probabilities, or the values, as text."""
         if self.classes is None:
             return ", ".join(f"{value:.4g}" for value in output)
         order = np.argsort(-output, kind="stable")[:top]
@@ -110,5 +108,5 @@ class Explanation(ABC):
 
 
 def plain(value: Any) -> Any:
-    """Return a label or values as Python's own types."""
+    """Return a label or values as built-in Python types."""
     return value.tolist() if hasattr(value, "tolist") else value

@@ -1,4 +1,4 @@
-"""Pictures as files."""
+"""Saves pictures to files."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from soft_students.persistence import atomic_write
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Endings of the files that a picture can be written to.
+#: Suffixes of the picture formats.
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 _DPI = 160
 
 
 def save_picture(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-    """Write a figure to a file that is whole or not there.
+    """Write a figure to a file, atomically.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
     path : str or path-like
-        Ends in ``.png``, ``.svg`` or ``.pdf``.
+        Must end in ``.png``, ``.svg`` or ``.pdf``.
     overwrite : bool, default=True
-        Whether an existing file may be replaced.
+        Whether to replace an existing file.
 
     Returns
     -------
@@ -35,11 +35,11 @@ def save_picture(figure: Figure, path: str | os.PathLike[str], *, overwrite: boo
     Raises
     ------
     ValueError
-        If the path has another ending.
+        If the path has another suffix.
     FileExistsError
         If the file exists and `overwrite` is False.
     OSError
-        If the file cannot be written. An old file is then intact.
+        If the file cannot be written. An existing file is then unchanged.
     """
     path = Path(path)
     if path.suffix.lower() not in PICTURE_SUFFIXES:

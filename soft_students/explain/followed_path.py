@@ -1,4 +1,4 @@
-"""What happens to one row on its way through a soft tree: the numbers behind text and picture."""
+"""Holds the path of one row through a soft tree, for text and picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from soft_students.explain.tree_view import TreeView
 
 @dataclass(frozen=True, eq=False)
 class FollowedPath:
-    r"""What happens to one row on its way from the root to a leaf.
+    r"""The path of one row through a soft tree, and contributions of the features.
 
     The activation of gate i is :math:`a_i = \sum_j c_{ij} + b_i`, and the row goes right with
     probability :math:`\sigma(a_i)`.
@@ -21,39 +21,40 @@ class FollowedPath:
     ----------
     row : ndarray of shape (n_features,)
     nodes : ndarray of int, shape (depth + 1,)
-        From the root to the leaf.
+        Node numbers from the root to the leaf.
     activations : ndarray of shape (depth,)
     went_right : ndarray of bool, shape (depth,)
     probabilities : ndarray of shape (depth,)
-        Of the branch taken.
+        Probability of the branch taken at each gate.
     path_probabilities : ndarray of shape (depth + 1,)
-        Of reaching each node: the products of the probabilities before it.
+        Probability of reaching each node: the product of the branch probabilities above it.
     weights : ndarray of shape (depth, n_features)
         β w of each gate.
     contributions : ndarray of shape (depth, n_features)
-        β w (x - offset): what each feature adds to the activation; above zero it pushes right.
+        β w (x - offset), the amount that each feature adds to the activation; positive pushes
+        right.
     biases : ndarray of shape (depth,)
         β b of each gate.
     leaf_output : ndarray of shape (n_outputs,)
         Class probabilities of the leaf, at temperature one, or its values.
     mean_output : ndarray of shape (n_outputs,)
-        Of the whole tree: the leaves weighted by path probability.
+        Output of the whole tree: the leaves weighted by path probability.
     prediction : label, float or list of float
-        What the student predicts, by its `prediction` parameter.
+        The student's prediction, by its `prediction` parameter.
     way : {"greatest_path", "greedy"}
-        How the leaf was chosen.
+        Rule that chose the leaf.
     classes : ndarray of shape (n_outputs,) or None
         None for regression.
     feature_names : list of str
     output_contributions : ndarray of shape (n_outputs, n_features)
-        What each feature adds to the mean of the leaves as they were trained (for classes: at the
-        temperature of training), over all gates: see
+        Amount that each feature adds, over all gates, to the mean of the leaves as trained (class
+        probabilities at the temperature of training): see
         :func:`soft_students.explain.gate_effects.gate_effects`.
     base_output : ndarray of shape (n_outputs,)
-        What they are added to: that mean for the mean training row, or for a row of zeros where the
-        student does not standardise.
+        That mean for the mean training row, or for a row of zeros if the student does not
+        standardise.
     view : TreeView
-        The tree itself, for the picture.
+        The tree, for the picture.
     """
 
     row: np.ndarray
@@ -77,5 +78,5 @@ class FollowedPath:
 
     @property
     def leaf(self) -> int:
-        """The node number of the leaf."""
+        """Node number of the leaf."""
         return int(self.nodes[-1])

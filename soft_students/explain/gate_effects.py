@@ -1,4 +1,4 @@
-"""A soft tree's output as a sum over features."""
+"""Splits a soft tree's output into contributions of features."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ _FLAT = 1e-8  # a change of activation below which a gate's slope is its derivat
 def gate_effects(
     paths: np.ndarray, pushes: np.ndarray, biases: np.ndarray, leaf_values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Split the mean of the leaves by feature, from that of the row where no feature pushes.
+    r"""Split the difference of a row's mean leaf value from that of a neutral row by feature.
 
-    Let gate i go right with probability :math:`p_i = \sigma(b_i + \sum_j c_{ij})`, and with
-    :math:`p_i^0 = \sigma(b_i)` where nothing pushes; let :math:`V_i^0` be the mean of the leaves
-    under node i by the :math:`p^0` and :math:`P_i` the probability that the row reaches it. Then
+    Gate i goes right with probability :math:`p_i = \sigma(b_i + \sum_j c_{ij})`, and for the
+    neutral row, with all :math:`c_{ij} = 0`, with :math:`p_i^0 = \sigma(b_i)`. Let :math:`V_i^0` be
+    the mean of the leaves under node i by the :math:`p^0`, and :math:`P_i` the probability that the
+    row reaches node i. Then
 
     .. math:: V_0 - V_0^0 = \sum_i P_i (p_i - p_i^0) (V_{right(i)}^0 - V_{left(i)}^0),
 
     since :math:`V_i - V_i^0 = (p_i - p_i^0)(V_r^0 - V_l^0) + (1 - p_i)(V_l - V_l^0) +
-    p_i (V_r - V_r^0)` at each gate. A gate's part is shared among the features in proportion to
-    :math:`c_{ij}`, the rescale rule of DeepLIFT.
+    p_i (V_r - V_r^0)` at each gate. Each term is divided among the features in proportion to
+    :math:`c_{ij}`, by the rescale rule of DeepLIFT.
 
     Parameters
     ----------
     paths : ndarray of shape (n_nodes,)
-        P: of reaching each node.
+        P, the probability of reaching each node.
     pushes : ndarray of shape (n_gates, n_features)
-        c.
+        c, the contribution of each feature to each activation.
     biases : ndarray of shape (n_gates,)
-        b.
+        b, the bias of each gate.
     leaf_values : ndarray of shape (n_leaves, n_outputs)
 
     Returns
     -------
     contributions : ndarray of shape (n_outputs, n_features)
     base : ndarray of shape (n_outputs,)
-        :math:`V_0^0`; with the contributions of all features it is :math:`V_0`.
+        :math:`V_0^0`; plus the contributions of all features it is :math:`V_0`.
 
     References
     ----------

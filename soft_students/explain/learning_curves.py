@@ -1,4 +1,4 @@
-"""Loss over the epochs of a training."""
+"""Draws the loss over the epochs of a training."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 
 def plot_learning_curves(student: Any, *, ax: Axes | None = None) -> Figure:
-    """Draw the training loss of each epoch, and of early stopping the validation loss.
+    """Draw the training loss of each epoch, and the validation loss with early stopping.
 
     Parameters
     ----------
     student : estimator, or mapping of str to estimator
-        Fitted, with the attribute ``loss_curve_``, and perhaps ``validation_curve_`` and
-        ``best_iter_``, which is marked. Of several students, named by the keys, the training losses
-        are compared.
+        Fitted, with the attribute ``loss_curve_``; optional ``validation_curve_`` is drawn and
+        ``best_iter_`` marked. A mapping compares the training losses of several students.
     ax : matplotlib.axes.Axes, default=None
-        Where to draw. None makes a figure.
+        Axes to draw on. None makes a figure.
 
     Returns
     -------
@@ -75,8 +74,8 @@ def _loss_curve(student: Any) -> list[float]:
     loss = getattr(student, "loss_curve_", None)
     if not loss:
         raise ValueError(
-            f"This {type(student).__name__} holds no loss curve: partial_fit does not make one. "
-            "Draw it after fit."
+            f"This {type(student).__name__} has no loss curve: partial_fit does not record one. "
+            "Train it with fit."
         )
     return loss
 

@@ -1,4 +1,4 @@
-"""The row that is explained, in whatever form it comes."""
+"""Checks and converts the row to explain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from soft_students.explain.tree_view import image_shape_of, names_of
 
 
 def one_row(x: Any, n_features: int) -> Any:
-    """Return `x` as a table of one row.
+    """Return `x` as a two-dimensional table with one row.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def one_row(x: Any, n_features: int) -> Any:
     Raises
     ------
     ValueError
-        If `x` is no such row.
+        If `x` has another shape.
     """
     if hasattr(x, "to_frame") and np.ndim(x) == 1:
         x = x.to_frame().T  # a Series: one row of a DataFrame
@@ -45,25 +45,25 @@ def read_row(
     image_shape: tuple[int, ...] | None,
     feature_names: Iterable[str] | None,
 ) -> tuple[np.ndarray, list[str]]:
-    """Return one row as a classical student's prediction reads it, and the features' names.
+    """Return one row as converted for a classical student's prediction, and the feature names.
 
     Parameters
     ----------
     student : ClassicalStudent
     x, image_shape, feature_names
-        As of :func:`soft_students.explain.explain`.
+        As for :func:`soft_students.explain.explain`.
 
     Returns
     -------
     rows : ndarray of shape (1, n_features)
-        Codes in the place of categories.
+        Codes instead of categories.
     names : list of str
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
     ValueError
-        If the arguments do not fit the student's features.
+        If the arguments do not match the student's features.
     """
     check_is_fitted(student)
     shape = image_shape_of(student, image_shape, feature_names is not None)
@@ -72,18 +72,18 @@ def read_row(
 
 
 def shown_row(student: Any, rows: np.ndarray) -> np.ndarray:
-    """Return the only row as people read it: categories by name.
+    """Return the row with its categories by name.
 
     Parameters
     ----------
     student : ClassicalStudent
     rows : ndarray of shape (1, n_features)
-        As `read_row` returns them.
+        From `read_row`.
 
     Returns
     -------
     ndarray of shape (n_features,)
-        Of float64, or of objects if some features are categories; a missing value is NaN.
+        Dtype float64, or object if some features are categories; missing values are NaN.
     """
     row = rows[0].astype(np.float64)
     if student.is_categorical_ is None:

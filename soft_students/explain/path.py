@@ -1,4 +1,4 @@
-"""The path of one row through a soft tree, as numbers and as text."""
+"""Explains the path of one row through a soft tree, as numbers, text and a picture."""
 
 from __future__ import annotations
 
@@ -28,30 +28,29 @@ _WAYS = {
 
 
 class PathExplanation(FollowedPath, Explanation):
-    """The path of one row, as numbers, text and a picture; the attributes are of `FollowedPath`."""
+    """The path of one row through a soft tree; its attributes are those of `FollowedPath`."""
 
     def importances(self) -> np.ndarray:
-        """Return how much each feature matters to this prediction.
+        """Return the importance of each feature for this prediction.
 
         Returns
         -------
         ndarray of shape (n_features,)
-            Sizes of `output_contributions` to the predicted class; of values, their mean over the
-            outputs. They count all gates, each by the probability that the row reaches it and by
-            how the leaves on its two sides differ: those of the path count most.
+            Absolute `output_contributions` to the predicted class; in regression, averaged over the
+            outputs. They include all gates, weighted by the probability that the row reaches a
+            gate and by the difference of the leaves on its two sides.
         """
         return self._sizes(self.output_contributions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain lists and numbers, fit for JSON.
+        """Return the explanation as plain lists and numbers, for JSON.
 
         Returns
         -------
         dict
-            The fields, and "importances", but for what belongs to one gate, which is in the list
-            ``"steps"``: of each
-            gate ``node``, ``activation``, ``branch`` ("left" or "right"), ``probability`` of that
-            branch, ``path_probability`` behind it, ``bias``, and for each feature ``weights`` and
+            The fields, and "importances". The list ``"steps"`` holds the fields of each gate:
+            ``node``, ``activation``, ``branch`` ("left" or "right"), ``probability`` of that
+            branch, ``path_probability`` below it, ``bias``, and the lists ``weights`` and
             ``contributions``.
         """
         steps = [
@@ -81,13 +80,13 @@ class PathExplanation(FollowedPath, Explanation):
         }
 
     def to_text(self, top: int = 3) -> str:
-        """Return it as lines of text.
+        """Return the explanation as lines of text.
 
         Parameters
         ----------
         top : int, default=3
-            Features named at each gate, those that push its activation most; and classes at the
-            end.
+            Number of features listed at each gate, largest contributions first; also of classes at
+            the end.
 
         Returns
         -------
@@ -115,9 +114,9 @@ class PathExplanation(FollowedPath, Explanation):
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw. None makes a figure of a size at which everything is readable.
+            Axes to draw on. None makes a figure large enough to read.
         top : int, default=6
-            Bars drawn at each gate, if it is not drawn as an image.
+            Number of bars at each gate that is not drawn as an image.
 
         Returns
         -------
@@ -138,10 +137,10 @@ def explain_path(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> PathExplanation:
-    """Return the path of one row: its gates, what each feature adds there, and the leaf.
+    """Return the path of one row through a soft tree, with each feature's contributions.
 
-    The leaf is the one of greatest path probability, or, of a student with
-    ``prediction="greedy"``, the one where the likelier branches lead.
+    The path leads to the leaf of greatest path probability, or, with ``prediction="greedy"``, along
+    the likelier branches.
 
     Parameters
     ----------
@@ -149,7 +148,7 @@ def explain_path(
         Fitted.
     x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
     image_shape, feature_names
-        As in :func:`plot_tree`; here they only name the features.
+        As for :func:`plot_tree`; here they only name the features.
 
     Returns
     -------
@@ -158,10 +157,10 @@ def explain_path(
     Raises
     ------
     TypeError
-        If `student` is no soft tree.
+        If `student` is not a soft tree.
     sklearn.exceptions.NotFittedError
     ValueError
-        If `x` is not one row of the student's features, or another parameter does not fit them.
+        If `x` or another parameter does not match the student's features.
 
     Examples
     --------
@@ -184,7 +183,7 @@ def explain_path(
 
 
 def follow(student: Any, x: Any, view: TreeView) -> PathExplanation:
-    """Follow one row through a student that has been viewed."""
+    """Return the path of one row, given the view of the student."""
     X = student._checked(one_row(x, student.n_features_in_)).astype(np.float64)
     all_activations = student._activations(X)
     paths = routing.path_probabilities(all_activations)
@@ -241,11 +240,12 @@ def plot_path(
 ) -> Figure:
     """Draw the path of one row through a soft tree.
 
-    From left to right: the row; each gate from the root down; the leaf's distribution beside the
-    mean of all leaves. Of an image each gate shows its filter β w with the image's outline, and the
-    filter times the image, whose sum and the gate's bias β b are the activation; of other rows it
-    shows the features that add most to the activation. Purple pushes right, orange left. Below
-    stand the activation, the probability of the branch taken and, so far, of the path.
+    The picture shows, from left to right, the row, each gate from the root down, and the leaf's
+    distribution beside the mean of all leaves. For images, a gate shows its filter β w with the
+    image's outline, and the filter times the image, whose sum plus the bias β b is the activation.
+    For other rows, a gate shows the features that contribute most to the activation. Purple pushes
+    right, orange left. Below each gate are its activation and the probabilities of the branch taken
+    and of the path so far.
 
     Parameters
     ----------
@@ -254,14 +254,14 @@ def plot_path(
     x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of the image in `x`; channels are drawn side by
-        side. None takes that of the student's :class:`~soft_students.transfer.ImageDistortion`, if
-        it has one and `feature_names` is None; otherwise bars are drawn.
+        side. None: that of the student's :class:`~soft_students.transfer.ImageDistortion`, if it
+        has one and `feature_names` is None; otherwise bars are drawn.
     feature_names : iterable of str, default=None
-        None takes those of the fit, or positions.
+        None: the names seen in fit, or positions.
     top : int, default=6
-        Bars drawn at each gate.
+        Number of bars at each gate.
     ax : matplotlib.axes.Axes, default=None
-        Where to draw. None makes a figure of a size at which everything is readable.
+        Axes to draw on. None makes a figure large enough to read.
 
     Returns
     -------
@@ -272,14 +272,14 @@ def plot_path(
     ImportError
         If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
     TypeError
-        If `student` is no soft tree.
+        If `student` is not a soft tree.
     sklearn.exceptions.NotFittedError
     ValueError
-        If `x` is not one row of the student's features, or another parameter does not fit them.
+        If `x` or another parameter does not match the student's features.
 
     See Also
     --------
-    explain_path : The same as numbers and text.
+    explain_path : Returns the path as numbers and text.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The path of one row through a soft tree, as a picture."""
+"""Draws the path of one row through a soft tree."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from soft_students.explain.canvas import Canvas
 
 _MARGIN = 0.15
-_HEAD = 0.3  # what is written over a gate
+_HEAD = 0.3  # height of the text above a gate
 _IMAGE = 1.15  # side of the square into which a filter fits
 _BARS = 2.3  # width of ranked contributions
 _BETWEEN = 0.14  # from a gate to the next one, and from a filter to its product
-_HEADINGS = 1.3  # room at the left for what the lines mean
+_HEADINGS = 1.3  # width of the headings at the left
 _LINES = 1.02  # height of the numbers under a gate
-_NAMES = (0.35, 1.1)  # least and greatest width of the class names
+_NAMES = (0.35, 1.1)  # minimum and maximum width of the class names
 _OUTPUTS = 0.95  # width of each of the two bar charts beside them
 _MOST_OUTPUTS = 12
 _NOTE = 0.22  # height of the line at the foot
 
 
 def draw_path(path: FollowedPath, top: int, ax: Axes | None) -> Figure:
-    """Draw a path that has been followed; `top` and `ax` are those of `plot_path`."""
+    """Draw the path of an explanation; `top` and `ax` as for `plot_path`."""
     from soft_students.explain.canvas import Canvas
 
     picture = _PathPicture(path.view, path, min(top, len(path.feature_names)))
@@ -58,7 +58,7 @@ class _PathPicture:
         self.start = _MARGIN + headings + 0.15
         self.end = self.start + len(path.activations) * (self.gate[0] + _BETWEEN) + 0.15
         sizes = np.maximum(np.abs(path.leaf_output), np.abs(path.mean_output))
-        # The outputs that matter most, in their own order.
+        # The largest outputs, in their own order.
         self.outputs = np.sort(np.argsort(-sizes, kind="stable")[:_MOST_OUTPUTS])
         self.names = [self._output_name(k) for k in self.outputs]
         longest = max(map(len, self.names))
@@ -85,7 +85,7 @@ class _PathPicture:
         canvas.text(_MARGIN, self.height - 0.17, note, 7.5, color=GREY, ha="left", width=room)
 
     def _row(self, canvas: Canvas) -> None:
-        """Draw the row itself, and what the lines beside it mean."""
+        """Draw the row itself and the headings of the lines."""
         right, y = self.start - 0.12, _MARGIN + _HEAD
         centred = "" if self.view.offset is None else " − mean"
         if self.view.image_shape is None:
@@ -148,7 +148,7 @@ class _PathPicture:
         canvas.text(centre, y + 0.87, f"{so_far:.3f}", 9)
 
     def _outputs(self, canvas: Canvas) -> None:
-        """Draw what the leaf says beside what all leaves say."""
+        """Draw the output of the leaf beside the mean of all leaves."""
         path, y = self.path, _MARGIN + _HEAD
         names, width = self.names_width, _OUTPUTS
         room = names + 2 * width

@@ -1,4 +1,4 @@
-"""One door to the explanation of one prediction, whatever the student."""
+"""Explains one prediction of any supported student."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def explain(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> Explanation:
-    """Say how a student comes to its prediction of one row.
+    """Explain a student's prediction for one row.
 
     =============================  =====================================================
-    soft tree                      the path, and each gate on it: `PathExplanation`
-    hard tree                      the rules on the path: `RuleExplanation`
+    soft tree                      path, with each gate on it: `PathExplanation`
+    hard tree                      rules on the path: `RuleExplanation`
     xgboost, lightgbm              SHAP values by the library: `ContributionExplanation`
     hist, forest, extra_trees      differences along the paths: `ContributionExplanation`
     logistic, ridge                coefficients times distances from the mean row:
                                    `ContributionExplanation`
-    DistilledClassifier, Pipeline  that of the student inside, on the features that it sees
+    DistilledClassifier, Pipeline  that of the student inside, on its input features
     =============================  =====================================================
 
     A student whose outputs are sums over features defines ``_contributions``, see
-    ``docs/tutorials/own_student.md``. Any other explanation is registered by the student's class:
+    ``docs/tutorials/own_student.md``. Register a function for another class of students by
     ``explain.register(MyStudent, explain_mine)``.
 
     Parameters
@@ -54,10 +54,10 @@ def explain(
     x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of the image in `x`: it names the features, and
-        soft trees draw their gates as images. None takes that of the student's
+        soft trees draw their gates as images. None: that of the student's
         :class:`~soft_students.transfer.ImageDistortion`, if it has one and `feature_names` is None.
     feature_names : iterable of str, default=None
-        None takes those of the fit, or positions.
+        None: the names seen in fit, or positions.
 
     Returns
     -------
@@ -67,10 +67,10 @@ def explain(
     Raises
     ------
     TypeError
-        If `student` is none of these.
+        If `student` is of another kind.
     sklearn.exceptions.NotFittedError
     ValueError
-        If `x` is not one row of the student's features, or another parameter does not fit them.
+        If `x` or another parameter does not match the student's features.
 
     Examples
     --------
@@ -94,10 +94,10 @@ def explain(
             student, x, image_shape=image_shape, feature_names=feature_names
         )
     raise TypeError(
-        f"{type(student).__name__} does not explain its predictions. These students do: "
-        f"{', '.join(explained_students())}, their regressors, and DistilledClassifier, "
-        "DistilledRegressor and Pipeline around them. To read what another model does, teach one "
-        "of them by it: student.fit(X, model)."
+        f"Predictions of {type(student).__name__} cannot be explained. Those of these students "
+        f"can: {', '.join(explained_students())}, their regressors, and DistilledClassifier, "
+        "DistilledRegressor and Pipeline around them. To explain another model, distil it into "
+        "one of them: student.fit(X, model)."
     )
 
 
@@ -149,5 +149,5 @@ def _(
 def _names_out(head: Pipeline) -> Iterable[str] | None:
     try:
         return head.get_feature_names_out()
-    except (AttributeError, ValueError):  # a step that does not tell
+    except (AttributeError, ValueError):  # a step without names of its outputs
         return None

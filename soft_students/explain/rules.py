@@ -24,21 +24,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RuleExplanation(Explanation):
-    """What a hard tree asks of one row, from the root to its leaf.
+    """The path of one row through a hard tree: its splits, from the root to the leaf.
 
     Parameters
     ----------
     row : ndarray of shape (n_features,)
     nodes : ndarray of int, shape (n_steps + 1,)
-        From the root to the leaf, as scikit-learn numbers them.
+        scikit-learn's node numbers, from the root to the leaf.
     features : ndarray of int, shape (n_steps,)
-        Asked at each inner node.
+        Feature of the split at each inner node.
     thresholds : ndarray of shape (n_steps,)
     went_right : ndarray of bool, shape (n_steps,)
         Whether the feature is above the threshold.
     node_outputs : ndarray of shape (n_steps + 1, n_outputs)
-        What the student would predict at each node: class probabilities at temperature one, or
-        values.
+        Output if each node were a leaf: class probabilities at temperature one, or values.
     node_samples : ndarray of int, shape (n_steps + 1,)
         Training rows in each node, transferred ones included.
     prediction : label, float or list of float
@@ -60,7 +59,7 @@ class RuleExplanation(Explanation):
 
     @property
     def leaf(self) -> int:
-        """The node number of the leaf."""
+        """Node number of the leaf."""
         return int(self.nodes[-1])
 
     @property
@@ -70,33 +69,32 @@ class RuleExplanation(Explanation):
 
     @property
     def contributions(self) -> np.ndarray:
-        """By how much the output moves at the splits on each feature: (n_outputs, n_features).
+        """Sum of the changes of output at the splits on each feature, (n_outputs, n_features).
 
-        From the root's output they sum to the leaf's.
+        Added to the root's output they give the leaf's.
         """
         return path_differences(self.features, self.node_outputs, len(self.row))
 
     def importances(self) -> np.ndarray:
-        """Return how much each feature matters to this prediction.
+        """Return the importance of each feature for this prediction.
 
         Returns
         -------
         ndarray of shape (n_features,)
-            Sizes of the contributions to the predicted class; of values, their mean over the
-            outputs.
+            Absolute contributions to the predicted class; in regression, averaged over the outputs.
         """
         return self._sizes(self.contributions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain lists and numbers, fit for JSON.
+        """Return the explanation as plain lists and numbers, for JSON.
 
         Returns
         -------
         dict
-            The fields, "importances" and the leaf, but for what belongs to one split, which is in
-            the list ``"steps"``: of each ``node``, ``feature``, ``feature_name``, ``value``,
-            ``threshold``, ``branch`` ("left" is at most the threshold) and, behind it, ``output``
-            and ``samples``.
+            The fields, "importances", and the root's and leaf's outputs and samples. The list
+            ``"steps"`` holds, for each split, ``node``, ``feature``, ``feature_name``, ``value``,
+            ``threshold``, ``branch`` ("left": at most the threshold), and the ``output`` and
+            ``samples`` of the next node.
         """
         steps = [
             {
@@ -126,12 +124,12 @@ class RuleExplanation(Explanation):
         }
 
     def to_text(self, top: int = 3) -> str:
-        """Return it as lines of text, one a split.
+        """Return the explanation as text, one line per split.
 
         Parameters
         ----------
         top : int, default=3
-            Classes named at each node.
+            Number of classes listed at each node.
 
         Returns
         -------
@@ -153,14 +151,14 @@ class RuleExplanation(Explanation):
         return "\n".join([*lines, f"  leaf {self.leaf}"])
 
     def plot(self, ax: Axes | None = None, *, top: int = 12) -> Figure:
-        """Draw how far each split moves the output.
+        """Draw the change of the output at each split.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw. None makes a figure of a size at which everything is readable.
+            Axes to draw on. None makes a figure large enough to read.
         top : int, default=12
-            Splits drawn, the last ones; those before are one bar.
+            Number of splits drawn, the last ones; one more bar sums those before.
 
         Returns
         -------
@@ -211,13 +209,13 @@ def explain_rules(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> RuleExplanation:
-    """Return the rules on the row's path: feature, threshold, side; and each node's prediction.
+    """Return the splits that one row passes in a hard tree.
 
     Parameters
     ----------
     student : DecisionTreeStudentClassifier or DecisionTreeStudentRegressor
     x, image_shape, feature_names
-        As of :func:`soft_students.explain.explain`.
+        As for :func:`soft_students.explain.explain`.
 
     Returns
     -------

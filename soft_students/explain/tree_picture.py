@@ -1,4 +1,4 @@
-"""A soft tree as one picture: filters, branches and leaves."""
+"""Draws a soft tree: filters, branches and leaves."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SLOT = 0.76  # inches from leaf to leaf
 _CHART = (0.62, 0.5)  # width and height of a leaf's bars
 _GATE = 1.06  # side of the square into which a filter fits
 _BARS = 2.1  # width of ranked weights
-_ABOVE = 0.36  # what is written over a gate
+_ABOVE = 0.36  # height of the text above a gate
 _GAP = 0.62  # from a gate down to the next level
-_WIDEST = 11.0  # points: the width of a branch that all rows take
-_RARE = 0.1  # leaves with less than this part of an even share of the rows are not announced
+_WIDEST = 11.0  # width of a branch that all rows take, in points
+_RARE = 0.1  # leaves with a smaller fraction of an even share of the rows are left out above gates
 _CLASSES = 11  # points
-_SHORTEST = 4  # letters that are left of a class name
+_SHORTEST = 4  # letters that remain of a shortened class name
 _MOST_TICKS = 12
 
 
@@ -46,39 +46,39 @@ def plot_tree(
     top: int = 5,
     ax: Axes | None = None,
 ) -> Figure:
-    r"""Draw a soft tree: the filter of every gate, what every leaf says.
+    r"""Draw a soft tree: the filter of every gate and the output of every leaf.
 
-    A gate shows the weights β w as an image, or the weightiest of them as bars, all gates on one
-    scale centred at zero: where a weight is purple the feature pushes right, where it is orange,
-    left. Above it stand the classes that are the likeliest one in some leaf below (of regression,
-    the range of the leaves' values). A leaf shows its distribution and, large, its likeliest class.
+    A gate shows its weights β w as an image, or the largest of them as bars, on one scale for all
+    gates: purple pushes right, orange left. Above it are the likeliest classes of the leaves below
+    (in regression, the range of their values). A leaf shows its distribution and, in large type,
+    its likeliest class.
 
     Parameters
     ----------
     student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
         Fitted.
     X : array-like of shape (n_samples, n_features), default=None
-        Rows. Branches are then as wide as the mean probability that a row takes them, nodes tell
-        that share, leaves with less than a tenth of an even share are left out of the classes
-        above the gates. Weights are shown times the feature's standard deviation, so that
-        features of different units compare; of images only if the student was trained with
+        Rows. The width of a branch is then the mean probability of taking it, and nodes show this
+        share as a number. The classes above gates leave out leaves with less than a tenth of an
+        even share. Weights are multiplied by the feature's standard deviation, so that features
+        with different units compare; for images only if the student was trained with
         ``standardize=True``.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of the image in each row; channels are drawn
-        side by side. None takes that of the student's
+        side by side. None: that of the student's
         :class:`~soft_students.transfer.ImageDistortion`, if it has one and `feature_names` is None;
         otherwise bars are drawn.
     feature_names : iterable of str, default=None
-        None takes those of the fit, or positions.
+        None: the names seen in fit, or positions.
     root : int, default=0
-        The gate at the top. Node ``i`` has the children ``2i + 1`` and ``2i + 2``.
+        Number of the gate at the top. Node ``i`` has the children ``2i + 1`` and ``2i + 2``.
     max_depth : int, default=4
-        Levels of gates drawn, from 1 to 8. What lies deeper is drawn as one leaf, with the mean of
-        its leaves' distributions: weighted by path probability where `X` is given.
+        Levels of gates drawn, from 1 to 8. Each subtree below is drawn as one leaf with the mean
+        distribution of its leaves, weighted by path probability if `X` is given.
     top : int, default=5
-        Bars drawn at each gate.
+        Number of bars at each gate.
     ax : matplotlib.axes.Axes, default=None
-        Where to draw. None makes a figure of a size at which everything is readable.
+        Axes to draw on. None makes a figure large enough to read.
 
     Returns
     -------
@@ -89,10 +89,10 @@ def plot_tree(
     ImportError
         If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
     TypeError
-        If `student` is no soft tree.
+        If `student` is not a soft tree.
     sklearn.exceptions.NotFittedError
     ValueError
-        If a parameter does not fit the student.
+        If a parameter does not match the student.
 
     References
     ----------
@@ -112,7 +112,7 @@ def plot_tree(
     from soft_students.explain.canvas import Canvas
 
     view = view_tree(student, image_shape=image_shape, feature_names=feature_names)
-    plan = _plan(
+    layout = _layout(
         view,
         root=check_int("plot_tree", "root", root, 0, view.n_gates - 1),
         max_depth=check_int("plot_tree", "max_depth", max_depth, 1, _DEEPEST),
@@ -122,14 +122,14 @@ def plot_tree(
     if X is not None:
         reach = student.node_statistics(X)["reach"]
         spread = student._checked(X).std(axis=0, dtype=np.float64)
-    canvas = Canvas(plan.width, plan.height, ax)
-    _TreePicture(view, canvas, plan, reach, spread).draw()
+    canvas = Canvas(layout.width, layout.height, ax)
+    _TreePicture(view, canvas, layout, reach, spread).draw()
     return canvas.figure
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """What is drawn where, in inches."""
+class _Layout:
+    """Layout of the picture, in inches."""
 
     root: int
     levels: int
@@ -144,19 +144,19 @@ class _Plan:
         return _ABOVE + self.gate[1] + _GAP
 
     def nodes(self, level: int) -> range:
-        """Nodes of a level, counted from the root of the picture."""
+        """Return the nodes of a level, counted from the root of the picture."""
         first = (self.root + 1) * 2**level - 1
         return range(first, first + 2**level)
 
     def centre(self, level: int, place: int) -> float:
-        """Abscissa of the node at a place of a level."""
+        """Return the abscissa of the node at a place of a level."""
         return _MARGIN + (place + 0.5) * self.slot * 2 ** (self.levels - level)
 
     def top_of(self, level: int) -> float:
         return _MARGIN + level * self.level_height
 
 
-def _plan(view: TreeView, *, root: int, max_depth: int, top: int) -> _Plan:
+def _layout(view: TreeView, *, root: int, max_depth: int, top: int) -> _Layout:
     levels = min(max_depth, view.depth - level_of(root))
     if view.image_shape is None:
         gate = (_BARS, ROW * min(top, len(view.feature_names)))
@@ -164,10 +164,10 @@ def _plan(view: TreeView, *, root: int, max_depth: int, top: int) -> _Plan:
         channels, height, width = view.image_shape
         unit = _GATE / max(height, width)
         gate = (unit * width * channels, unit * height)
-    # The lowest gates are two slots apart, and the key beside the root needs some room.
+    # The lowest gates are two slots apart, and the legend beside the root needs space.
     slot = max(_SLOT, (gate[0] + 0.3) / 2, (gate[0] + 3.6) / 2**levels)
     leaf = _CHART[1] + (0.7 if level_of(root) + levels < view.depth else 0.57)
-    return _Plan(
+    return _Layout(
         root=root,
         levels=levels,
         top=top,
@@ -183,14 +183,14 @@ class _TreePicture:
         self,
         view: TreeView,
         canvas: Canvas,
-        plan: _Plan,
+        layout: _Layout,
         reach: np.ndarray | None,
         spread: np.ndarray | None,
     ) -> None:
-        self.view, self.canvas, self.plan, self.reach = view, canvas, plan, reach
-        self.gates = [node for level in range(plan.levels) for node in plan.nodes(level)]
+        self.view, self.canvas, self.layout, self.reach = view, canvas, layout, reach
+        self.gates = [node for level in range(layout.levels) for node in layout.nodes(level)]
         shown = view.weights[self.gates]
-        # Pixels share a unit; but gates trained on features of deviation one weigh in another.
+        # Pixels share a unit, but not the weights of gates trained on standardised features.
         self.scaled = spread is not None and (view.image_shape is None or view.offset is not None)
         if self.scaled:
             shown = shown * spread
@@ -202,16 +202,16 @@ class _TreePicture:
             self.limit, self.cut = color_limit(shown)
 
     def draw(self) -> None:
-        plan = self.plan
+        layout = self.layout
         self._key()
-        for level in range(plan.levels):
-            for place, node in enumerate(plan.nodes(level)):
+        for level in range(layout.levels):
+            for place, node in enumerate(layout.nodes(level)):
                 self._branches(level, place, node)
                 self._gate(level, place, node)
-        for place, node in enumerate(plan.nodes(plan.levels)):
+        for place, node in enumerate(layout.nodes(layout.levels)):
             self._leaf(place, node)
 
-    # -- what a node says -------------------------------------------------------------------------
+    # -- texts and outputs of nodes ---------------------------------------------------------------
 
     def _share(self, node: int) -> str:
         if self.reach is None:
@@ -223,7 +223,7 @@ class _TreePicture:
         return f"{node} · {shown}%"
 
     def _below(self, node: int, room: float) -> str:
-        """Say in a few words what the leaves under a node predict."""
+        """Return the classes, or the range of values, that the leaves under a node predict."""
         under = self.view.leaves_under(node)
         outputs = self.view.leaf_outputs[under]
         if self.view.labels is None:
@@ -239,7 +239,7 @@ class _TreePicture:
         return _shortened(names, room)
 
     def _output(self, node: int) -> np.ndarray:
-        """Return what a leaf says, or on average the leaves under a node."""
+        """Return the output of a leaf, or the mean output of the leaves under a node."""
         under = self.view.leaves_under(node)
         outputs = self.view.leaf_outputs[under]
         shares = None if self.reach is None else self.reach[self.view.n_gates :][under]
@@ -250,43 +250,43 @@ class _TreePicture:
     # -- drawing ----------------------------------------------------------------------------------
 
     def _gate(self, level: int, place: int, node: int) -> None:
-        plan, canvas = self.plan, self.canvas
-        width, height = plan.gate
-        centre, y = plan.centre(level, place), plan.top_of(level)
-        room = 2 ** (plan.levels - level) * plan.slot - 0.25
+        layout, canvas = self.layout, self.canvas
+        width, height = layout.gate
+        centre, y = layout.centre(level, place), layout.top_of(level)
+        room = 2 ** (layout.levels - level) * layout.slot - 0.25
         canvas.text(centre, y + 0.1, self._below(node, room), _CLASSES, width=room, bold=True)
         canvas.text(centre, y + 0.27, self._share(node), 7, color=GREY, width=room)
         y += _ABOVE
         x = centre - width / 2
         weights = self.weights[node]
         if self.view.image_shape is None:
-            names, top = self.view.feature_names, plan.top
+            names, top = self.view.feature_names, layout.top
             ranked_bars(canvas, x, y, width, weights, names, top=top, limit=self.limit)
         else:
             image = self.view.images(weights[None])[0]
             canvas.image(image, x, y, width, height, limit=self.limit)
 
     def _branches(self, level: int, place: int, node: int) -> None:
-        plan = self.plan
-        x, y = plan.centre(level, place), plan.top_of(level) + _ABOVE + plan.gate[1]
+        layout = self.layout
+        x, y = layout.centre(level, place), layout.top_of(level) + _ABOVE + layout.gate[1]
         for side, color in ((0, LEFT), (1, RIGHT)):
             thickness = 1.5
             if self.reach is not None:
                 thickness = max(0.5, _WIDEST * float(self.reach[2 * node + 1 + side]))
             self.canvas.branch(
-                x + (side - 0.5) * plan.gate[0] / 3,
+                x + (side - 0.5) * layout.gate[0] / 3,
                 y,
-                plan.centre(level + 1, 2 * place + side),
-                plan.top_of(level + 1) - 0.02,
+                layout.centre(level + 1, 2 * place + side),
+                layout.top_of(level + 1) - 0.02,
                 color=color,
                 thickness=thickness,
             )
 
     def _leaf(self, place: int, node: int) -> None:
-        plan, canvas, view = self.plan, self.canvas, self.view
+        layout, canvas, view = self.layout, self.canvas, self.view
         output, labels = self._output(node), view.labels
-        centre, y = plan.centre(plan.levels, place), plan.top_of(plan.levels)
-        room = plan.slot - 0.06
+        centre, y = layout.centre(layout.levels, place), layout.top_of(layout.levels)
+        room = layout.slot - 0.06
         best = None if labels is None else int(output.argmax())
         span = 0.0, 1.0
         if labels is None:
@@ -316,7 +316,7 @@ class _TreePicture:
             canvas.text(centre, y + 0.63, text, 7, color=GREY, width=room)
 
     def _key(self) -> None:
-        # Below the classes of the root, which may take the whole width.
+        # Below the root's classes, which may take the whole width.
         x, y = _MARGIN + 0.25, _MARGIN + _ABOVE
         title = "gate weight × deviation" if self.scaled else "gate weight"
         key(self.canvas, x, y, self.limit, title=title, cut=self.cut)
@@ -325,7 +325,7 @@ class _TreePicture:
 
 
 def _shortened(names: list[str], room: float) -> str:
-    """Join names, the longest ones cut until all fit, in letters that may be made smaller."""
+    """Join names, with the longest ones cut until all fit at 0.8 of the font size."""
     from soft_students.explain.canvas import text_width
 
     separator = " " if all(len(name) == 1 for name in names) else ", "

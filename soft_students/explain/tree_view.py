@@ -1,4 +1,4 @@
-"""What a fitted soft tree shows of itself: effective weights, what leaves say, names."""
+"""Reads a fitted soft tree for pictures: effective weights, leaf outputs and names."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from soft_students.transfer import ImageDistortion
 
 @dataclass(frozen=True, eq=False)
 class TreeView:
-    """A soft tree as it is read.
+    """Weights, leaf outputs and names of a soft tree.
 
     Parameters
     ----------
     weights : ndarray of shape (n_gates, n_features), float64
-        β w of each gate: what one unit of a feature adds to its activation.
+        β w of each gate: the change of its activation per unit of a feature.
     offset : ndarray of shape (n_features,) or None
-        Subtracted from a row before it meets the gates.
+        Subtracted from a row before the gates.
     leaf_outputs : ndarray of shape (n_leaves, n_outputs), float64
         Class probabilities at temperature one, or values.
     labels : list of str or None
-        Of the classes; None for regression.
+        Names of the classes; None for regression.
     feature_names : list of str
     image_shape : tuple of int or None
         (channels, height, width).
@@ -43,16 +43,16 @@ class TreeView:
 
     @property
     def n_gates(self) -> int:
-        """Inner nodes: the numbers below this one."""
+        """Number of inner nodes, which have the lowest node numbers."""
         return len(self.weights)
 
     @property
     def depth(self) -> int:
-        """Levels of gates."""
+        """Number of levels of gates."""
         return level_of(self.n_gates)
 
     def leaves_under(self, node: int) -> slice:
-        """Return which rows of `leaf_outputs` are below a node (a leaf is below itself)."""
+        """Return the rows of `leaf_outputs` below a node; for a leaf, its own."""
         level = level_of(node)
         n_leaves = 2 ** (self.depth - level)
         first = (node + 1 - 2**level) * n_leaves
@@ -61,10 +61,10 @@ class TreeView:
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of `n_features` values as images of shape (n, height, width).
 
-        Channels lie side by side.
+        Channels are side by side.
         """
         if self.image_shape is None:
-            raise ValueError("This tree has no image shape.")
+            raise ValueError("This tree has no image shape. Pass image_shape to view_tree.")
         channels, height, width = self.image_shape
         images = rows.reshape(len(rows), channels, height, width)
         return images.transpose(0, 2, 1, 3).reshape(len(rows), height, channels * width)
@@ -76,16 +76,16 @@ def view_tree(
     image_shape: tuple[int, ...] | None = None,
     feature_names: Iterable[str] | None = None,
 ) -> TreeView:
-    """Read a fitted soft tree.
+    """Return the weights, leaf outputs and names of a fitted soft tree.
 
     Parameters
     ----------
     student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
     image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width). None takes that of the student's
+        (height, width) or (channels, height, width). None: that of the student's
         :class:`~soft_students.transfer.ImageDistortion`, if it has one and `feature_names` is None.
     feature_names : iterable of str, default=None
-        None takes the names that the student was fitted with, or positions.
+        None: the names seen in fit, or positions.
 
     Returns
     -------
@@ -94,13 +94,13 @@ def view_tree(
     Raises
     ------
     TypeError
-        If `student` is no soft tree.
+        If `student` is not a soft tree.
     sklearn.exceptions.NotFittedError
     ValueError
-        If the image shape or the names do not fit the student's features.
+        If the image shape or the names do not match the student's features.
     """
     if not isinstance(student, SoftDecisionTreeClassifier | SoftDecisionTreeRegressor):
-        hint = " Give its attribute 'student_'." if hasattr(student, "student_") else ""
+        hint = " Pass its attribute 'student_'." if hasattr(student, "student_") else ""
         raise TypeError(
             "Only a fitted SoftDecisionTreeClassifier or SoftDecisionTreeRegressor can be shown as "
             f"a soft tree. Got {type(student).__name__}.{hint}"
@@ -125,12 +125,12 @@ def view_tree(
 
 
 def level_of(node: int) -> int:
-    """Return how many gates lie above a node."""
+    """Return the level of a node, which is the number of gates above it."""
     return (int(node) + 1).bit_length() - 1
 
 
 def check_int(function: str, name: str, value: Any, low: int, high: int | None) -> int:
-    """Return a parameter that must be an int in [low, high]; a high of None is infinity."""
+    """Return a parameter that must be an int in [low, high]; ``high=None`` is infinity."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         number = int(value)
         if low <= number and (high is None or number <= high):
@@ -143,7 +143,7 @@ def check_int(function: str, name: str, value: Any, low: int, high: int | None) 
 
 
 def readable(name: Any) -> str:
-    """Return a name on one line, anything that a terminal or a font would obey or drop escaped."""
+    """Return a name on one line, with unprintable characters escaped."""
     text = " ".join(str(name).split())
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
@@ -154,7 +154,7 @@ def readable(name: Any) -> str:
 def names_of(
     student: Any, shape: tuple[int, int, int] | None, feature_names: Iterable[str] | None
 ) -> list[str]:
-    """Return the readable names of a student's features: those given, of the fit, or places."""
+    """Return the readable names of a student's features: as given, as seen in fit, or positions."""
     names = feature_names if feature_names is not None else _known_names(student, shape)
     names = [readable(name) for name in names]
     if len(names) != student.n_features_in_:
@@ -182,7 +182,7 @@ def _known_names(student: Any, shape: tuple[int, int, int] | None) -> Iterable[s
 def image_shape_of(
     student: Any, image_shape: tuple[int, ...] | None, named: bool
 ) -> tuple[int, int, int] | None:
-    """Return (channels, height, width) as given or, unless features are named, as distorted."""
+    """Return (channels, height, width) as given, or unless `named` from an `ImageDistortion`."""
     n_features = student.n_features_in_
     shape = image_shape
     if shape is None:

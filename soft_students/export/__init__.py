@@ -1,4 +1,4 @@
-"""Where a student is used without this package: ONNX, C source, plain numpy."""
+"""Exports of students for use without this package: ONNX, C source, plain numpy."""
 
 from soft_students.export.c_source import to_c
 from soft_students.export.comparison import compare_to_student

@@ -1,4 +1,4 @@
-"""A soft tree as C99 source."""
+"""Exports a soft tree as C99 source."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ def to_c(
     prefix: str = "tree",
     overwrite: bool = True,
 ) -> list[Path]:
-    """Write a soft tree as C99 source and its header, which need the standard library alone.
+    """Write a soft tree as C99 source and header that need only the standard library.
 
-    The functions take one row and allocate nothing; several threads may call them at once. All
-    three predictions are there, whatever `prediction` says:
+    The functions take one row, allocate nothing and are thread-safe. The source has all three ways
+    of prediction:
 
-    - ``tree_greedy``: follows the likelier child; one dot product a level, the fastest;
-    - ``tree_greatest_path``: the leaf of greatest path probability, found without asking gates
-      below a path that cannot win;
+    - ``tree_greedy``: the leaf along the likelier children; one dot product per level, the fastest;
+    - ``tree_greatest_path``: the leaf of greatest path probability, with branch and bound;
     - ``tree_expectation``: the mean of all leaves, weighted by path probability.
 
-    Weights are stored in single precision if the tree was trained so, sums are made in double.
+    Weights are stored in the precision of the training, sums are computed in double precision.
 
     Parameters
     ----------
     student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
         Fitted.
     path : str or path-like
-        Ends in ``.c``; the header has the same name and ends in ``.h``.
+        Must end in ``.c``; the header has the same name with ``.h``.
     prediction : {"expectation", "greatest_path", "greedy"}, default=None
-        Which of the three ``tree_predict`` is. None takes the student's own.
+        The one that ``tree_predict`` calls. None: the student's own.
     weights : {"float64", "float32", "float16", "int8"}, default=None
         Type in which the gates' weights are stored; float16 and int8 with a scale for each gate.
-        None keeps the type in which they were trained.
+        None: the type of the training.
     prefix : str, default="tree"
-        How the identifiers start.
+        Prefix of the identifiers.
     overwrite : bool, default=True
+        Whether to replace existing files.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def to_c(
     Raises
     ------
     TypeError, sklearn.exceptions.NotFittedError
-        If `student` is no fitted soft tree.
+        If `student` is not a fitted soft tree.
     ValueError
         If a parameter is unknown, or `prefix` cannot start a C identifier.
     OSError
@@ -90,7 +90,7 @@ def to_c(
     int iris_predict(const iris_input *x, double *outputs);
     """
     tree = flat_tree(student, prediction=prediction, weights=weights)
-    # A leading underscore is reserved for the compiler's own library.
+    # C reserves identifiers with a leading underscore.
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", prefix):
         raise ValueError(
             "The 'prefix' parameter of to_c must start a C identifier: a letter, then letters, "
@@ -122,7 +122,7 @@ def _header_text(tree: FlatTree, prefix: str, source_name: str) -> str:
         OUTPUTS="the probability of each class" if classifier else "the predicted values",
         PREDICTION=f"{prefix}_{tree.prediction}",
         RESULT="int" if classifier else "void",
-        RETURNS="They return the number of the likeliest class.\n *" if classifier else "",
+        RETURNS="They return the index of the likeliest class.\n *" if classifier else "",
         CLASSES=CLASSES.substitute(names) if classifier else "",
         SOURCE=source_name,
     )
@@ -161,8 +161,8 @@ def _source_text(tree: FlatTree, prefix: str, header_name: str) -> str:
 def _tables(tree: FlatTree, prefix: str) -> list[str]:
     biases = tree.biases
     if tree.offset is not None:
-        # As exact as subtracting the offset from each row: the same stored weights meet the offset
-        # here and the row there, both in double precision.
+        # As exact as subtracting the offset from each row: the offset here and the row in C are
+        # multiplied by the same stored weights in double precision.
         shifts = tree.weights.astype(np.float64) @ tree.offset.astype(np.float64)
         biases = biases - tree.scales * shifts
     stored = _STORED[tree.weights.dtype.name]
@@ -190,23 +190,23 @@ def _table(declaration: str, values: np.ndarray) -> str:
 
 
 def _literals(values: np.ndarray) -> list[str]:
-    """Return numbers as C writes them, such that they read back as the same bits."""
+    """Return numbers as C literals that reproduce them bit for bit."""
     if values.dtype == np.float16:
         return [f"0x{bits:04x}" for bits in values.view(np.uint16).tolist()]
     if values.dtype == np.int8:
         return [str(value) for value in values.tolist()]
     single = values.dtype == np.float32
     texts = [f"{value:.{9 if single else 17}g}" for value in values.tolist()]
-    # A number without point or exponent would be an integer, and may not carry a suffix.
+    # A literal without point or exponent is an integer, which may not have the suffix f.
     texts = [text if "." in text or "e" in text else f"{text}.0" for text in texts]
     return [f"{text}f" for text in texts] if single else texts
 
 
 def _string_literal(text: str) -> str:
-    """Return text as a C string, in UTF-8.
+    """Return text as a C string literal, in UTF-8.
 
-    Octal escapes have three digits at most, so that a digit may follow; a hexadecimal one would
-    swallow it. A question mark is escaped since two of them start a trigraph.
+    Escapes are octal, with three digits: a hexadecimal one would include a digit that follows it.
+    Question marks are escaped since two of them start a trigraph.
     """
     plain = set(range(0x20, 0x7F)) - set(b'"\\?')
     escaped = [chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()]

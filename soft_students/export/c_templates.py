@@ -1,19 +1,19 @@
-"""The C99 text around a tree's numbers; ``$NAME`` marks what is filled in."""
+"""Templates of the C99 source; ``$NAME`` marks the placeholders."""
 
 from string import Template
 
 HEADER = Template("""\
 /* A soft decision tree of depth $DEPTH, exported by soft-students.
  *
- * Each function reads one row of ${P}_N_FEATURES finite numbers, as they were given to the tree
- * when it was trained, and writes ${P}_N_OUTPUTS numbers: $OUTPUTS.
+ * Each function reads one row of ${P}_N_FEATURES finite numbers, in the same form as the training
+ * rows, and writes ${P}_N_OUTPUTS numbers: $OUTPUTS.
  *
- *   ${p}_greedy         the leaf that the likelier child leads to at each gate: the fastest
- *   ${p}_greatest_path  the leaf of greatest path probability, which may be another one
- *   ${p}_expectation    the mean of all leaves, weighted by path probability
+ *   ${p}_greedy         leaf along the likelier child at each gate: the fastest
+ *   ${p}_greatest_path  leaf of greatest path probability, which may be another one
+ *   ${p}_expectation    mean of all leaves, weighted by path probability
  *   ${p}_predict        $PREDICTION, as the exported tree predicts
  *
- * $RETURNS Nothing is allocated and no state is kept: any number of threads may call them.
+ * $RETURNS They allocate nothing and keep no state: any number of threads may call them.
  * Build with any C99 compiler, and link the mathematics library: cc -O2 -c $SOURCE ... -lm
  */
 #ifndef ${P}_SOFT_TREE_H
@@ -46,7 +46,7 @@ extern const char *const ${p}_classes[${P}_N_OUTPUTS];
 """)
 
 SOURCE = Template("""\
-/* A soft decision tree, exported by soft-students. The header says how to use it. */
+/* A soft decision tree, exported by soft-students. Usage: see the header. */
 #include "$HEADER"
 
 #include <float.h>
@@ -61,8 +61,8 @@ SOURCE = Template("""\
 #define LANES 8
 #define WHOLE (N_FEATURES / LANES * LANES)
 
-/* Gate i asks for scales[i] * (weights[i] . x) + biases[i]: right if positive. Its children are
- * 2i + 1 (left) and 2i + 2 (right); leaf l is node N_GATES + l. */
+/* The activation of gate i is scales[i] * (weights[i] . x) + biases[i]; positive means right. Its
+ * children are 2i + 1 (left) and 2i + 2 (right); leaf l is node N_GATES + l. */
 $TABLES
 $DECODE
 static double activation(const ${p}_input *x, int gate)
@@ -88,7 +88,7 @@ static double sigmoid(double a)
     return 1 / (1 + exp(-a));
 }
 
-/* Look below a node for a leaf of greater path probability than the best so far. */
+/* Search below a node for a leaf of greater path probability than the best so far. */
 static void seek(const ${p}_input *x, int node, double path, double *best, int *leaf)
 {
     double a, likelier, other;
@@ -111,7 +111,7 @@ static void seek(const ${p}_input *x, int node, double path, double *best, int *
         seek(x, 2 * node + 2 - right, other, best, leaf);
 }
 
-/* Add what the leaves below a node say, weighted by path probability. */
+/* Add the outputs of the leaves below a node, weighted by path probability. */
 static void gather(const ${p}_input *x, int node, double path, double *outputs)
 {
     double a;
@@ -168,7 +168,7 @@ $RESULT ${p}_predict(const ${p}_input *x, double *outputs)
 """)
 
 HALF_FUNCTION = """
-/* Read a number in half precision: its bits as those of a float, which is 2^112 too small. */
+/* Decode a half-precision number: its bits as those of a float, which is 2^112 too small. */
 static double half(uint16_t bits)
 {
     uint32_t wide = (uint32_t)(bits & 0x7fff) << 13 | (uint32_t)(bits & 0x8000) << 16;
@@ -192,7 +192,7 @@ static int likeliest(const double *outputs)
 """
 
 NORMALISE = """
-/* Rounding leaves the sum of all path probabilities beside one. */
+/* Correct the sum of probabilities for rounding. */
 static void normalise(double *outputs)
 {
     double total = 0;
@@ -206,7 +206,7 @@ static void normalise(double *outputs)
 """
 
 SHARPEN = Template("""
-/* Undo the temperature at which the tree was taught: p^T, normalised. */
+/* Undo the temperature T of the training: p^T, normalised. */
 static void sharpen(double *outputs)
 {
     const double temperature = $TEMPERATURE;

@@ -1,4 +1,4 @@
-"""How far an exported tree is from its student."""
+"""Compares an exported tree with its student."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, r2_score
 
 
 class Exported(Protocol):
-    """An exported tree in this process, such as a :class:`SoftTree`."""
+    """An exported tree that Python can call, such as a :class:`SoftTree`."""
 
     def predict(self, X: Any) -> Any:
         """Return a prediction for each row."""
@@ -20,13 +20,13 @@ class Exported(Protocol):
 def compare_to_student(
     student: Any, exported: Exported, X: ArrayLike, y: ArrayLike | None = None
 ) -> dict[str, float]:
-    """Measure what an export has lost, such as by weights in eight bits.
+    """Measure the loss of an export, for example with weights of eight bits.
 
     Parameters
     ----------
     student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
-    exported : object with `predict`, and `predict_proba` if it classifies
-        Such as ``to_soft_tree(student, weights="int8")`` or ``SoftTree.load(path)``.
+    exported : object with `predict`, and `predict_proba` for a classifier
+        For example ``to_soft_tree(student, weights="int8")`` or ``SoftTree.load(path)``.
     X : array-like of shape (n_samples, n_features)
     y : array-like of shape (n_samples,), default=None
         True labels or values.
@@ -34,9 +34,9 @@ def compare_to_student(
     Returns
     -------
     dict
-        ``max_difference``, the greatest difference of a probability or value; for a classifier
-        ``agreement``, the fraction of rows with the same label. With `y` also ``accuracy`` and
-        ``accuracy_of_student``; for a regressor ``r2`` and ``r2_of_student``.
+        ``max_difference``, the greatest absolute difference of a probability or value; for a
+        classifier ``agreement``, the fraction of rows with the same label. With `y` also
+        ``accuracy`` and ``accuracy_of_student``; for a regressor ``r2`` and ``r2_of_student``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Exports that are several files: checked together before the first is written."""
+"""Writes exports of several files, after checking them together."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from soft_students.persistence import atomic_write
 
 
 def with_suffix(path: Path, suffix: str, form: str) -> Path:
-    """Return `path`, or refuse it if it does not end as the files of this form do."""
+    """Return `path`; raise ValueError if it does not end in `suffix`."""
     if path.suffix != suffix:
         raise ValueError(f"The path of {form} must end in '{suffix}'. Got '{path}'.")
     return path
 
 
 def write_files(files: dict[Path, bytes], *, overwrite: bool) -> list[Path]:
-    """Write files, each atomically and none before all fit; the user named the first path.
+    """Write files, each atomically and none before all have been checked.
 
-    A later one that exists already with the same content does not count as overwritten.
+    The user chose the first path. Existing later ones with the same content are kept, also without
+    `overwrite`.
     """
     first, *others = files
     written = [first] + [path for path in others if not _holds(path, files[path])]
@@ -29,7 +30,7 @@ def write_files(files: dict[Path, bytes], *, overwrite: bool) -> list[Path]:
                 "choose another path."
             )
     with contextlib.ExitStack() as stack:
-        # They get their names in reverse, the named one last: where it is, the others are.
+        # Files get their names in reverse order: where the first exists, the others do.
         for path in written:
             file = stack.enter_context(atomic_write(path, overwrite=overwrite))
             file.write(files[path])

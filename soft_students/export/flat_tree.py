@@ -1,4 +1,4 @@
-"""A fitted soft tree as the arrays that every deployment form is made of."""
+"""Reads the arrays of a fitted soft tree, from which all exports are made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Weights = Literal["float64", "float32", "float16", "int8"]
 
 @dataclass(frozen=True, eq=False)
 class FlatTree:
-    """What a soft tree computes, without its training.
+    """The arrays with which a soft tree predicts.
 
     Gate ``i`` goes right with probability σ(scales[i] (weights[i]·(x - offset)) + biases[i]); its
     children are ``2i + 1`` (left) and ``2i + 2`` (right); leaf ``l`` is node ``n_gates + l``.
@@ -25,24 +25,24 @@ class FlatTree:
     Parameters
     ----------
     weights : ndarray of shape (n_gates, n_features)
-        Of the type in which they are stored.
+        In the dtype in which they are stored.
     scales : ndarray of shape (n_gates,), float64
         β of each gate, times the unit of its stored weights.
     biases : ndarray of shape (n_gates,), float64
         β times the gate's bias.
     offset : ndarray of shape (n_features,) or None
     leaves : ndarray of shape (n_leaves, n_outputs), float64
-        What leaves hold; of a classifier, at the temperature of training.
+        Values of the leaves; class probabilities at the temperature of training.
     answers : ndarray of shape (n_leaves, n_outputs), float64
-        What the tree predicts where one leaf answers alone: temperature undone.
+        Predictions of single leaves; class probabilities at temperature one.
     temperature : float
     classes : ndarray of shape (n_outputs,) or None
         None for regression.
     flat : bool
-        Whether a regressor predicts an array of one dimension.
+        Whether a regressor predicts a one-dimensional array.
     prediction : {"expectation", "greatest_path", "greedy"}
     input_type : dtype
-        float32 or float64, what the tree was trained on.
+        Dtype of the training: float32 or float64.
     """
 
     weights: np.ndarray
@@ -59,22 +59,22 @@ class FlatTree:
 
     @property
     def depth(self) -> int:
-        """Levels of gates."""
+        """Number of levels of gates."""
         return len(self.leaves).bit_length() - 1
 
 
 def flat_tree(
     student: Any, *, prediction: Prediction | None = None, weights: Weights | None = None
 ) -> FlatTree:
-    """Read the arrays of a fitted soft tree.
+    """Return the arrays of a fitted soft tree.
 
     Parameters
     ----------
     student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
     prediction : {"expectation", "greatest_path", "greedy"}, default=None
-        None takes the student's own.
+        None: the student's own.
     weights : {"float64", "float32", "float16", "int8"}, default=None
-        None keeps the type in which they were trained.
+        Type in which the gates' weights are stored. None: the type of the training.
 
     Returns
     -------
@@ -83,13 +83,13 @@ def flat_tree(
     Raises
     ------
     TypeError
-        If `student` is no soft tree.
+        If `student` is not a soft tree.
     sklearn.exceptions.NotFittedError
     ValueError
         If a parameter is unknown or a weight is not finite.
     """
     if not isinstance(student, SoftDecisionTreeClassifier | SoftDecisionTreeRegressor):
-        raise TypeError(_no_tree(student))
+        raise TypeError(_not_a_tree(student))
     check_is_fitted(student)
     prediction = _choice("prediction", prediction or student.prediction, get_args(Prediction))
     input_type = student.gate_weights_.dtype
@@ -121,7 +121,7 @@ def flat_tree(
         input_type=input_type,
     )
     if not all(np.isfinite(a).all() for a in (student.gate_weights_, tree.biases, leaves)):
-        raise ValueError("The tree holds weights that are not finite and cannot be exported.")
+        raise ValueError("The tree has weights that are not finite, and cannot be exported.")
     return tree
 
 
@@ -132,7 +132,7 @@ def _store(weights: np.ndarray, kind: Weights) -> tuple[np.ndarray, np.ndarray]:
     greatest = np.abs(weights.astype(np.float64)).max(axis=1)
     greatest[greatest == 0] = 1
     if kind == "float16":
-        # A power of two costs no precision, and keeps clear of the narrow range of float16.
+        # A power of two costs no precision and avoids overflow and underflow of float16.
         units = np.exp2(np.ceil(np.log2(greatest)))
         return (weights / units[:, None]).astype(np.float16), units
     units = greatest / 127
@@ -140,7 +140,7 @@ def _store(weights: np.ndarray, kind: Weights) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _named(classes: np.ndarray) -> np.ndarray:
-    """Return class labels as an array that needs no pickle."""
+    """Return class labels as an array that can be saved without pickle."""
     if classes.dtype != object:
         return classes
     if all(isinstance(label, str) for label in classes):
@@ -160,7 +160,7 @@ def _choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
     return value
 
 
-def _no_tree(student: Any) -> str:
+def _not_a_tree(student: Any) -> str:
     hint = ""
     if hasattr(student, "student_"):
         hint = " Export its student: the attribute 'student_'."

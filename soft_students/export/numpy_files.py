@@ -1,4 +1,4 @@
-"""A soft tree for programs that have numpy and nothing else."""
+"""Exports a soft tree for programs that have only numpy."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ def to_numpy(
     weights: Weights | None = None,
     overwrite: bool = True,
 ) -> list[Path]:
-    """Write a soft tree as an ``.npz`` file, and beside it the module that predicts with it.
+    """Write a soft tree as an ``.npz`` file, beside a module that predicts with it.
 
-    ``numpy_predictor.py`` needs numpy alone: not soft-students, scikit-learn, scipy or torch.
-    Within this package the same class is :class:`soft_students.export.SoftTree`.
+    The module ``numpy_predictor.py`` needs only numpy, not soft-students, scikit-learn, scipy or
+    torch. This package has the same class as :class:`soft_students.export.SoftTree`.
 
     Parameters
     ----------
     student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
         Fitted.
     path : str or path-like
-        Ends in ``.npz``.
+        Must end in ``.npz``.
     prediction : {"expectation", "greatest_path", "greedy"}, default=None
-        How the tree predicts unless told otherwise at loading. None takes the student's own.
+        Default prediction of the exported tree. None: the student's own.
     weights : {"float64", "float32", "float16", "int8"}, default=None
         Type in which the gates' weights are stored; float16 and int8 with a scale for each gate.
-        It shrinks the file, not the memory. None keeps the type in which they were trained.
+        Reduces the size of the file, not the memory. None: the type of the training.
     overwrite : bool, default=True
+        Whether to replace existing files.
 
     Returns
     -------
@@ -49,7 +50,7 @@ def to_numpy(
     Raises
     ------
     TypeError, sklearn.exceptions.NotFittedError
-        If `student` is no fitted soft tree.
+        If `student` is not a fitted soft tree.
     ValueError
         If a parameter is unknown.
     OSError
@@ -76,9 +77,9 @@ def to_numpy(
     arrays = _arrays(flat_tree(student, prediction=prediction, weights=weights))
     path = with_suffix(Path(path), ".npz", "a numpy export")
     content = io.BytesIO()
-    np.savez(content, **arrays)  # type: ignore[arg-type]  # of numpy's own keyword
+    np.savez(content, **arrays)  # type: ignore[arg-type]  # clash with a keyword of savez
     module = Path(numpy_predictor.__file__)
-    # The module is the same for every tree: several may share a folder, and it.
+    # The module is the same for every tree: trees in one folder share it.
     files = {path: content.getvalue(), path.with_name(module.name): module.read_bytes()}
     return write_files(files, overwrite=overwrite)
 
@@ -86,14 +87,14 @@ def to_numpy(
 def to_soft_tree(
     student: Any, *, prediction: Prediction | None = None, weights: Weights | None = None
 ) -> SoftTree:
-    """Return the object that loading an export would give, without files.
+    """Return the exported tree as an object, without writing files.
 
     Parameters
     ----------
     student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
         Fitted.
     prediction, weights
-        As in :func:`to_numpy`. What the weights lose here they lose in a C export as well.
+        As for :func:`to_numpy`. Weights lose the same precision in a C export.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def to_soft_tree(
 
 
 def _arrays(tree: FlatTree) -> dict[str, np.ndarray]:
-    """Return what the ``.npz`` file of a tree holds."""
+    """Return the arrays of a tree's ``.npz`` file."""
     arrays = {
         "format": np.array(numpy_predictor.FORMAT),
         "weights": tree.weights,

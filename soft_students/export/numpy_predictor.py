@@ -1,13 +1,13 @@
-"""A soft decision tree that needs numpy alone.
+"""Predicts with a soft decision tree; needs only numpy.
 
-This file is complete in itself: it stands beside every tree that soft-students exports as
-``.npz``, and may be copied anywhere under the same licence (BSD-3-Clause).
+This file is self-contained. soft-students writes it beside every tree exported as ``.npz``; you may
+copy it under the same licence (BSD-3-Clause).
 
     from numpy_predictor import SoftTree
 
     tree = SoftTree.load("tree.npz")
     tree.predict(X)              # many rows, or one row x of shape (n_features,)
-    tree.predict_proba(X)        # of a classifier
+    tree.predict_proba(X)        # for classifiers
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from typing import Any
 import numpy as np
 
 FORMAT = 1
-_BATCH = 1024  # rows at a time: bounds memory
+_BATCH = 1024  # rows at once, which bounds memory
 _PREDICTIONS = ("expectation", "greatest_path", "greedy")
 _STORED = ("float64", "float32", "float16", "int8")
 _EXPANSION, _EXPANSION_FREE = (
     20,
     2**25,
-)  # a file unpacks to so many times its size, or so many bytes
+)  # maximum unpacked size: a multiple of the file's size plus a number of bytes
 
 
 class SoftTree:
-    """Predicts as the soft decision tree from which it was exported.
+    """An exported soft decision tree.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        What the ``.npz`` file holds.
+        Arrays of the ``.npz`` file.
     prediction : {"expectation", "greatest_path", "greedy"}, default=None
-        The mean of the leaves weighted by path probability; the leaf of greatest path probability;
-        or the leaf that the likelier child leads to at each gate, which takes one dot product a
-        level. None takes the tree's own.
+        Mean of the leaves weighted by path probability; leaf of greatest path probability; or leaf
+        along the likelier child at each gate, which takes one dot product per level. None: the
+        tree's own.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class SoftTree:
     Raises
     ------
     ValueError
-        If the arrays make no tree.
+        If the arrays are not those of a tree.
     """
 
     def __init__(self, arrays: Any, prediction: str | None = None) -> None:
@@ -71,19 +71,19 @@ class SoftTree:
         self._offset = values["offset"].astype(self._type) if "offset" in values else None
         self._leaves = values["leaves"].astype(self._type)
         self._answers = values["answers"].astype(self._type)
-        # For greedy descent: a list is several times quicker to index than an array.
+        # For greedy descent: a list is several times faster to index than an array.
         self._rows = list(self._weights)
         self._thresholds = (-values["biases"]).tolist()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], prediction: str | None = None) -> SoftTree:
-        """Read a tree from an ``.npz`` file, without running any code from it.
+        """Read a tree from an ``.npz`` file, without running code from it.
 
         Parameters
         ----------
         path : str or path-like
         prediction : {"expectation", "greatest_path", "greedy"}, default=None
-            None takes the tree's own.
+            None: the tree's own.
 
         Returns
         -------
@@ -92,9 +92,9 @@ class SoftTree:
         Raises
         ------
         ValueError
-            If the file holds no tree.
+            If the file is not an exported tree.
         OSError
-            If it cannot be read.
+            If the file cannot be read.
         """
         try:
             with zipfile.ZipFile(path) as archive:
@@ -105,8 +105,8 @@ class SoftTree:
                 arrays = dict(file)
         except OSError:
             raise
-        except Exception:  # of a damaged file, numpy and zipfile raise nearly anything
-            raise ValueError(f"'{os.fspath(path)}' is damaged, or no exported tree.") from None
+        except Exception:  # numpy and zipfile raise almost anything for a damaged file
+            raise ValueError(f"'{os.fspath(path)}' is damaged, or not an exported tree.") from None
         try:
             return cls(arrays, prediction)
         except (TypeError, ValueError, OverflowError) as error:
@@ -124,7 +124,7 @@ class SoftTree:
         ndarray of shape (n_samples, n_classes) or (n_classes,)
         """
         if self.classes_ is None:
-            raise AttributeError("This tree is a regressor: it has no probabilities. Use predict.")
+            raise AttributeError("This tree is a regressor without probabilities. Use predict.")
         return self._outputs(X)
 
     def predict(self, X: Any) -> Any:
@@ -160,14 +160,14 @@ class SoftTree:
         return outputs
 
     def _descend(self, x: np.ndarray) -> int:
-        """Return the leaf at the end of the likelier children."""
+        """Return the leaf along the likelier child at each gate."""
         if self._offset is not None:
             x = x - self._offset
         rows, thresholds = self._rows, self._thresholds
         n_gates = len(rows)
         product = float(rows[0].dot(x))
         if not math.isfinite(product):
-            raise ValueError("The row holds NaN or infinity.")
+            raise ValueError("The row contains NaN or infinity.")
         node = 2 if product > thresholds[0] else 1
         while node < n_gates:
             node = 2 * node + (2 if rows[node].dot(x) > thresholds[node] else 1)
@@ -176,11 +176,11 @@ class SoftTree:
     def _route(self, X: np.ndarray) -> np.ndarray:
         if self._offset is not None:
             X = X - self._offset
-        # One row of the array a gate: what follows runs along contiguous memory.
+        # One row per gate, so that the steps below use contiguous memory.
         activations = self._weights @ X.T
         activations += self._biases
         if not np.isfinite(activations[0]).all():
-            raise ValueError("X holds NaN or infinity.")
+            raise ValueError("X contains NaN or infinity.")
         if self.prediction == "greedy":
             return self._answers[_greedy_leaves(activations)]
         paths = _leaf_probabilities(activations)
@@ -199,14 +199,14 @@ def _greedy_leaves(activations: np.ndarray) -> np.ndarray:
 
 
 def _leaf_probabilities(activations: np.ndarray) -> np.ndarray:
-    """Return the probability of each leaf, of shape (n_leaves, n); overwrites `activations`."""
+    """Return the probability of each leaf, shape (n_leaves, n); overwrites `activations`."""
     n_gates, n = activations.shape
-    limit = 87 if activations.dtype == np.float32 else 708  # of exp
+    limit = 87 if activations.dtype == np.float32 else 708  # avoids overflow of exp
     odds = np.clip(activations, -limit, limit, out=activations)
     np.exp(np.negative(odds, out=odds), out=odds)
     children = np.empty((n_gates, 2, n), dtype=activations.dtype)
     right = np.divide(1, 1 + odds, out=children[:, 1])
-    # Not 1 - right: that would lose a small left probability to rounding.
+    # 1 - right would round off a small left probability.
     np.multiply(odds, right, out=children[:, 0])
     paths = children[0]
     first = 1
@@ -228,20 +228,20 @@ def _sharpen(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def _check(values: dict[str, np.ndarray]) -> None:
-    """Refuse arrays that make no tree, before they are used."""
+    """Raise ValueError unless the arrays are those of a tree."""
     needed = {"format", "weights", "scales", "biases", "leaves", "answers", "temperature", "flat"}
     missing = (needed | {"prediction", "input_type"}) - set(values)
     if missing:
-        raise ValueError(f"it is no exported tree: {', '.join(sorted(missing))} is missing.")
+        raise ValueError(f"it is not an exported tree: {', '.join(sorted(missing))} is missing.")
     if values["format"] != FORMAT:
         raise ValueError(
-            f"its format is {values['format']}, this reader's {FORMAT}. Use the numpy_predictor.py "
-            "that was written beside it."
+            f"its format is {values['format']}, but this reader's is {FORMAT}. Use the "
+            "numpy_predictor.py that was written beside it."
         )
     weights, leaves = values["weights"], values["leaves"]
     n_gates = len(leaves) - 1 if leaves.ndim == 2 else 0
     if n_gates < 1 or n_gates & (n_gates + 1) or weights.ndim != 2 or len(weights) != n_gates:
-        raise ValueError("its gates and leaves make no complete tree.")
+        raise ValueError("its gates and leaves do not form a complete tree.")
     shapes = {
         "scales": (n_gates,),
         "biases": (n_gates,),

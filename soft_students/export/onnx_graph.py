@@ -1,4 +1,4 @@
-"""A soft tree as an ONNX graph of simple operators."""
+"""Exports a soft tree as an ONNX graph of basic operators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from soft_students.export.files import with_suffix, write_files
 from soft_students.export.flat_tree import FlatTree, Prediction, flat_tree
 
-# Old enough for any runtime in use, and all that is needed.
+# Supported by all runtimes in use, and sufficient.
 _OPSET, _IR_VERSION = 17, 8
 
 
@@ -24,20 +24,21 @@ def to_onnx(
 ) -> list[Path]:
     """Write a soft tree as an ONNX file.
 
-    Its input ``X`` has the shape (n, n_features), n being free, and the type on which the tree was
-    trained, float32 or float64. A classifier has the outputs ``label`` of shape (n,), with labels
-    of the type of `classes_`, and ``probabilities`` of shape (n, n_classes); a regressor has
-    ``values``, of the shape of its `predict`.
+    The input ``X`` has shape (n, n_features), with free n, and the dtype of the training, float32
+    or float64. A classifier has the outputs ``label`` of shape (n,), with the type of `classes_`,
+    and ``probabilities`` of shape (n, n_classes). A regressor has the output ``values``, with the
+    shape of its `predict`.
 
     Parameters
     ----------
     student : SoftDecisionTreeClassifier or SoftDecisionTreeRegressor
         Fitted.
     path : str or path-like
-        Ends in ``.onnx``.
+        Must end in ``.onnx``.
     prediction : {"expectation", "greatest_path", "greedy"}, default=None
-        None takes the student's own.
+        None: the student's own.
     overwrite : bool, default=True
+        Whether to replace an existing file.
 
     Returns
     -------
@@ -47,9 +48,9 @@ def to_onnx(
     Raises
     ------
     ImportError
-        Without the package onnx.
+        If the package onnx is not installed.
     TypeError, sklearn.exceptions.NotFittedError
-        If `student` is no fitted soft tree.
+        If `student` is not a fitted soft tree.
     ValueError
         If `prediction` is unknown.
     OSError
@@ -76,7 +77,7 @@ def to_onnx(
 
 
 class _Graph:
-    """Gathers nodes and constants; each method returns the name of what it computes."""
+    """Collects nodes and constants; methods return the names of the values they compute."""
 
     def __init__(self, tree: FlatTree) -> None:
         self.tree = tree
@@ -113,7 +114,7 @@ class _Graph:
         order, levels = _concatenated_order(tree.depth)
         paths = self._paths(self._activations(np.concatenate(levels)))
         if tree.prediction == "greatest_path":
-            # Back in the order of leaves, so that of equal paths the same one wins.
+            # Back in the order of leaves, so that ties resolve as in the student.
             paths = self._add("Gather", paths, self._constant(np.argsort(order)), axis=1)
             leaf = self._add("ArgMax", paths, axis=1, keepdims=0)
             return self._add("Gather", self._number(tree.answers), leaf)
@@ -131,11 +132,11 @@ class _Graph:
         if tree.offset is not None:
             rows = self._add("Sub", rows, self._number(tree.offset))
         weights = (tree.scales[:, None] * tree.weights)[gates]
-        # Not transposed in the graph: a runtime would do that at each start, or each call.
+        # Transposed here, since a runtime would do it at each start or each call.
         return self._add("Gemm", rows, self._number(weights.T), self._number(tree.biases[gates]))
 
     def _paths(self, activations: str) -> str:
-        """Return the probabilities of all leaves; for greedy descent, zeros and a one."""
+        """Return the probabilities of all leaves; with greedy descent, one is 1 and others 0."""
         left, right = self._decisions(activations)
         depth = self.tree.depth
         if depth == 1:
@@ -158,8 +159,8 @@ class _Graph:
             goes_right = self._add("Greater", activations, self._number(0))
             left = self._add("Cast", self._add("Not", goes_right), to=kind)
             return left, self._add("Cast", goes_right, to=kind)
-        # Not Sigmoid, which ONNX Runtime takes as zero below -18: it would be lost in p**T, T < 1.
-        limit = 87 if self.tree.input_type == np.float32 else 708  # of exp
+        # ONNX Runtime's Sigmoid is zero below -18, which is too inexact for p**T with T < 1.
+        limit = 87 if self.tree.input_type == np.float32 else 708  # avoids overflow of exp
         clipped = self._add("Clip", activations, self._number(-limit), self._number(limit))
         odds = self._add("Exp", self._add("Neg", clipped))
         right = self._add("Reciprocal", self._add("Add", odds, self._number(1)))
@@ -189,10 +190,10 @@ class _Graph:
 
 
 def _concatenated_order(depth: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return leaves and the gates of each level in the order that makes a level one Concat.
+    """Return leaves, and the gates of each level, in an order that needs no interleaving.
 
-    Where a level holds the nodes ``order``, its left children followed by its right ones make the
-    next: nothing is ever interleaved.
+    Each level consists of the left children of the level above, followed by its right children, so
+    that one Concat computes it.
     """
     order, levels = np.zeros(1, dtype=np.int64), []
     for _ in range(depth):
@@ -202,7 +203,7 @@ def _concatenated_order(depth: int) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def _label_table(classes: np.ndarray) -> np.ndarray:
-    """Return class labels as a type that ONNX has."""
+    """Return class labels in a type that ONNX supports."""
     if classes.dtype.kind in "iu":
         return classes.astype(np.int64)
     return classes.astype(object) if classes.dtype.kind == "U" else classes

@@ -1,4 +1,4 @@
-"""How much a neural network knows of its images, by the visual concepts that a layer keeps.
+"""Quantifies the knowledge of a neural network by the visual concepts that a layer keeps.
 
 Cheng, Rao, Chen and Zhang (2020), "Explaining knowledge distillation by quantifying the knowledge",
 arXiv:2003.03622.

@@ -1,4 +1,4 @@
-"""Visual concepts: pixels that a network forgets less than the background, and their learning."""
+"""Visual concepts: pixels that a network discards less than the background; how they are learnt."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch.nn.utils import parameters_to_vector
 
 
 def foreground_mask(images: ArrayLike, threshold: float = 0.1) -> np.ndarray:
-    """Return which pixels differ from a uniform background, as in MNIST.
+    """Return the mask of the pixels that differ from a uniform background, as in MNIST.
 
-    The value of the background is the median of the outermost pixels of all images. Foreground is
-    what differs from it, in any channel, by more than a share of the range of all values. Images of
-    another kind need masks from elsewhere.
+    The background value is the median of the outermost pixels of all images. Foreground pixels
+    differ from it, in any channel, by more than `threshold` of the range of all values. Images
+    without a uniform background need masks from another source.
 
     Parameters
     ----------
     images : array-like of shape (n, height, width) or (n, channels, height, width)
     threshold : float, default=0.1
-        Share of the range.
+        Fraction of the range.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def foreground_mask(images: ArrayLike, threshold: float = 0.1) -> np.ndarray:
     Raises
     ------
     ValueError
-        If these are no images.
+        If the shape is not one of these, or has no pixels.
 
     Examples
     --------
@@ -58,12 +58,12 @@ def foreground_mask(images: ArrayLike, threshold: float = 0.1) -> np.ndarray:
 def visual_concepts(
     entropies: ArrayLike, foreground: ArrayLike, threshold: float = 0.2
 ) -> np.ndarray:
-    r"""Return which pixels are visual concepts: :math:`\bar H - H_i > b`.
+    r"""Return the mask of the pixels that are visual concepts: :math:`\bar H - H_i > b`.
 
     Parameters
     ----------
     entropies : array-like of shape (n, ...)
-        Of the pixels of n images, from `pixel_entropies`, for one network.
+        Pixel entropies of n images in one network, from `pixel_entropies`, in nats.
     foreground : array-like of bool, shape (n, ...)
     threshold : float, default=0.2
         b, in nats.
@@ -74,8 +74,8 @@ def visual_concepts(
 
     Notes
     -----
-    :math:`\bar H` is the mean entropy of the background, over the images of their means, as in the
-    authors' code: one measure for all images.
+    :math:`\bar H` is the same for all images: the mean, over images, of the mean entropy of their
+    background, as in the authors' code.
 
     References
     ----------
@@ -92,13 +92,13 @@ def visual_concepts(
 
 
 def background_entropy(entropies: ArrayLike, foreground: ArrayLike) -> float:
-    """Return the mean entropy of the background, over the images of their means.
+    """Return the mean, over images, of the mean entropy of their background.
 
     Parameters
     ----------
     entropies : array-like of shape (n, ...)
     foreground : array-like of bool, shape (n, ...)
-        Each image has background.
+        At least one pixel of each image must be background.
     """
     behind = ~np.asarray(foreground, dtype=bool)
     means = [float(h[b].mean()) for h, b in zip(np.asarray(entropies), behind, strict=True)]
@@ -106,29 +106,29 @@ def background_entropy(entropies: ArrayLike, foreground: ArrayLike) -> float:
 
 
 def weight_distances(networks: Sequence[nn.Module]) -> np.ndarray:
-    r"""Return how far the weights have travelled: :math:`\sum_k \|w_k - w_{k-1}\| / \|w_0\|`.
+    r"""Return the weight distance of each checkpoint: :math:`\sum_k \|w_k - w_{k-1}\| / \|w_0\|`.
 
     Parameters
     ----------
     networks : sequence of nn.Module
-        The first is untrained; then one after each epoch, or some of them: steps between those left
-        out count as one straight step.
+        The untrained network, then its state after each epoch. If epochs are left out, the step
+        across them counts as straight.
 
     Returns
     -------
     ndarray of shape (n_networks,)
-        From 0 upwards.
+        Starts at 0 and does not fall.
 
     Raises
     ------
     ValueError
-        If they are not of one architecture.
+        If the networks differ in their number of weights.
     """
     weights = [parameters_to_vector(n.parameters()).detach().double().cpu() for n in networks]
     sizes = [len(w) for w in weights]
     if len(set(sizes)) > 1:
         raise ValueError(
-            "The checkpoints must be of one network. Got numbers of weights that differ: "
+            "The checkpoints must be of one network. Got different numbers of weights: "
             f"{', '.join(map(str, dict.fromkeys(sizes)))}."
         )
     steps = [float((b - a).norm()) for a, b in itertools.pairwise(weights)]
@@ -137,26 +137,27 @@ def weight_distances(networks: Sequence[nn.Module]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class KnowledgeMetrics:
-    """How much a network has learnt of the foreground, how simultaneously, and how directly.
+    """Metrics of learning visual concepts: discriminative, fast, simultaneous and direct.
 
     Parameters
     ----------
     lambda_ : float
-        Mean of N_fg / (N_fg + N_bg) at the last checkpoint, over images with a concept there: how
-        discriminative the concepts are.
+        Mean of N_fg / (N_fg + N_bg) at the last checkpoint, over images with a concept there: high
+        if the concepts are discriminative.
     d_mean : float
         Mean over images of the weight distance at the checkpoint with the most foreground
         concepts: low if concepts are learnt fast.
     d_std : float
-        Standard deviation of the same: low if those of different images are learnt
+        Standard deviation of the same distances: low if the concepts of different images are learnt
         simultaneously. (Paper and authors' code report the variance by this name.)
     rho : float
-        Mean over images of the share of foreground concepts, of all those ever held after the first
-        epoch, that the last checkpoint still holds: high if optimisation makes no detours.
+        Mean over images of the fraction of foreground concepts, among all those held after the
+        first epoch or later, that the last checkpoint still holds: high if optimisation is direct.
     without_concept : int
-        Images that `lambda_` leaves out.
+        Images without a concept, excluded from `lambda_`.
     never_learnt : int
-        Images that `d_mean`, `d_std` and `rho` leave out: no checkpoint has a foreground concept.
+        Images without a foreground concept at any checkpoint, excluded from `d_mean`, `d_std` and
+        `rho`.
     """
 
     lambda_: float
@@ -170,12 +171,12 @@ class KnowledgeMetrics:
 def knowledge_metrics(
     concepts: ArrayLike, foreground: ArrayLike, distances: ArrayLike
 ) -> KnowledgeMetrics:
-    """Return the metrics of a training.
+    """Return the knowledge metrics of a training from its visual concepts.
 
     Parameters
     ----------
     concepts : array-like of bool, shape (n_checkpoints, n_images, ...)
-        The first checkpoint is untrained: it has learnt nothing, so that its concepts do not count.
+        Masks of the concepts. Those of the first checkpoint, the untrained network, do not count.
     foreground : array-like of bool, shape (n_images, ...)
     distances : array-like of shape (n_checkpoints,)
         From `weight_distances`.
@@ -183,12 +184,12 @@ def knowledge_metrics(
     Returns
     -------
     KnowledgeMetrics
-        NaN where no image is left.
+        NaN if all images are excluded.
 
     Raises
     ------
     ValueError
-        If there are fewer than two checkpoints, or lengths differ.
+        If the arrays have fewer than two checkpoints, or shapes do not match.
 
     References
     ----------
@@ -219,7 +220,7 @@ def knowledge_metrics(
     ever = of_foreground[1:].any(axis=0).sum(axis=1)[learnt]
     kept = counts[-1][learnt]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing, which are NaN
+        warnings.simplefilter("ignore", RuntimeWarning)  # means of empty arrays are NaN
         return KnowledgeMetrics(
             lambda_=float(np.nanmean(share)),
             d_mean=float(np.mean(at_most)),
@@ -231,7 +232,7 @@ def knowledge_metrics(
 
 
 def foreground_share(concepts: np.ndarray, foreground: np.ndarray) -> np.ndarray:
-    """Return N_fg / (N_fg + N_bg) of each image; NaN without a concept.
+    """Return N_fg / (N_fg + N_bg) of each image, or NaN without a concept.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How much of each pixel a layer forgets: the largest noise that leaves its features alone."""
+"""Pixel entropies: the information about each pixel that a layer discards."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 from torch import Tensor, nn
 
-from soft_students.methods.observation import evaluating, observe
+from soft_students.methods.observation import observe
+from soft_students.networks.prepared import evaluating
 
 #: Entropy of a normal distribution of standard deviation one, in nats.
 _UNIT_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)
-#: Bounds of a pixel's noise, in units of the reference noise: a pixel that nobody looks at has no
-#: largest noise.
+#: Bounds of a pixel's noise, in units of the reference noise. The noise of a pixel that the layer
+#: ignores would grow without limit.
 _LEAST, _MOST = 0.1, 100.0
-#: Of the reference error: it scales all pixels of an image alike, so it must be accurate.
+#: Draws for the reference error, which must be accurate: it scales all pixels of an image.
 _REFERENCE_DRAWS = 64
 
 
@@ -48,10 +49,10 @@ def pixel_entropies(
     batch_size: int = 256,
     random_state: int | RandomState | None = None,
 ) -> np.ndarray:
-    r"""Return the entropy of each pixel given what a layer keeps of the image.
+    r"""Return the entropy of each pixel given the features of a layer.
 
-    For each image x one standard deviation :math:`\sigma_i` a pixel is fitted, the same for all
-    channels, by Adam on its logarithm:
+    Fits one standard deviation of noise :math:`\sigma_i` per pixel of each image x, the same for
+    all channels, by Adam on its logarithm:
 
     .. math::
 
@@ -59,48 +60,47 @@ def pixel_entropies(
         \|f(x + \sigma \circ \varepsilon) - f(x)\|^2}{\sigma_f^2} - \lambda \frac1n \sum_i H_i,
         \qquad H_i = \log \sigma_i + \tfrac12 \log 2 \pi e
 
-    :math:`\sigma_f^2` is the error that noise of one size on all pixels makes. It takes the scale
-    of f away: layers and networks can be compared. Of a linear f the optimum is
-    :math:`\sigma_i^2 = \tfrac\lambda2 \tau^2 \overline{\|w\|^2} / \|w_i\|^2`, with the columns w of
-    f and the size :math:`\tau` of that noise.
+    :math:`\sigma_f^2` is the error caused by noise of equal size :math:`\tau` on all pixels. It
+    removes the scale of f, so that layers and networks can be compared. For a linear f with columns
+    w the optimum is :math:`\sigma_i^2 = \tfrac\lambda2 \tau^2 \overline{\|w\|^2} / \|w_i\|^2`.
 
     Parameters
     ----------
     network : nn.Module
-        It is run in eval mode and left as it was.
+        Run in eval mode; its mode is restored.
     inputs : Tensor of shape (n, channels, height, width) or (n, ...)
     layer : str
-        As `soft_students.methods.observation` takes it.
+        Name of the layer, as for `soft_students.methods.observation`.
     noise : float, default=0.01
-        The size of the noise that is the measure, in units of the inputs. A pixel's noise
-        stays between a tenth and a hundred times of it.
+        Size :math:`\tau` of the reference noise, in units of the inputs. A pixel's noise stays
+        between 0.1 and 100 times this value.
     entropy_weight : float, default=7.0
-        :math:`\lambda`. Where f is nearly linear it moves all entropies by the same amount.
+        :math:`\lambda`. If f is nearly linear, it shifts all entropies by the same amount.
     n_steps : int, default=150
-        Of Adam.
+        Steps of Adam.
     n_draws : int, default=4
-        Noisy copies of each image in a step.
+        Noisy copies of each image per step.
     batch_size : int, default=256
-        Inputs that the network is given at once, which bounds the memory. Results do not depend on
-        it but for rounding: each image has noise of its own.
+        Inputs of the network at once, which bounds the memory. It changes results only by rounding:
+        each image has its own noise.
     random_state : int, RandomState instance or None, default=None
-        Of the noise.
+        Seed of the noise.
 
     Returns
     -------
     ndarray of shape (n, height, width) or (n, ...), float32
-        In nats. NaN for images that do not reach the layer: its features ignore noise of all
-        pixels.
+        Entropies in nats. NaN for images without effect on the layer: its features do not change
+        with noise.
 
     References
     ----------
     Cheng, Rao, Chen and Zhang (2020), "Explaining knowledge distillation by quantifying the
-    knowledge", arXiv:2003.03622, section 3; noise, its bounds and the weight as in the authors'
-    code, which ends at a given mean entropy instead of at the minimum.
+    knowledge", arXiv:2003.03622, section 3. Noise, bounds and weight are those of the authors'
+    code, which however stops at a given mean entropy, not at the minimum.
 
     Examples
     --------
-    Twice the weight is half the noise, an entropy lower by log 2.
+    Doubling a weight halves the noise, which lowers the entropy by log 2.
 
     >>> import torch
     >>> from torch import nn
@@ -133,7 +133,7 @@ def pixel_entropies(
 
 
 class _Noise:
-    """Noise for several images, each from a generator of its own."""
+    """Noise for several images, each from its own generator."""
 
     def __init__(self, generators: list[torch.Generator], n_draws: int) -> None:
         self._generators = generators
@@ -147,7 +147,7 @@ class _Noise:
 
 
 class _Layer:
-    """The features of one layer, in rows."""
+    """The features of one layer, one flat row per input."""
 
     def __init__(self, network: nn.Module, name: str) -> None:
         self._network = network
@@ -164,7 +164,7 @@ def _fit(
         clean = f(images)[:, None]
 
     def error(sigma: Tensor) -> Tensor:
-        """Return the mean squared error of each image's features, in one draw of noise."""
+        """Return the mean squared error of each image's features under new noise."""
         drawn = noise.like(images)
         noisy = images[:, None] + sigma * drawn
         features = f(noisy.flatten(0, 1)).unflatten(0, (len(images), -1))
@@ -177,7 +177,7 @@ def _fit(
     reached = reference > 0
     scale = torch.where(reached, reference, 1.0)
 
-    # one value a pixel: (images, draws, channels, height, width) of images
+    # One value per pixel; noisy images have the shape (images, draws, channels, height, width).
     channels = 1 if images.ndim == 4 else None
     shape = images.shape[:1] + images.shape[1 if channels is None else 2 :]
     log_sigma = torch.full(shape, math.log(size), dtype=images.dtype, device=images.device)

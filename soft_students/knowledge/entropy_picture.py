@@ -1,4 +1,4 @@
-"""What a network forgets of images, pixel by pixel, over its training."""
+"""Draws the pixel entropies of images over the training of a network."""
 
 from __future__ import annotations
 
@@ -15,34 +15,37 @@ if TYPE_CHECKING:
 def plot_entropies(
     knowledge: Knowledge, images: np.ndarray, *, most_images: int = 6, most_checkpoints: int = 5
 ) -> Figure:
-    """Draw images, and how much lower than the background's each pixel's entropy is.
+    """Draw images beside the difference of background entropy and pixel entropy.
 
     Parameters
     ----------
     knowledge : Knowledge
         From `soft_students.knowledge.quantify_knowledge`.
     images : ndarray of shape (n_images, n_features) or (n_images, ...)
-        Those that it was given.
+        The images passed to it.
     most_images, most_checkpoints : int
-        Drawn at the most; of checkpoints the first, the last and some between.
+        Maximum numbers drawn. The checkpoints are spread evenly from the first to the last.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One row an image: the image, then each checkpoint. Dark pixels are kept best; what is
-        outlined is the foreground.
+        One row per image: the image, then each checkpoint. The network keeps most information
+        about dark pixels. The outline is that of the foreground.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed: ``pip install 'soft-students[plots]'``.
     ValueError
-        If the inputs are no images.
+        If the inputs are not images.
     """
     from soft_students.explain.canvas import Picture
 
     if knowledge.foreground.ndim != 3:
-        raise ValueError("plot_entropies draws images; these inputs have no height and width.")
+        raise ValueError(
+            "plot_entropies draws inputs with height and width. Got a foreground of shape "
+            f"{knowledge.foreground.shape}."
+        )
     shown = range(min(most_images, len(knowledge.rows)))
     last = len(knowledge.table) - 1
     checkpoints = sorted({round(i) for i in np.linspace(0, last, min(most_checkpoints, last + 1))})

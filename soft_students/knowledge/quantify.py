@@ -1,4 +1,4 @@
-"""The knowledge of a network over its training, from checkpoints and images."""
+"""Quantifies the knowledge of a network during its training, from checkpoints and images."""
 
 from __future__ import annotations
 
@@ -24,28 +24,30 @@ from soft_students.knowledge.concepts import (
     weight_distances,
 )
 from soft_students.knowledge.entropy import pixel_entropies
-from soft_students.methods.observation import Prepared, embedding_layer, list_layers, spatial_layers
+from soft_students.methods.observation import embedding_layer, list_layers, spatial_layers
+from soft_students.networks.prepared import Prepared
 
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """What a network knew of some images at each checkpoint of its training.
+    """Visual concepts of a network at each checkpoint of its training, and their metrics.
 
     Parameters
     ----------
     layer : str
-        Where it was looked for.
+        Name of the measured layer.
     table : list of dict
-        One row a checkpoint: ``checkpoint``, its name; ``n_foreground`` and ``n_background``, the
-        mean number of visual concepts in an image; ``lambda``, the mean share of the foreground in
-        them; ``without_concept``, the images that this leaves out; ``background_entropy``, in nats;
-        ``weight_distance``. ``pandas.DataFrame(knowledge.table)`` shows it.
+        One row per checkpoint: ``checkpoint``, its name; ``n_foreground`` and ``n_background``, the
+        mean numbers of visual concepts per image; ``lambda``, the mean share of the foreground in
+        them; ``without_concept``, the number of images excluded from that mean;
+        ``background_entropy``, in nats; ``weight_distance``. ``pandas.DataFrame(knowledge.table)``
+        shows it.
     metrics : KnowledgeMetrics
     rows : ndarray of int
-        Of the images given, those that are measured.
+        Indices of the measured images.
     discarded : dict of str to int
-        Images that are not, by reason: ``no_foreground`` (or nothing else), ``not_reached`` (at
-        some checkpoint the layer ignores them).
+        Number of the other images, by reason: ``no_foreground`` (or no background),
+        ``not_reached`` (without effect on the layer at some checkpoint).
     entropies : ndarray of shape (n_checkpoints, n_images, ...), float32
         In nats.
     concepts : ndarray of bool, shape (n_checkpoints, n_images, ...)
@@ -65,7 +67,7 @@ class Knowledge:
         """Return the metrics in a few lines."""
         m, n = self.metrics, len(self.rows)
         last = self.table[-1]
-        said = [
+        lines = [
             f"layer {self.layer!r}, {n} images, {len(self.table)} checkpoints",
             f"N_fg   {last['n_foreground']:.1f} at the last checkpoint",
             f"N_bg   {last['n_background']:.1f}",
@@ -75,7 +77,7 @@ class Knowledge:
             f"rho    {m.rho:.3f}",
         ]
         left_out = [f"{count} {why.replace('_', ' ')}" for why, count in self.discarded.items()]
-        return "\n".join([*said, f"images discarded: {', '.join(left_out)}"])
+        return "\n".join([*lines, f"images discarded: {', '.join(left_out)}"])
 
 
 def quantify_knowledge(
@@ -98,23 +100,23 @@ def quantify_knowledge(
     Parameters
     ----------
     checkpoints : sequence of NeuralStudentClassifier or nn.Module
-        The same network in the course of its training, untrained first: the parameter ``snapshots``
-        of `soft_students.NeuralStudentClassifier` leaves them in a folder.
+        States of one network during its training, untrained first. The parameter ``snapshots`` of
+        `soft_students.NeuralStudentClassifier` saves them.
     X : array-like of shape (n_images, n_features) or (n_images, ...)
-        Images as rows of pixels for students, in the shape that they take for modules.
+        Images: rows of pixels for students, arrays of their input shape for modules.
     foreground : array-like of bool, shape (n_images, n_pixels) or (n_images, height, width)
-        Where the object is. None takes `foreground_mask`, which is for images like MNIST's.
+        Mask of the object. None: `foreground_mask`, for images like MNIST's.
     layer : str, default=None
-        Where to look. None takes the last layer that gives feature maps; without one, what
-        goes into the last linear layer.
+        Name of the layer. None: the last layer with feature maps; without one, the input of the
+        last linear layer.
     names : sequence of str, default=None
-        Of the checkpoints, for the table. None counts them from 0.
+        Names of the checkpoints, for the table. None: numbers from 0.
     threshold : float, default=0.2
-        By how many nats a visual concept's entropy is below that of the background.
+        Distance of a visual concept's entropy below that of the background, in nats.
     noise, entropy_weight, n_steps, n_draws, batch_size
-        As `pixel_entropies` takes them.
+        As for `pixel_entropies`.
     random_state : int, RandomState instance or None, default=None
-        Of the noise, which is the same at each checkpoint.
+        Seed of the noise, which is the same at each checkpoint.
 
     Returns
     -------
@@ -123,8 +125,8 @@ def quantify_knowledge(
     Raises
     ------
     ValueError
-        If checkpoints, images and masks do not fit each other, the layer is unknown, or no image
-        is left.
+        If checkpoints, images and masks do not match, the layer is unknown, or all images are
+        discarded.
 
     References
     ----------
@@ -156,7 +158,10 @@ def quantify_knowledge(
         )
     names = [str(k) for k in range(len(networks))] if names is None else list(names)
     if len(names) != len(networks):
-        raise ValueError(f"Each checkpoint has one name. Got {len(names)} of {len(networks)}.")
+        raise ValueError(
+            "names must hold one name for each checkpoint. Got "
+            f"{len(names)} for {len(networks)} checkpoints."
+        )
     distances = weight_distances(networks)
     images = _images(X, networks[0])
     masks = _masks(foreground, images)
@@ -196,9 +201,9 @@ def quantify_knowledge(
     rows, entropies = rows[reached], entropies[:, reached]
     if not len(rows):
         raise ValueError(
-            f"No image is left of {len(images)}: {discarded['no_foreground']} have no foreground "
-            f"(or nothing else) and the layer {layer!r} ignores {discarded['not_reached']}. Pass "
-            "foreground, or name another layer."
+            f"None of {len(images)} images can be measured: {discarded['no_foreground']} have no "
+            f"foreground (or no background), and {discarded['not_reached']} have no effect on the "
+            f"layer {layer!r}. Pass foreground, or name another layer."
         )
     masks = masks[rows]
     concepts = np.stack([visual_concepts(h, masks, threshold) for h in entropies])
@@ -271,14 +276,14 @@ def _masks(foreground: ArrayLike | None, images: Tensor) -> np.ndarray:
     if foreground is None:
         if images.ndim not in (3, 4):
             raise ValueError(
-                f"Inputs of shape {tuple(images.shape[1:])} are no images. Say which values are "
-                "the foreground: pass foreground."
+                f"Inputs of shape {tuple(images.shape[1:])} are not images. Pass the mask of the "
+                "foreground as foreground."
             )
         return foreground_mask(images.cpu().numpy())
     masks = np.asarray(foreground, dtype=bool)
     if masks.size != np.prod(shape) or len(masks) != shape[0]:
         raise ValueError(
-            f"foreground must hold one value a pixel: shape {tuple(shape)}. Got {masks.shape}."
+            f"foreground must hold one value per pixel: shape {tuple(shape)}. Got {masks.shape}."
         )
     return masks.reshape(shape)
 

@@ -1,4 +1,4 @@
-"""Rows in files and a teacher's answers to them, part by part: more than memory holds."""
+"""Rows in files and a teacher's outputs for them, read part by part: larger than memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from soft_students.labelled.labelling import TeacherFile
     from soft_students.labelled.parts import LabelledPart, LabelledParts
 
-# Imported at first use: students read parts without the packages that labelling needs.
+# imported at first use: reading parts does not need the packages for labelling
 _HOMES = {
     "LabelledPart": "soft_students.labelled.parts",
     "LabelledParts": "soft_students.labelled.parts",

@@ -1,4 +1,4 @@
-"""A teacher labels more rows than memory holds, part by part, in one process or on a cluster."""
+"""Label more rows than memory holds with a teacher, in one process or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from soft_students.labelled.manifest import (
     write_manifest,
 )
 from soft_students.labelled.parts import LabelledPart, file_sha256, parts_of
-from soft_students.labelled.plan import Plan, find_sources, make_plan
+from soft_students.labelled.plan import LabellingPlan, find_sources, make_plan
 from soft_students.targets import check_temperature
 
 if TYPE_CHECKING:
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
 
     from soft_students.teachers import Teacher
 
-#: A cluster that is started when it is needed, for so many parts.
+#: A function from the number of parts to a context manager that starts a cluster.
 Cluster = Callable[[int], contextlib.AbstractContextManager["Client"]]
 
-#: What a teacher's answers can be written as.
+#: Kinds of outputs to write.
 KINDS = ("logits", "probabilities")
 
 
 @dataclass
 class Labelling:
-    """What a run has done.
+    """Result of `label_parts`.
 
     Attributes
     ----------
     folder : Path
     n_files, n_parts, n_rows : int
-        Of all that was to be labelled, as far as it could be read.
+        Totals to label, over all readable files.
     n_kept : int
         Parts that an earlier run had finished.
     labelled : list of str
-        Names of the parts that this run has finished.
+        Names of the parts that this run finished.
     n_rows_labelled : int
         Rows in them.
     failures : dict of str to str
-        What is wrong, by file or part.
+        Error message by file or part.
     seconds : float
     """
 
@@ -79,58 +79,57 @@ def label_parts(
     client: Client | Cluster | None = None,
     on_part: Callable[[int, int], None] | None = None,
 ) -> Labelling:
-    """Have a teacher label the rows of files, into a folder that `LabelledParts` reads.
+    """Label the rows of files with a teacher, into a folder that `LabelledParts` reads.
 
-    A part is some rows of one file: whole row groups of Parquet, whole chunks of Zarr. It is read
-    and labelled some thousand rows at a time, on one thread, and its targets appear in the folder
-    once they are complete. A run that was interrupted, or lost a worker, is completed by another
-    with the same arguments, to the same bytes; so is a folder to whose data files were added.
+    A part is a range of rows of one file: whole row groups of Parquet, whole chunks of Zarr. It is
+    read and labelled some thousand rows at a time, on one thread; its targets appear in the folder
+    once they are complete. To complete a run that was interrupted or lost a worker, or to add data
+    files, call it again with the same arguments: the result has the same bytes as an unbroken run.
 
     Parameters
     ----------
     teacher : str, path-like or TeacherFile
-        The teacher's file. Workers read it themselves, once each.
+        The teacher's file. Each worker reads it once.
     data : str, path-like or sequence of them
         A pattern, such as ``"big/*.parquet"``, or paths: Parquet, NPY, or folders of Zarr arrays.
     folder : str or path-like
-        Where the targets go. Workers must see it, the data and the teacher under the same paths.
+        Folder of the targets. Workers need it, the data and the teacher under the same paths.
     kind : {"logits", "probabilities"}, default=None
-        What is written of a classifier. None stands for logits, which give probabilities at any
+        Outputs to write for a classifier. None means logits, which give probabilities at any
         temperature.
     temperature : float, default=None
-        Of probabilities. None stands for 1.
+        Temperature of probabilities. None means 1.
     target : str, default=None
-        Column of true labels: no feature, but read by `LabelledPart.labels`.
+        Column of true labels: not a feature, but read by `LabelledPart.labels`.
     exclude : sequence of str, default=()
-        Further columns that are no features. A teacher that knows the names of its features takes
-        them alone, anyway.
+        Further columns that are not features. A teacher with feature names takes only those anyway.
     part_rows : int, default=None
-        Rows of a part, about. None stands for 262,144, or fewer of more than 128 features.
+        Approximate rows of a part. None means 262,144, or fewer with more than 128 features.
     force : bool, default=False
-        Begin anew in a folder that holds labels of another teacher or other settings.
+        Whether to start again in a folder with labels of another teacher or other settings.
     client : distributed.Client or callable, default=None
-        Whose workers label. A callable is called if there is something to do, with the number of
-        parts, and returns a context manager that gives the client, such as `dask_client`. None
-        labels in this process.
+        Client whose workers label. A callable is called with the number of parts if any are left to
+        label, and returns a context manager of the client, such as `dask_client`. None labels in
+        this process.
     on_part : callable, default=None
-        Called with the number of finished rows and that of all, after each part.
+        Called after each part with the numbers of finished rows and of all rows.
 
     Returns
     -------
     Labelling
-        With what could not be labelled in `failures`; all else is.
+        Its `failures` hold the files and parts that could not be labelled; all others are labelled.
 
     Raises
     ------
     FileNotFoundError
         If no file matches `data`, or the teacher is missing.
     ValueError
-        If no file can be labelled, or the folder holds other labels, or an argument is not fit.
+        If no file can be labelled, the folder holds other labels, or an argument is invalid.
 
     Warns
     -----
     UserWarning
-        What the teacher warned of, once a category.
+        The teacher's warnings, one per category.
     """
     began = time.perf_counter()
     file = teacher if isinstance(teacher, TeacherFile) else TeacherFile(os.fspath(teacher))
@@ -212,8 +211,8 @@ def _check_kind(
     if kind == "logits":
         if temperature is not None:
             raise ValueError(
-                "A temperature belongs to probabilities: set kind='probabilities', or leave it out;"
-                " logits give probabilities at any temperature later."
+                "A temperature applies to probabilities: set kind='probabilities', or leave it "
+                "out; logits give probabilities at any temperature later."
             )
         return kind, None
     temperature = 1.0 if temperature is None else temperature
@@ -229,7 +228,7 @@ def _check_data(data: Any, folder: str | os.PathLike[str]) -> dict[str, str]:
     for path in found:
         if os.path.join(os.path.realpath(path), "").startswith(inside):
             raise ValueError(
-                f"'{path}' lies in '{folder}', where the targets go. Choose another folder."
+                f"'{path}' is inside '{folder}', the folder of the targets. Choose another folder."
             )
     return found
 
@@ -251,7 +250,7 @@ def _old_manifest(folder: str | os.PathLike[str], force: bool) -> dict[str, Any]
     try:
         return read_manifest(folder)
     except FileNotFoundError:
-        # What a kill leaves behind is hidden.
+        # files left by a kill are hidden
         there = [] if not folder.exists() else sorted(p.name for p in folder.iterdir())
         there = [name for name in there if not name.startswith(".")]
         if there and not force:
@@ -265,7 +264,10 @@ def _old_manifest(folder: str | os.PathLike[str], force: bool) -> dict[str, Any]
 
 
 def _check_same(
-    folder: str | os.PathLike[str], old: dict[str, Any], settings: dict[str, Any], plan: Plan
+    folder: str | os.PathLike[str],
+    old: dict[str, Any],
+    settings: dict[str, Any],
+    plan: LabellingPlan,
 ) -> None:
     changed = [
         f"{name} was {_brief(old['settings'][name])} and is {_brief(value)}"
@@ -275,11 +277,11 @@ def _check_same(
     present = {source["name"] for source in plan.sources}
     gone = [source["name"] for source in old["sources"] if source["name"] not in present]
     if gone:
-        changed.append(f"{len(gone)} files are no longer among the data, such as '{gone[0]}'")
+        changed.append(f"{len(gone)} files are missing from the data, such as '{gone[0]}'")
     if changed:
         raise ValueError(
-            f"'{folder}' holds labels that were made in another way: {'; '.join(changed)}. Choose "
-            "another folder, or begin anew: --force, or force=True."
+            f"'{folder}' holds labels with other settings: {'; '.join(changed)}. Choose another "
+            "folder, or start again: --force, or force=True."
         )
 
 
@@ -294,9 +296,9 @@ def _prepare(
     force: bool,
     teacher: str,
     settings: dict[str, Any],
-    plan: Plan,
+    plan: LabellingPlan,
 ) -> list[LabelledPart]:
-    """Write the manifest, and remove what an earlier one lists besides."""
+    """Write the manifest, and remove parts that only an earlier one lists."""
     os.makedirs(folder, exist_ok=True)
     new = {"teacher": teacher, "settings": settings, "sources": plan.sources}
     parts = parts_of(folder, new)
@@ -313,7 +315,7 @@ def _prepare(
 def _outcomes(
     parts: list[LabelledPart], assignment: Assignment, client: Client | Cluster | None
 ) -> Generator[tuple[LabelledPart, dict[str, str] | Exception]]:
-    """Label parts, and yield what comes of each: warnings, or an error."""
+    """Label parts, and yield each with its warnings or its error."""
     if client is None:
         for part in parts:
             outcome: dict[str, str] | Exception
@@ -347,7 +349,8 @@ def _outcomes_of_workers(
                 outcome = future.result()
             except KilledWorker:
                 outcome = RuntimeError(
-                    "Each worker that took it was killed. Were they out of memory?"
+                    "All workers that tried to label it were killed, probably out of memory. Lower "
+                    "part_rows (--part-rows), or give the workers more memory."
                 )
             except Exception as error:
                 outcome = error

@@ -1,4 +1,4 @@
-"""One part is labelled: what a worker does. It imports torch with the teacher, not before."""
+"""Labelling of one part, as run by a worker. Imports torch only with the teacher."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from soft_students.persistence import atomic_write
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
 
-#: Rows that are read and labelled at a time, and their values: 16 MB of float32.
+#: Most rows, and values (16 MB of float32), that are read and labelled at a time.
 _BATCH_ROWS, _BATCH_VALUES = 2**13, 2**22
 
 
 @dataclass(frozen=True)
 class TeacherFile:
-    """A teacher file, and how it is read; see :func:`~soft_students.teachers.load_teacher`.
+    """A teacher's file with the options of :func:`~soft_students.teachers.load_teacher`.
 
     Parameters
     ----------
     path : str
-        As all workers see it.
+        Path of the file, the same for all workers.
     arch : str, default=None
     input_shape : tuple of int, default=None
     trust : bool, default=False
@@ -48,7 +48,7 @@ class TeacherFile:
     trust: bool = False
 
     def load(self) -> Teacher:
-        """Read it."""
+        """Read the teacher."""
         from soft_students.teachers import load_teacher
 
         return load_teacher(
@@ -58,15 +58,15 @@ class TeacherFile:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What all parts of one run have in common.
+    """Teacher and settings of all parts of a run.
 
     Parameters
     ----------
     teacher : TeacherFile
     teacher_sha256 : str
-        Of the file.
+        Checksum of the teacher's file.
     settings_sha256 : str
-        Of the settings in the manifest.
+        Checksum of the settings in the manifest.
     """
 
     teacher: TeacherFile
@@ -74,17 +74,17 @@ class Assignment:
     settings_sha256: str
 
 
-#: The teacher of this process: read once, not sent with each part.
+#: The teacher of this process: read once, instead of sent with each part.
 _kept: dict[tuple[TeacherFile, str], Teacher] = {}
-#: Of the threads of a worker one labels at a time: the teacher, and the memory, are one.
+#: One thread of a worker labels at a time: they share the teacher and the memory.
 _lock = threading.Lock()
 
 
 def label_part(part: LabelledPart, assignment: Assignment) -> dict[str, str]:
-    """Write the targets of one part, and after them its record.
+    """Label one part: write its targets, then its record.
 
-    The same part gives the same bytes, wherever it is labelled: it is read in the same batches and
-    computed on one thread.
+    The bytes do not depend on the worker: every part is read in the same batches and computed on
+    one thread.
 
     Parameters
     ----------
@@ -94,12 +94,12 @@ def label_part(part: LabelledPart, assignment: Assignment) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        What the teacher warned of, the first of each category.
+        The teacher's first warning of each category.
 
     Raises
     ------
     ValueError
-        If the rows, or the teacher's answers, are not fit.
+        If the rows or the teacher's outputs are invalid.
     OSError
         If a file cannot be read or written.
     """
@@ -112,7 +112,7 @@ def label_part(part: LabelledPart, assignment: Assignment) -> dict[str, str]:
         with _one_thread():
             digest = _write_targets(part, teacher)
         if identity(part.source) != before:
-            raise ValueError(f"'{part.source}' was changed while it was read. Run this again.")
+            raise ValueError(f"'{part.source}' changed while it was read. Run the command again.")
     record = {
         "rows": [part.start, part.stop],
         "settings": assignment.settings_sha256,
@@ -129,7 +129,7 @@ def label_part(part: LabelledPart, assignment: Assignment) -> dict[str, str]:
 
 
 def is_done(part: LabelledPart, assignment: Assignment) -> bool:
-    """Tell whether a part was labelled, of these rows in this way, and is as it was written.
+    """Return whether a part is labelled: with the same rows and settings, and intact.
 
     Parameters
     ----------
@@ -154,9 +154,9 @@ def _teacher_of(assignment: Assignment) -> Teacher:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != assignment.teacher_sha256:
             raise ValueError(
-                f"The teacher file '{assignment.teacher.path}' is another one here than where the "
-                f"labelling was started (sha256 {found[:12]}, not "
-                f"{assignment.teacher_sha256[:12]})."
+                f"The teacher file '{assignment.teacher.path}' of this worker differs from the one "
+                f"where labelling was started (sha256 {found[:12]}, not "
+                f"{assignment.teacher_sha256[:12]}). Copy the same file to all machines."
             )
         _kept[key] = assignment.teacher.load()
     return _kept[key]
@@ -171,7 +171,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
-    """Write the NPY file batch by batch, and return its checksum."""
+    """Write the NPY file of the targets batch by batch, and return its checksum."""
     source = open_source(part.source)
     width = source.n_columns if part.columns is None else len(part.columns)
     rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, width)))
@@ -182,7 +182,7 @@ def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
             at = f"'{part.source}' (rows {part.start + done} to {part.start + done + len(X) - 1})"
             check_complete(X, part.columns, at)
             try:
-                targets = as_float32(_answer(teacher, X, part), f"What the teacher says of {at}")
+                targets = as_float32(_outputs(teacher, X, part), f"The teacher's output for {at}")
             except ValueError as error:
                 raise ValueError(f"{at}: {error}") from error
             if not done:
@@ -201,13 +201,13 @@ def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
             done += len(X)
         if done != part.n_rows:
             raise ValueError(
-                f"'{part.source}' ended after {part.start + done} of {part.stop} rows: the file "
-                "has changed."
+                f"'{part.source}' ended after {part.start + done} of {part.stop} rows: it has "
+                "changed. Run the command again."
             )
     return digest.hexdigest()
 
 
-def _answer(teacher: Teacher, X: Any, part: LabelledPart) -> np.ndarray:
+def _outputs(teacher: Teacher, X: Any, part: LabelledPart) -> np.ndarray:
     if part.columns is not None and _wants_names(teacher):
         import pandas as pd
 

@@ -43,30 +43,32 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If the folder has no manifest.
     BundleError
-        If it is damaged or of a later version.
+        If the manifest is damaged or of a later version.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(
-            f"'{folder}' holds no labelled parts: there is no '{path}'. Make them with 'softkd "
+            f"'{folder}' holds no labelled parts: '{path}' is missing. Create them with 'softkd "
             "label'."
         )
     try:
         manifest = json.loads(path.read_bytes())
         known = manifest["format"] == FORMAT and isinstance(manifest["format_version"], int)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"'{path}' is damaged, or no manifest of labelled parts.") from error
+        raise BundleError(f"'{path}' is damaged, or not a manifest of labelled parts.") from error
     if not known:
-        raise BundleError(f"'{path}' is no manifest of labelled parts.")
+        raise BundleError(f"'{path}' is not a manifest of labelled parts.")
     if manifest["format_version"] > FORMAT_VERSION:
         raise BundleError(
             f"'{path}' was written by a later version of soft-students (format "
             f"{manifest['format_version']}; this one reads up to {FORMAT_VERSION}). Upgrade."
         )
     if not _is_complete(manifest):
-        raise BundleError(f"'{path}' is damaged: its settings or sources are not as written.")
+        raise BundleError(
+            f"'{path}' is damaged: its settings or sources are invalid. Label into a new folder."
+        )
     return manifest
 
 
@@ -76,13 +78,13 @@ def write_manifest(
     settings: dict[str, Any],
     sources: list[dict[str, Any]],
 ) -> None:
-    """Write the manifest of a folder, in the place of another.
+    """Write or replace the manifest of a folder.
 
     Parameters
     ----------
     folder : str or path-like
     teacher : str
-        Its name.
+        Name of the teacher.
     settings : dict
     sources : list of dict
         ``path``, ``name`` and ``cuts`` of each file.
@@ -99,7 +101,7 @@ def write_manifest(
 
 
 def settings_sha256(settings: dict[str, Any]) -> str:
-    """Return the checksum of the settings of a manifest."""
+    """Return the SHA-256 checksum of a manifest's settings."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -125,7 +127,7 @@ def _is_complete(manifest: dict[str, Any]) -> bool:
 
 
 def _is_plain(settings: dict[str, Any]) -> bool:
-    """Tell whether the settings are of the types they are written with."""
+    """Return whether all settings have valid types."""
     classes, temperature = settings["classes"], settings["temperature"]
     return (
         isinstance(settings["task"], str)
@@ -149,7 +151,7 @@ def _is_names(columns: Any) -> bool:
 
 
 def _is_inside(name: Any) -> bool:
-    """Tell whether a name stays in its folder: parts are replaced, and removed, by their names."""
+    """Return whether a name lies in its folder: parts are replaced and removed by their names."""
     return isinstance(name, str) and not os.path.isabs(name) and ".." not in Path(name).parts
 
 

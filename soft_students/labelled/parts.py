@@ -1,28 +1,28 @@
-"""Labelled parts: what a teacher says about more rows than memory holds, in a folder.
+"""Labelled parts: a folder of a teacher's outputs for more rows than memory holds.
 
 ``softkd label --teacher t.pt --data 'big/*.parquet' --out targets/`` and `label_parts` write:
 
 ``targets/manifest.json``
-    Made first. ``format``, ``format_version``; ``teacher``, its name; ``settings``:
-    ``teacher_sha256`` (of its file), ``task``, ``kind`` ("logits", "probabilities" or, of a
+    Written first. ``format``, ``format_version``; ``teacher``, its name; ``settings``:
+    ``teacher_sha256`` (of its file), ``task``, ``kind`` ("logits", "probabilities" or, for a
     regressor, "values"), ``temperature`` (of probabilities, else null), ``classes`` (label of each
-    target column, or null), ``n_features``, ``columns`` (names of the features in their order;
-    null for arrays), ``target`` (the column of true labels, or null), ``part_rows``; ``sources``:
+    target column, or null), ``n_features``, ``columns`` (names of the features in their order; null
+    for arrays), ``target`` (the column of true labels, or null), ``part_rows``; ``sources``:
     ``path`` of each file, relative to the folder, its ``name`` in the folder, and ``cuts``, the
     rows 0, ..., n at which its parts begin and end (null if the file could not be read).
 ``targets/NAME.START.npy``
-    One a part: float32, (n_rows, n_outputs), for the rows from START on of the file NAME.
+    One per part: float32, (n_rows, n_outputs), for the rows of the file NAME from START on.
 ``targets/NAME.START.json``
-    Written after it, so a part is finished once this is there: ``source`` (``size`` and
-    ``mtime_ns`` of the file as it was read), ``rows`` [start, stop], ``settings`` (their sha256),
-    ``sha256`` of the NPY file.
+    Written last, so that its presence marks a finished part: ``source`` (``size`` and ``mtime_ns``
+    of the file when it was read), ``rows`` [start, stop], ``settings`` (their sha256), ``sha256``
+    of the NPY file.
 
-The features stay where they are. `LabelledParts` reads both together:
+The features stay in their files. `LabelledParts` reads both together:
 
 >>> from soft_students.labelled import LabelledParts
 >>> parts = LabelledParts("targets")  # doctest: +SKIP
 >>> parts.n_rows, parts.n_features, parts.kind, parts.classes  # doctest: +SKIP
->>> for part in parts:  # each a small object that can be sent to another process
+>>> for part in parts:  # small objects that can be sent to other processes
 ...     X, targets = part.X(), part.targets()  # doctest: +SKIP
 >>> for X, targets in parts[0].batches(8192):  # or less at a time
 ...     ...  # doctest: +SKIP
@@ -49,26 +49,26 @@ from soft_students.targets import soften
 
 @dataclass(frozen=True)
 class LabelledPart:
-    """Rows of one file and what the teacher says of them.
+    """Rows of one file and the teacher's outputs for them.
 
     Attributes
     ----------
     name : str
-        Of its files in the folder, without their endings.
+        Name of the part's files in the folder, without suffix.
     path : str
-        The target file.
+        File of the targets.
     source : str
-        The file of the rows.
+        File of the rows.
     start, stop : int
-        Its rows in that file.
+        Range of rows in that file.
     columns : tuple of str or None
         Names of the features.
     target : str or None
-        Name of the column of true labels.
+        Column of true labels.
     kind : {"logits", "probabilities", "values"}
-        What the targets are.
+        Kind of the targets.
     temperature : float or None
-        Of probabilities.
+        Temperature of probabilities.
     """
 
     name: str
@@ -97,7 +97,7 @@ class LabelledPart:
         return batches[0] if len(batches) == 1 else np.concatenate(batches)
 
     def targets(self) -> np.ndarray:
-        """Return what is stored, of shape (n_rows, n_outputs), float32; see `kind`."""
+        """Return the stored targets, of shape (n_rows, n_outputs), float32; see `kind`."""
         return np.asarray(self._mapped()).copy()
 
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
@@ -124,17 +124,17 @@ class LabelledPart:
         Raises
         ------
         ValueError
-            If none was named when the rows were labelled.
+            If the rows were labelled without `target`.
         """
         if self.target is None:
             raise ValueError(
-                f"The labelled part '{self.name}' names no column of labels. Label the rows with "
+                f"The labelled part '{self.name}' has no column of labels. Label the rows with "
                 "target= (on the command line: --target)."
             )
         return self._opened().column(self.target, self.start, self.stop)
 
     def batches(self, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Read features and targets, at most so many rows at a time.
+        """Yield features and targets in batches of at most `rows` rows.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class LabelledPart:
             first += len(X)
 
     def record(self) -> dict[str, Any] | None:
-        """Return what is known of the part; None if it is not finished."""
+        """Return the part's JSON record; None if the part is not finished."""
         try:
             record = json.loads(Path(f"{self.path[:-4]}.json").read_bytes())
         except (FileNotFoundError, ValueError, RecursionError):
@@ -158,7 +158,7 @@ class LabelledPart:
         return record if isinstance(record, dict) and os.path.exists(self.path) else None
 
     def verify(self) -> None:
-        """Refuse targets whose checksum is not the one of their record.
+        """Compare the checksum of the targets with that in their record.
 
         Raises
         ------
@@ -167,12 +167,12 @@ class LabelledPart:
         """
         if not self.is_intact():
             raise ValueError(
-                f"'{self.path}' is not what was written: its checksum differs. Run 'softkd label' "
-                "again, which labels such parts anew."
+                f"'{self.path}' is damaged: its checksum differs from its record. Run 'softkd "
+                "label' again, which labels such parts again."
             )
 
     def is_intact(self) -> bool:
-        """Tell whether the part is finished, and its targets have the checksum of its record."""
+        """Return whether the part is finished and its targets match the checksum of its record."""
         record = self.record()
         return record is not None and file_sha256(self.path) == record.get("sha256")
 
@@ -185,7 +185,7 @@ class LabelledPart:
         if record is not None and record.get("source") != identity(self.source):
             raise ValueError(
                 f"'{self.source}' has changed since its rows were labelled (size or time). Run "
-                "'softkd label' again, which labels its rows anew; or, if it was copied, copy it "
+                "'softkd label' again, which labels its rows again; or, if it was copied, copy it "
                 "with its time (cp -p, rsync -t)."
             )
         return source
@@ -205,7 +205,7 @@ class LabelledPart:
 
 
 class LabelledParts(Sequence[LabelledPart]):
-    """The parts of a folder that `softkd label` has filled.
+    """The labelled parts in a folder written by `softkd label`.
 
     Parameters
     ----------
@@ -216,26 +216,26 @@ class LabelledParts(Sequence[LabelledPart]):
     n_rows, n_features : int
     task : {"classification", "regression"}
     kind : {"logits", "probabilities", "values"}
-        What the targets are.
+        Kind of the targets.
     temperature : float or None
-        Of probabilities.
+        Temperature of probabilities.
     classes : ndarray of shape (n_classes,) or None
-        Label of each column of the targets; None if the teacher does not say.
+        Label of each column of the targets; None if the teacher has no class labels.
     columns : tuple of str or None
-        Names of the features, of tables.
+        Names of the features; None for arrays.
     target : str or None
-        Name of the column of true labels.
+        Column of true labels.
     teacher : str
-        Its name.
+        Name of the teacher.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or no manifest in it.
+        If the folder or its manifest is missing.
     BundleError
         If the manifest is damaged or of a later version.
     ValueError
-        If parts are missing, or there are no rows.
+        If parts are missing, or all files are empty.
 
     Examples
     --------
@@ -272,14 +272,14 @@ class LabelledParts(Sequence[LabelledPart]):
             raise ValueError(
                 f"'{folder}' is not finished: {len(unread)} of {len(manifest['sources'])} files "
                 f"could not be read, {len(missing)} of {len(self._parts)} parts have no targets "
-                f"(first: '{[*unread, *missing][0]}'). Run 'softkd label' again; it does only "
-                "what is missing."
+                f"(first: '{[*unread, *missing][0]}'). Run 'softkd label' again; it labels only "
+                "the missing parts."
             )
         self.n_rows = sum(part.n_rows for part in self._parts)
         if not self.n_rows:
             raise ValueError(
-                f"'{folder}' holds labels of no rows, since the files labelled were empty. Label "
-                "files that have rows."
+                f"'{folder}' has no rows, since the labelled files were empty. Label files that "
+                "have rows."
             )
         self.n_features: int = settings["n_features"]
         self.task: str = settings["task"]
@@ -292,10 +292,10 @@ class LabelledParts(Sequence[LabelledPart]):
         self.teacher: str = manifest["teacher"]
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
-        """Refuse to be read as one array, which numpy would try."""
+        """Raise TypeError: parts may exceed memory, and numpy would join them."""
         raise TypeError(
-            "LabelledParts are no array: they may hold more rows than memory. Pass them to fit of "
-            "a soft tree or network, or read them one at a time: for part in parts: part.X(), ...."
+            "LabelledParts are not an array: they may exceed memory. Pass them to fit of a soft "
+            "tree or network, or read them one at a time: for part in parts: part.X(), ...."
         )
 
     @property
@@ -325,7 +325,7 @@ class LabelledParts(Sequence[LabelledPart]):
         Raises
         ------
         ValueError
-            If one differs; names the part.
+            If one differs; the message names the part.
         """
         for part in self._parts:
             part.verify()
@@ -359,14 +359,14 @@ def parts_of(folder: str | os.PathLike[str], manifest: dict[str, Any]) -> list[L
 def as_probabilities(
     targets: np.ndarray, kind: str, stored: float | None, temperature: float
 ) -> np.ndarray:
-    """Turn what a part stores into probabilities at a temperature.
+    """Convert stored targets to probabilities at a temperature.
 
     Parameters
     ----------
     targets : ndarray of shape (n_rows, n_classes)
     kind : {"logits", "probabilities", "values"}
     stored : float or None
-        The temperature of stored probabilities.
+        Temperature of stored probabilities.
     temperature : float
 
     Returns
@@ -374,7 +374,7 @@ def as_probabilities(
     ndarray of shape (n_rows, n_classes), float64
     """
     if kind == "values":
-        raise ValueError("The parts hold values of a regressor, which are no probabilities.")
+        raise ValueError("The parts hold values of a regressor, which has no probabilities.")
     if kind == "logits":
         return soften(targets, temperature)
     with np.errstate(divide="ignore"):
@@ -383,6 +383,6 @@ def as_probabilities(
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """Return the checksum of a file."""
+    """Return the SHA-256 checksum of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Which rows are to be labelled: files, their columns, and where they are cut into parts."""
+"""Plan of a labelling: the files, their feature columns and their division into parts."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 from soft_students.datasets.tabular import listed
 from soft_students.labelled.sources import ParquetSource, Source, open_source
 
-#: Values of a part (128 MB of float32) and its rows, if row groups or chunks are not larger.
+#: Most values (128 MB of float32) and rows of a part, if row groups or chunks are not larger.
 _PART_VALUES, _PART_ROWS = 2**25, 2**18
 
 
 @dataclass
-class Plan:
-    """What is to be labelled.
+class LabellingPlan:
+    """The files to label and their features.
 
     Attributes
     ----------
     columns : list of str or None
-        Features, in the order in which the teacher is shown them.
+        Names of the features, in the order in which they are passed to the teacher.
     n_features : int
     sources : list of dict
-        As in a manifest.
+        Entries ``sources`` of a manifest.
     failures : dict of str to str
-        What is wrong with files that cannot be labelled, by path.
+        Error message by path, for files that cannot be labelled.
     """
 
     columns: list[str] | None
@@ -38,7 +38,7 @@ class Plan:
 
 
 def find_sources(data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> dict[str, str]:
-    """Find the files that a pattern means.
+    """Find the files that match a pattern.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def find_sources(data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     Returns
     -------
     dict of str to str
-        Absolute paths, sorted, and their names below the folder that they have in common.
+        Absolute paths, sorted, and their names relative to their common folder.
     """
     if isinstance(data, (str, os.PathLike)):
         paths = glob.glob(os.fspath(data), recursive=True)
@@ -71,7 +71,7 @@ def make_plan(
     target: str | None,
     exclude: Sequence[str],
     part_rows: int | None,
-) -> Plan:
+) -> LabellingPlan:
     """Open each file, compare their columns, and cut them into parts.
 
     Parameters
@@ -79,29 +79,29 @@ def make_plan(
     found : dict of str to str
         From `find_sources`.
     folder : str or path-like
-        Of the targets.
+        Folder of the targets.
     n_features : int or None
-        That the teacher takes.
+        Number of features that the teacher takes.
     columns : sequence of str or None
-        That the teacher was trained on: others are left out.
+        Names of the features that the teacher takes; other columns are left out.
     order : sequence of str or None
-        Of an earlier run, which counts if it is one of the same columns.
+        Order of the columns in an earlier run, used if it has the same columns.
     target : str or None
-        Column of true labels, which is no feature.
+        Column of true labels, which is not a feature.
     exclude : sequence of str
-        Further columns that are no features.
+        Further columns that are not features.
     part_rows : int or None
 
     Returns
     -------
-    Plan
+    LabellingPlan
 
     Raises
     ------
     ValueError
         If no file can be labelled.
     """
-    plan: Plan | None = None
+    plan: LabellingPlan | None = None
     first = ""
     failures, sources = {}, []
     for path, name in found.items():
@@ -113,11 +113,11 @@ def make_plan(
             if n_features not in (None, width):
                 raise ValueError(
                     f"'{path}' has {width} features, but the teacher takes {n_features}."
-                    + ("" if names is None else f" They are {listed(names)}; which are none?")
+                    + ("" if names is None else f" They are {listed(names)}; exclude some.")
                 )
             if plan is None:
                 same = names is not None and order is not None and set(order) == set(names)
-                plan, first = Plan(list(order or ()) if same else names, width), path
+                plan, first = LabellingPlan(list(order or ()) if same else names, width), path
             _compare(path, names, width, first, plan)
             rows = part_rows or max(1, min(_PART_ROWS, _PART_VALUES // max(1, width)))
             cuts = source.cuts(rows)
@@ -139,8 +139,8 @@ def _features(
     if source.names is None:
         if left_out:
             raise ValueError(
-                f"'{source.path}' is an array, whose columns have no names; it cannot leave out "
-                f"{listed(left_out)}."
+                f"'{source.path}' is an array, whose columns have no names. Got names of columns "
+                f"to leave out: {listed(left_out)}."
             )
         return None
     names = source.names
@@ -155,8 +155,10 @@ def _features(
     return features
 
 
-def _compare(path: str, names: list[str] | None, width: int, first: str, plan: Plan) -> None:
-    """Refuse a file whose features are not those of the first."""
+def _compare(
+    path: str, names: list[str] | None, width: int, first: str, plan: LabellingPlan
+) -> None:
+    """Raise ValueError if a file's features are not those of the first file."""
     if (names is None) != (plan.columns is None):
         raise ValueError(f"'{path}' and '{first}' must both be tables, or both be arrays.")
     if width != plan.n_features:
@@ -164,13 +166,13 @@ def _compare(path: str, names: list[str] | None, width: int, first: str, plan: P
     if names is not None and plan.columns is not None and set(names) != set(plan.columns):
         other = [name for name in names if name not in plan.columns]
         raise ValueError(
-            f"'{path}' has the columns {listed(other)}, which '{first}' has not. All files need "
-            "the same columns, in any order."
+            f"'{path}' has the columns {listed(other)}, which '{first}' lacks. All files need the "
+            "same columns, in any order."
         )
 
 
 def _fixed(parts: Sequence[str]) -> list[str]:
-    """Return the folders before the first that holds a wildcard."""
+    """Return the folders before the first one with a wildcard."""
     fixed: list[str] = []
     for part in parts:
         if glob.has_magic(part):

@@ -1,4 +1,4 @@
-"""Rows of files larger than memory: Parquet by row group, NPY by memory map, Zarr by chunk."""
+"""Readers of files larger than memory: Parquet by row group, NPY by memory map, Zarr by chunk."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import numpy as np
 from soft_students.datasets.tabular import as_float32, listed
 from soft_students.persistence.arrays import check_npy
 
-#: Read from a column of a Parquet file at a time: whole row groups may not fit into memory.
+#: Bytes read from a column of a Parquet file at a time: whole row groups may exceed memory.
 _PARQUET_BUFFER = 2**18
 
 
 class Source(ABC):
-    """Rows of one file.
+    """Reader of the rows of one file.
 
     Attributes
     ----------
     path : Path
     n_rows : int
     names : list of str or None
-        Of the columns; None of an array.
+        Names of the columns; None for an array.
     n_columns : int
     """
 
@@ -38,21 +38,21 @@ class Source(ABC):
 
     @abstractmethod
     def _ends(self, rows: int) -> list[int]:
-        """Return the rows, up to `n_rows`, where a part of about so many rows may end."""
+        """Return the rows, up to `n_rows`, at which a part of about `rows` rows may end."""
 
     @abstractmethod
     def batches(
         self, start: int, stop: int, rows: int, columns: Sequence[str] | None
     ) -> Iterator[np.ndarray]:
-        """Read features, at most so many rows at a time.
+        """Yield features in batches of at most `rows` rows.
 
         Parameters
         ----------
         start, stop : int
-            Rows, of `cuts`.
+            Range of rows, from `cuts`.
         rows : int
         columns : sequence of str or None
-            Features, in this order. None takes all columns of an array.
+            Names of the features, in order. None takes all columns of an array.
 
         Yields
         ------
@@ -60,7 +60,7 @@ class Source(ABC):
         """
 
     def cuts(self, rows: int) -> list[int]:
-        """Return where parts of about so many rows begin and end: 0, ..., `n_rows`."""
+        """Return the rows 0, ..., `n_rows` at which parts of about `rows` rows begin and end."""
         cuts = [0]
         for end in self._ends(rows):
             if end - cuts[-1] >= rows or cuts[-1] < end == self.n_rows:
@@ -68,7 +68,7 @@ class Source(ABC):
         return cuts
 
     def column(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Return one column as it is."""
+        """Return the values of one column."""
         raise ValueError(f"'{self.path}' is an array, whose columns have no names. Got {name!r}.")
 
 
@@ -89,29 +89,29 @@ class ParquetSource(Source):
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             raise ValueError(
-                f"The column names of '{path}' must differ; {listed(twice)} occurs more than once."
+                f"The column names of '{path}' must be unique. Got {listed(twice)} more than once."
             )
 
     def check_numbers(self, columns: Sequence[str]) -> None:
-        """Refuse features that are no numbers."""
+        """Raise ValueError if a feature is not numeric."""
         types = self._arrow.types
         numeric = (types.is_integer, types.is_floating, types.is_boolean)
         kind = dict(zip(self.names or (), self._types, strict=True))
         text = [name for name in columns if not any(is_kind(kind[name]) for is_kind in numeric)]
         if text:
             raise ValueError(
-                f"The features of '{self.path}' must be numbers. Not so: {listed(text)}. Encode "
-                "them as numbers or leave the columns out."
+                f"The features of '{self.path}' must be numbers. Not numeric: {listed(text)}. "
+                "Encode them as numbers or leave the columns out."
             )
 
     def batches(
         self, start: int, stop: int, rows: int, columns: Sequence[str] | None
     ) -> Iterator[np.ndarray]:
-        """Decode as many rows of the row groups at a time."""
+        """Decode the row groups in batches of at most `rows` rows."""
         names = list(self.names or ()) if columns is None else list(columns)
         self.check_numbers(names)
         for batch in self._record_batches(start, stop, rows, names):
-            # Column by column into rows that lie together, and turned once: less jumping about.
+            # write columns contiguously and transpose once, for fewer scattered writes
             turned = np.empty((len(names), batch.num_rows), dtype=np.float32)
             for i, name in enumerate(names):
                 values = batch.column(name).to_numpy(zero_copy_only=False)
@@ -121,7 +121,7 @@ class ParquetSource(Source):
             yield np.ascontiguousarray(turned.T)
 
     def column(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Return one column as it is; missing values are refused."""
+        """Return the values of one column; raise ValueError if values are missing."""
         if name not in (self.names or ()):
             raise ValueError(f"'{self.path}' has no column {name!r}. It has: {self._listed()}.")
         found = []
@@ -130,7 +130,7 @@ class ParquetSource(Source):
             if values.null_count:
                 raise ValueError(
                     f"The column {name!r} of '{self.path}' has missing values. Fill them in, or "
-                    "leave out their rows."
+                    "remove their rows."
                 )
             found.append(values.to_numpy(zero_copy_only=False))
         values = np.concatenate(found) if found else np.empty(0)
@@ -149,7 +149,7 @@ class ParquetSource(Source):
         if sum(self._group_ends[i] - starts[i] for i in groups) != stop - start:
             raise ValueError(
                 f"The row groups of '{self.path}' do not end at the rows {start} and {stop}: the "
-                "file has changed."
+                "file has changed. Label it again."
             )
         with self._reading(), self._open() as file:
             yield from file.iter_batches(
@@ -169,7 +169,7 @@ class ParquetSource(Source):
 
 
 class ArraySource(Source):
-    """What NPY files and Zarr arrays have in common: an array of numbers, one row a sample."""
+    """Base class for NPY files and Zarr arrays: an array of numbers, one row per sample."""
 
     names = None
 
@@ -199,10 +199,10 @@ class NpySource(ArraySource):
     def batches(
         self, start: int, stop: int, rows: int, columns: Sequence[str] | None
     ) -> Iterator[np.ndarray]:
-        """Copy rows out of a memory map."""
+        """Copy rows from a memory map."""
         for first in range(start, stop, rows):
             with self._reading():
-                # Mapped anew each time: pages that were read count as memory of the process.
+                # map again each time: pages that were read count as memory of the process
                 values = self._rows(self._open()[first : min(first + rows, stop)].copy())
             yield values
 
@@ -232,7 +232,7 @@ class ZarrSource(ArraySource):
     def batches(
         self, start: int, stop: int, rows: int, columns: Sequence[str] | None
     ) -> Iterator[np.ndarray]:
-        """Read whole chunks, and cut them."""
+        """Read whole chunks, and split them into batches."""
         step = max(1, rows // self._chunk) * self._chunk
         array = self._open()
         for first in range(start, stop, step):
@@ -248,12 +248,12 @@ class ZarrSource(ArraySource):
         return self._zarr.open_array(self.path, mode="r")
 
     def _reading(self) -> _Reading:
-        # Damaged metadata and chunks fail anywhere in the codecs.
+        # damaged metadata and chunks can raise any exception in the codecs
         return _Reading(self.path, "a Zarr array", (Exception,))
 
 
 class _Reading:
-    """Names the file in what a library says of it."""
+    """Context manager that adds the file's name to a library's errors."""
 
     def __init__(self, path: Path, what: str, errors: tuple[type[Exception], ...]) -> None:
         self._path, self._what, self._errors = path, what, errors
@@ -263,8 +263,8 @@ class _Reading:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, self._errors) and not isinstance(error, MemoryError):
-            said = " ".join(str(error).split())[:300] or type(error).__name__
-            raise ValueError(f"'{self._path}' cannot be read as {self._what}: {said}") from error
+            cause = " ".join(str(error).split())[:300] or type(error).__name__
+            raise ValueError(f"'{self._path}' cannot be read as {self._what}: {cause}") from error
 
 
 def open_source(path: str | os.PathLike[str]) -> Source:
@@ -281,11 +281,11 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If the path does not exist.
     ValueError
-        If it is damaged or of another kind.
+        If the file is damaged or of another kind.
     ImportError
-        If the library that reads it is missing.
+        If the library for the format is missing.
     """
     path = Path(path)
     if not path.exists():
@@ -293,7 +293,7 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     if path.is_dir():
         if not any((path / name).exists() for name in ("zarr.json", ".zarray")):
             raise ValueError(
-                f"'{path}' is a folder and no Zarr array. Name the files in it: '{path}/*.parquet'."
+                f"'{path}' is a folder, not a Zarr array. Name the files in it: '{path}/*.parquet'."
             )
         return ZarrSource(path)
     if path.suffix.lower() == ".parquet":
@@ -304,7 +304,7 @@ def open_source(path: str | os.PathLike[str]) -> Source:
 
 
 def identity(path: str | os.PathLike[str]) -> dict[str, int]:
-    """Return what changes when a file, or any file of a folder, is written: size and time.
+    """Return size and modification time of a file or folder, to detect changes.
 
     Parameters
     ----------
@@ -313,7 +313,7 @@ def identity(path: str | os.PathLike[str]) -> dict[str, int]:
     Returns
     -------
     dict of str to int
-        ``size`` and ``mtime_ns``.
+        ``size``, in bytes, and ``mtime_ns``; of a folder, the sum and the latest of its files.
     """
     path = Path(path)
     files = [f for f in path.rglob("*") if f.is_file()] if path.is_dir() else [path]
@@ -325,7 +325,7 @@ def identity(path: str | os.PathLike[str]) -> dict[str, int]:
 
 
 def _float32(values: np.ndarray, what: str) -> np.ndarray:
-    # Only these can be out of its range.
+    # only wider types can exceed the range of float32
     return as_float32(values, what) if values.dtype.itemsize > 4 else values.astype(np.float32)
 
 

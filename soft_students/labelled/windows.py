@@ -1,4 +1,4 @@
-"""Rows of labelled parts in random order, no more of them in memory than a window holds."""
+"""Rows of labelled parts in random order, with at most a window of them in memory."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from numpy.random import RandomState
 
 from soft_students.labelled.parts import LabelledPart, LabelledParts
 
-WINDOW_BYTES = 2**28  # of features and targets; the next window is read meanwhile
-_PIECE_ROWS = 8192  # read at a time
+WINDOW_BYTES = 2**28  # of features and targets, plus those of the next window, read ahead
+_PIECE_ROWS = 8192  # rows read at a time
 
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Some rows, and what is known of them.
+    """Rows with their targets and labels.
 
     Attributes
     ----------
     X : ndarray of shape (n, n_features), float32
     targets : ndarray of shape (n, n_outputs), float32
-        As the parts store them.
+        Outputs of the teacher, as stored in the parts.
     labels : ndarray of shape (n,) or None
-        True ones, if they were asked for.
+        True labels, if requested.
     """
 
     X: np.ndarray
@@ -45,32 +45,31 @@ class LabelledRows:
 
 
 class ShuffledParts:
-    """Batches of the rows of labelled parts, for one epoch after another.
+    """Batches of the rows of labelled parts, shuffled in each epoch.
 
-    In each epoch the parts are read in another order, as many at a time as a window holds; the rows
-    of a window are mixed. So rows of parts that are never in one window never share a batch.
+    Each epoch reads the parts in another order, as many at a time as fit into a window, and
+    shuffles the rows of the window. Batches therefore mix rows of one window only.
 
     Parameters
     ----------
     parts : LabelledParts
     held_out_fraction : float
-        Share of the rows, at random, that no batch holds; less, if they would not fit into a
-        window.
+        Random share of the rows to hold out of all batches; reduced if they exceed a window.
     seed : int
-        Of the rows held out.
+        Seed of the held-out rows.
     labels : bool
-        Whether to read the true labels as well.
+        Whether to read the true labels, too.
 
     Attributes
     ----------
     n_rows : int
-        In an epoch.
+        Rows in an epoch.
 
     Raises
     ------
     ValueError
-        If labels are asked for, and none were named when the rows were labelled; or if all rows are
-        held out.
+        If labels are requested but the rows were labelled without `target`, or all rows are held
+        out.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class ShuffledParts:
         self._labels = labels
         self._whole: LabelledRows | None = None
         if labels and parts.target is None:
-            parts[0].labels()  # says what to do
+            parts[0].labels()  # raises an error with the remedy
         self._row_bytes = 4 * (parts.n_features + parts.n_outputs + labels)
         most = WINDOW_BYTES / self._row_bytes / parts.n_rows
         self._held_out_fraction = min(held_out_fraction, most)
@@ -91,17 +90,17 @@ class ShuffledParts:
         if not self.n_rows:
             raise ValueError(
                 f"validation_fraction={held_out_fraction} leaves none of the {parts.n_rows} rows "
-                "of the labelled parts to train on. Lower it."
+                "of the labelled parts for training. Lower it."
             )
 
     def batches(self, batch_size: int, random_state: RandomState) -> Iterator[LabelledRows]:
-        """Yield one epoch: each row once, all batches full but the last.
+        """Yield the batches of one epoch: each row once, only the last batch smaller.
 
         Parameters
         ----------
         batch_size : int
         random_state : RandomState
-            Of the order.
+            Generator of the order.
         """
         rest: LabelledRows | None = None
         for window in self.windows(random_state.permutation(len(self._parts))):
@@ -124,14 +123,14 @@ class ShuffledParts:
             yield rest
 
     def windows(self, order: np.ndarray | None = None) -> Iterator[LabelledRows]:
-        """Yield the rows window by window, those of a part in their order.
+        """Yield the rows in windows, unshuffled within a part.
 
-        A window that holds all rows is read once, and kept.
+        If all rows fit into one window, it is read once and kept.
 
         Parameters
         ----------
         order : ndarray of int or None
-            Of the parts; None is their own.
+            Order of the parts; None keeps their own.
         """
         if self._row_bytes * self._parts.n_rows <= WINDOW_BYTES:
             self._whole = self._whole or self._read(list(range(len(self._parts))))
@@ -147,13 +146,13 @@ class ShuffledParts:
                 yield window
 
     def pieces(self) -> Iterator[LabelledRows]:
-        """Yield the rows some thousand at a time, so that what is made of them stays small."""
+        """Yield the rows in pieces of some thousand, to limit the memory of computations."""
         for window in self.windows():
             for start in range(0, len(window), _PIECE_ROWS):
                 yield window.take(slice(start, start + _PIECE_ROWS))
 
     def held_out(self) -> LabelledRows:
-        """Return the rows that no batch holds."""
+        """Return the held-out rows."""
         return joined(
             [
                 _read(part, self._labels).take(self._is_held_out(place))
@@ -162,7 +161,7 @@ class ShuffledParts:
         )
 
     def fingerprint(self) -> str:
-        """Return what tells these rows, and what is said of them, from others."""
+        """Return a digest of rows, targets and settings."""
         digest = hashlib.sha256()
         for part in self._parts:
             record = part.record() or {}
@@ -172,7 +171,7 @@ class ShuffledParts:
         return digest.hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_whole": None}  # other processes read for themselves
+        return self.__dict__ | {"_whole": None}  # other processes read their own copy
 
     def _is_held_out(self, place: int) -> np.ndarray:
         drawn = np.random.default_rng([self._seed, place]).random(self._parts[place].n_rows)
@@ -191,7 +190,7 @@ class ShuffledParts:
         yield group
 
     def _read(self, places: list[int]) -> LabelledRows:
-        """Read the rows of some parts that are not held out, each into its place at once."""
+        """Read the rows of some parts that are not held out, directly into one array."""
         kept = [~self._is_held_out(place) for place in places]
         n_rows = sum(int(some.sum()) for some in kept)
         X = np.empty((n_rows, self._parts.n_features), dtype=np.float32)
@@ -199,12 +198,12 @@ class ShuffledParts:
         stop = 0
         for place, some in zip(places, kept, strict=True):
             first = 0
-            for rows, said in self._parts[place].batches(_PIECE_ROWS):
+            for rows, outputs in self._parts[place].batches(_PIECE_ROWS):
                 if targets is None:
-                    targets = np.empty((n_rows, said.shape[1]), dtype=np.float32)
+                    targets = np.empty((n_rows, outputs.shape[1]), dtype=np.float32)
                 mine = some[first : first + len(rows)]
                 start, stop = stop, stop + int(mine.sum())
-                X[start:stop], targets[start:stop] = rows[mine], said[mine]
+                X[start:stop], targets[start:stop] = rows[mine], outputs[mine]
                 first += len(rows)
         assert targets is not None
         labels = None
@@ -221,7 +220,7 @@ def _read(part: LabelledPart, labels: bool) -> LabelledRows:
 
 
 def joined(rows: list[LabelledRows]) -> LabelledRows:
-    """Return some rows and others below them."""
+    """Concatenate rows."""
     if len(rows) == 1:
         return rows[0]
     return LabelledRows(

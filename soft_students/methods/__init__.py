@@ -1,6 +1,6 @@
-"""How a neural student learns: one file a method, and the loop that knows none of them by name.
+"""Distillation methods for neural students: one file per method, and one loop that trains them all.
 
-The pure functions (`kd_loss`, `at_loss`, ...) work alone, in any training loop.
+The loss functions (`kd_loss`, `at_loss`, ...) are pure and work in any training loop.
 """
 
 import importlib
@@ -22,18 +22,17 @@ if TYPE_CHECKING:
         LossMethod,
         Method,
         Objective,
-        Player,
-        Stage,
         Task,
     )
-    from soft_students.methods.batch import Batch, TrainingData
     from soft_students.methods.lesson import Lesson, Step
     from soft_students.methods.observation import Observation, list_layers, observe
     from soft_students.methods.peers import Ensemble, ensemble_logits
+    from soft_students.training.batch import Batch, TrainingData
+    from soft_students.training.stages import Player, Stage
 
 # Imported at first use, with torch; the names of the methods' own files come from the catalogue.
 _MODULES = exported() | {
-    "Batch": "soft_students.methods.batch",
+    "Batch": "soft_students.training.batch",
     "Combination": "soft_students.methods.base",
     "Ensemble": "soft_students.methods.peers",
     "Lesson": "soft_students.methods.lesson",
@@ -41,11 +40,11 @@ _MODULES = exported() | {
     "Method": "soft_students.methods.base",
     "Objective": "soft_students.methods.base",
     "Observation": "soft_students.methods.observation",
-    "Player": "soft_students.methods.base",
-    "Stage": "soft_students.methods.base",
+    "Player": "soft_students.training.stages",
+    "Stage": "soft_students.training.stages",
     "Step": "soft_students.methods.lesson",
     "Task": "soft_students.methods.base",
-    "TrainingData": "soft_students.methods.batch",
+    "TrainingData": "soft_students.training.batch",
     "ensemble_logits": "soft_students.methods.peers",
     "list_layers": "soft_students.methods.observation",
     "observe": "soft_students.methods.observation",

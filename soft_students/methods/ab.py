@@ -1,4 +1,4 @@
-"""Activation boundaries: which neurons are active, rather than how much."""
+"""Activation boundaries: match which neurons are active, not how strongly."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.fitnet import hint_regressor
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.training.batch import Batch
+from soft_students.training.stages import Player, Stage, Terms
 
 __all__ = ["AB", "ab_loss"]
 
@@ -25,10 +26,9 @@ def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
     Parameters
     ----------
     student, teacher : Tensor of shape (n, ...)
-        What goes into the activation functions, of equal shape. No gradient flows to the teacher's.
+        Inputs of the activation functions, of equal shape. No gradient flows to the teacher's.
     margin : float, default=1.0
-        m: a neuron of the student is pushed until it is on the right side of the boundary by so
-        much.
+        m: distance from the boundary beyond which a student's neuron on the right side has no loss.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
     >>> import torch
     >>> from soft_students.methods import ab_loss
     >>> teacher = torch.tensor([[2.0, -2.0]])
-    >>> float(ab_loss(torch.tensor([[1.0, -5.0]]), teacher))  # on the right side, and far enough
+    >>> float(ab_loss(torch.tensor([[1.0, -5.0]]), teacher))  # right side, at the margin or beyond
     0.0
     >>> float(ab_loss(torch.tensor([[-1.0, 0.0]]), teacher))
     5.0
@@ -56,32 +56,32 @@ def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
 
 
 class AB(LossMethod):
-    r"""The student first learns which neurons of the teacher are active, then the task.
+    r"""Activation boundaries: pre-train on which neurons of the teacher are active, then the task.
 
-    Stage 1 minimises :math:`\lambda \sum_l 2^{l - L} L_{AB}(c_l(s_l), t_l)` over the layers
-    l = 1..L, the deepest of which counts once and each before it half as much as the next; c are
-    connectors, and it trains the student up to its last layer. The main stage has no term of its
-    own: the labels teach it, and whatever `ab` is combined with. The authors use soft targets alone
-    on CIFAR-10, ``[AB(), KD(temperature=3, hard_weight=0)]``, and labels for transfer learning.
+    Stage 1 minimises :math:`\lambda \sum_l 2^{l - L} L_{AB}(c_l(s_l), t_l)` over L layers. The
+    deepest has weight 1, each earlier one half the weight of the next; c are connectors. It trains
+    the student up to layer L. The main stage has no term of its own: it minimises the cross-entropy
+    to the labels and the terms of combined methods. The authors use soft targets alone on CIFAR-10,
+    ``[AB(), KD(temperature=3, hard_weight=0)]``, and labels for transfer learning.
 
     Parameters
     ----------
     boundary_epochs : int, default=None
-        Of stage 1. None takes a quarter of the epochs of the main stage, in addition to them.
+        Epochs of stage 1, in addition to the main stage. None takes a quarter of its epochs.
     margin : float, default=1.0
         m.
     weight : float, default=0.003
-        λ, that of the authors' code for CIFAR-10.
+        λ, as in the authors' code for CIFAR-10.
     student_layers, teacher_layers : sequence of str, default=None
-        What goes into an activation function, of feature maps, in pairs: ``"stages.1.2:input"``.
-        None takes the last of each resolution.
+        Inputs of activation functions of feature maps, in pairs: ``"stages.1.2:input"``. None takes
+        the last of each resolution.
 
     References
     ----------
     Heo, Lee, Yun and Choi (2019), "Knowledge transfer via distillation of activation boundaries
-    formed by hidden neurons", AAAI, arXiv:1811.03233, section 3. Connectors between equal numbers
-    of channels are none at all, as in the authors' code; between different sizes, which the paper
-    does not treat, they are those of `hint_regressor`.
+    formed by hidden neurons", AAAI, arXiv:1811.03233, section 3. Layers of equal shape have no
+    connector, as in the authors' code. Maps of different size, which the paper does not treat, are
+    connected by `hint_regressor`.
     """
 
     key = "ab"
@@ -117,11 +117,11 @@ class AB(LossMethod):
         self.teacher_layers = teacher_layers
 
     def watched(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
-        """Return nothing: the main stage looks at no features."""
+        """Return no layers: the main stage uses no features."""
         return [], []
 
     def adapter(self, lesson: Lesson, network: nn.Module) -> nn.Module:
-        """Return one connector a pair of layers, for the stage of boundaries."""
+        """Return one connector per pair of layers, for stage 1."""
         return nn.ModuleList(
             _connector(student, teacher)
             for student, teacher in self.shapes(lesson, network, maps=True)
@@ -130,7 +130,7 @@ class AB(LossMethod):
     def prepare(
         self, lesson: Lesson, network: nn.Module
     ) -> Generator[Stage, None, nn.Module | None]:
-        """Yield the stage of boundaries."""
+        """Yield stage 1."""
         connectors = self.adapter(lesson, network)
         look = self.look(lesson, network)
 
@@ -138,12 +138,12 @@ class AB(LossMethod):
             return {"ab": self.weight * self._boundaries(look(batch), connectors)}
 
         epochs = self.boundary_epochs or lesson.share_of_epochs(1 / 4)
-        # What lies behind the last of the layers gets no gradient, and is therefore not stepped.
+        # Parameters behind layer L get no gradient; the optimiser skips them.
         yield Stage("ab boundaries", [Player([network, connectors], loss)], epochs=epochs)
         return None
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
-        """Return nothing: boundaries are taught in the stage before."""
+        """Return no terms: the boundaries are trained in stage 1."""
         return {}
 
     def _boundaries(self, step: Step, connectors: nn.Module) -> Tensor:

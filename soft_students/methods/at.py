@@ -1,4 +1,4 @@
-"""Attention transfer: where a network looks."""
+"""Attention transfer: match where feature maps are strong."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
+from soft_students.training.stages import Terms
 
 __all__ = ["AT", "at_loss", "attention_map"]
 
 
 def attention_map(features: Tensor) -> Tensor:
-    """Return the mean square over channels, flattened and of unit length.
+    """Return the mean square over channels, flattened and scaled to unit length.
 
     Parameters
     ----------
@@ -35,12 +36,12 @@ def at_loss(student: Tensor, teacher: Tensor, variant: str = "reference") -> Ten
     Parameters
     ----------
     student, teacher : Tensor of shape (n, channels, height, width)
-        The teacher's map is resampled to the student's size by adaptive average pooling where the
-        sizes differ. No gradient flows to the teacher's.
+        If the sizes differ, adaptive average pooling resamples the teacher's map to the student's
+        size. No gradient flows to the teacher's.
     variant : {"reference", "paper"}, default="reference"
-        "reference", the authors' code: the mean of the squared differences over rows and pixels.
-        "paper", equation 2: half the norm of the difference, :math:`\|Q_s - Q_t\|_2 / 2`, the mean
-        over rows.
+        "reference", the authors' code: the mean squared difference over rows and pixels. "paper",
+        equation 2: half the norm of the difference, :math:`\|Q_s - Q_t\|_2 / 2`, the mean over
+        rows.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def at_loss(student: Tensor, teacher: Tensor, variant: str = "reference") -> Ten
     difference = attention_map(student) - wanted
     if variant == "reference":
         return difference.square().mean()
-    # torch's own norm has no gradient at zero; this one has the gradient zero
+    # the gradient of torch's norm is undefined at zero; here it is zero
     squared = difference.square().sum(1)
     lengths = torch.where(squared > 0, squared, torch.ones_like(squared)).sqrt() * (squared > 0)
     return lengths.mean() / 2
@@ -79,8 +80,8 @@ class AT(LossMethod):
     weight : float, default=1000.0
         β of the sum over layers.
     variant : {"reference", "paper"}, default="reference"
-        See `at_loss`. The authors' code differs from the paper, and the published results are the
-        code's, hence the default.
+        See `at_loss`. The published results are those of the authors' code ("reference"), which
+        differs from the paper.
     student_layers, teacher_layers : sequence of str, default=None
         Layers with feature maps, in pairs. None takes the last of each resolution.
 

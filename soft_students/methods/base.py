@@ -1,31 +1,15 @@
-"""What a method is: a generator of stages.
-
-A stage is trained by a loop that knows no method by name, and that does this::
-
-    for stage in method.stages(lesson):
-        for epoch in range(stage.epochs):
-            for batch in stage.batches:
-                for player in stage.players:
-                    loss = sum(player.loss(batch).values())  # weighted terms, logged by name
-                    step the parameters of player.trains
-            stage.after_epoch(epoch)
-
-Code between two yields of `stages` runs between the two stages: freeze a module, start another from
-what the first stage has learnt.
-"""
+"""Base classes of the methods: generators of stages, trained by `soft_students.training.loop`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from soft_students.methods.batch import Batch, Passes
 from soft_students.methods.facts import Paper
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observation import (
@@ -35,77 +19,25 @@ from soft_students.methods.observation import (
     peek,
     spatial_layers,
 )
-from soft_students.methods.samplers import Sampler
+from soft_students.training.batch import Batch, Passes, Sampler
+from soft_students.training.stages import Player, Stage, Terms
 from soft_students.transfer import Transfer
-
-Terms = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Player:
-    """Modules that move together, and the loss that moves them.
-
-    Parameters
-    ----------
-    trains : sequence of nn.Module
-        Their parameters are stepped; they are in train mode during every epoch.
-    loss : callable
-        From a batch to named terms, already weighted; their sum is minimised.
-    optimizer : callable, default=None
-        From parameters to an optimiser of constant rate. None takes the lesson's, with its
-        schedule.
-    rate : float, default=1.0
-        Times the lesson's learning rate.
-    """
-
-    trains: Sequence[nn.Module]
-    loss: Callable[[Batch], Terms]
-    optimizer: Callable[[list[nn.Parameter]], Optimizer] | None = None
-    rate: float = 1.0
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the training.
-
-    Parameters
-    ----------
-    name : str
-        For the history and the progress bar.
-    players : sequence of Player
-        They step in turn on every batch.
-    batches : sized iterable of Batch, default=None
-        None takes ``lesson.batches()``.
-    epochs : int, default=None
-        None takes ``lesson.epochs``.
-    after_epoch : callable, default=None
-        Called with the number of the epoch, from 0.
-    selects : sequence of nn.Module, default=()
-        Networks of which the epoch with the best validation accuracy is kept.
-    """
-
-    name: str
-    players: Sequence[Player]
-    batches: Passes | None = None
-    epochs: int | None = None
-    after_epoch: Callable[[int], object] | None = None
-    selects: Sequence[nn.Module] = ()
 
 
 class Method(BaseEstimator, ABC):
-    """How a neural student learns. Its parameters are hyper-parameters alone.
+    """Base class of the distillation methods. Its parameters are hyper-parameters only.
 
     Attributes
     ----------
     key : str
-        Class attribute: its name in the catalogue.
+        Class attribute: name in the catalogue.
     title : str
-        Class attribute: in words.
+        Class attribute: full name.
     paper : Paper
-        Class attribute.
+        Class attribute: the publication.
     needs : frozenset of str
-        Class attribute, among ``"teacher"`` (soft targets), ``"network"`` (a teacher that is a
-        PyTorch module), ``"labels"``, ``"data"``, ``"images"``, ``"distortions"``.
+        Class attribute, a subset of ``"teacher"`` (soft targets), ``"network"`` (a teacher that is
+        a PyTorch module), ``"labels"``, ``"data"``, ``"images"``, ``"distortions"``.
     """
 
     key: ClassVar[str]
@@ -122,7 +54,7 @@ class Method(BaseEstimator, ABC):
     #: Whether compared layers of student and teacher must have equal numbers of channels.
     _needs_equal_channels: ClassVar[bool] = False
 
-    #: What each parameter may be, as scikit-learn states it; looked at before `check`.
+    #: Allowed values of each parameter, in scikit-learn's form; validated before `check`.
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
 
     @classmethod
@@ -138,17 +70,17 @@ class Method(BaseEstimator, ABC):
         ----------
         lesson : Lesson
         objective : Objective
-            The task itself: cross-entropy to the labels, and the terms of whatever this method is
-            combined with.
+            The student's task: cross-entropy to the labels, and the terms of the methods that this
+            one is combined with.
         """
 
     @property
     def needs_all_rows(self) -> bool:
-        """Whether all rows must be in memory, since it chooses among them or remembers them."""
+        """Whether all training rows must be in memory, to sample or to index them."""
         return False
 
     def check(self, lesson: Lesson) -> None:
-        """Raise ValueError if the lesson cannot be taught in this way; before any training."""
+        """Raise ValueError, before any training, if the method does not suit the lesson."""
 
 
 class LossMethod(Method):
@@ -158,13 +90,14 @@ class LossMethod(Method):
     `predictor` and `layers`.
     """
 
-    #: Where this method looks when nobody names layers: "none", "embedding" (what goes into the
-    #: last linear layer), "spatial" (the last feature map of each resolution) or "preactivation".
+    #: Layers compared by default: "none", "embedding" (the input of the last linear layer),
+    #: "spatial" (the last feature map of each resolution) or "preactivation" (the input of the
+    #: last activation function of each resolution).
     looks_at: ClassVar[str] = "none"
 
     @property
     def label_weight(self) -> float:
-        """What the cross-entropy to the labels weighs beside the terms."""
+        """Weight of the cross-entropy to the labels."""
         return 1.0
 
     @abstractmethod
@@ -172,7 +105,7 @@ class LossMethod(Method):
         """Return the named, weighted terms of one batch."""
 
     def adapter(self, lesson: Lesson, network: nn.Module) -> nn.Module | None:
-        """Return what trains beside the student, such as a regressor between features."""
+        """Return a module to train with the student, such as a regressor between features."""
         return None
 
     def prepare(
@@ -183,23 +116,22 @@ class LossMethod(Method):
         return self.adapter(lesson, network)
 
     def sampler(self, lesson: Lesson) -> Sampler | None:
-        """Return how batches are made; None leaves it to others."""
+        """Return the sampler of batches that the method needs; None accepts any."""
         return None
 
     def augment(self, lesson: Lesson) -> Transfer | None:
-        """Return what distorts the inputs of each batch; None leaves it to the lesson."""
+        """Return the distortion of each batch's inputs; None takes the lesson's."""
         return None
 
     def predictor(self, network: nn.Module, adapter: nn.Module | None) -> nn.Module | None:
-        """Return what predicts in the network's place; None lets the network itself."""
+        """Return the module that predicts after training; None means the network itself."""
         return None
 
     def layers(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
-        """Return the layers of student and teacher that are compared, in pairs.
+        """Return the layers of student and teacher to compare, in pairs.
 
-        They are the parameters `student_layers` and `teacher_layers` where these are given, and
-        found by `looks_at` otherwise: of spatial layers as many as both networks have, counted from
-        the deepest.
+        The parameters `student_layers` and `teacher_layers` name them. By default `looks_at`
+        selects them: of n and m spatial layers, the deepest min(n, m) of each network.
         """
         if self.looks_at == "none":
             return [], []
@@ -224,27 +156,27 @@ class LossMethod(Method):
             student, teacher = student[-pairs:], teacher[-pairs:]
             if len(student) != len(teacher):
                 raise ValueError(
-                    f"The method {self.key!r} compares layers in pairs, and found "
-                    f"{len(student)} and {len(teacher)}. Name both student_layers and "
+                    f"The method {self.key!r} compares layers in pairs. Got {len(student)} of the "
+                    f"student and {len(teacher)} of the teacher. Name both student_layers and "
                     "teacher_layers."
                 )
         return student, teacher
 
     def watched(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
-        """Return those of `layers` that `terms` reads: none if features serve earlier stages."""
+        """Return the part of `layers` that `terms` reads; none if only earlier stages use them."""
         return self.layers(lesson, network)
 
     def shapes(
         self, lesson: Lesson, network: nn.Module, *, maps: bool = False
     ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Return what student and teacher give for one row at the layers compared, in pairs.
+        """Return the shapes of the compared layers for one row, in pairs (student, teacher).
 
         Parameters
         ----------
         lesson : Lesson
         network : nn.Module
         maps : bool, default=False
-            Whether all must be feature maps: (channels, height, width).
+            Whether to require feature maps (channels, height, width).
         """
         names = self.layers(lesson, network)
         assert lesson.teacher is not None
@@ -263,7 +195,7 @@ class LossMethod(Method):
         return list(zip(*found, strict=True))
 
     def look(self, lesson: Lesson, network: nn.Module) -> Callable[[Batch], Step]:
-        """Return what shows batches to both networks in stages before the main one."""
+        """Return a function from a batch to a `Step`, for stages before the main one."""
         ours, theirs = self.layers(lesson, network)
         teacher = lesson.teacher
         assert teacher is not None
@@ -276,7 +208,7 @@ class LossMethod(Method):
 
     def stages(self, lesson: Lesson, objective: Objective) -> Generator[Stage, None, nn.Module]:
         """Yield the method's own stages and then one that minimises the sum of all terms."""
-        raise NotImplementedError("A LossMethod is taught by Combination.")
+        raise NotImplementedError("Wrap a LossMethod in Combination, which has the stages.")
 
 
 def find_layers(network: nn.Module, lesson: Lesson, looks_at: str) -> list[str]:
@@ -288,7 +220,7 @@ def find_layers(network: nn.Module, lesson: Lesson, looks_at: str) -> list[str]:
 
 
 class Objective:
-    """What one network minimises: cross-entropy to labels, and the terms of methods.
+    """The loss of one network: cross-entropy to labels, and the terms of methods.
 
     Parameters
     ----------
@@ -304,7 +236,7 @@ class Objective:
             self.label_weight *= method.label_weight
 
     def sampler(self) -> Sampler | None:
-        """Return the one sampler that the methods ask for, if any."""
+        """Return the sampler that a method needs, if any."""
         wanted = [(m.key, s) for m in self.methods if (s := m.sampler(self._lesson)) is not None]
         if len(wanted) > 1:
             keys = " and ".join(repr(key) for key, _ in wanted)
@@ -314,25 +246,25 @@ class Objective:
         return wanted[0][1] if wanted else None
 
     def batches(self) -> Passes:
-        """Return the training rows in batches, sampled and distorted as the methods ask for."""
+        """Return the training rows in batches, sampled and distorted as the methods require."""
         wanted = [d for m in self.methods if (d := m.augment(self._lesson)) is not None]
         lesson = replace(self._lesson, augment=wanted[0]) if wanted else self._lesson
         return lesson.batches(self.sampler())
 
     def prepare(self, network: nn.Module) -> Generator[Stage, None, Task]:
-        """Yield the stages that the methods begin with; return the task of the main one."""
+        """Yield the methods' stages before the main one; return the task of the main one."""
         adapters = []
         for method in self.methods:
             adapters.append((yield from method.prepare(self._lesson, network)))
         return Task(self._lesson, network, self.methods, adapters, self.label_weight)
 
     def task(self, network: nn.Module) -> Task:
-        """Return the task of a network without stages before it.
+        """Return the task of a network whose methods have no stage before the main one.
 
         Raises
         ------
         ValueError
-            If a method begins with a stage of its own.
+            If a method has such a stage.
         """
         generator = self.prepare(network)
         try:
@@ -340,13 +272,13 @@ class Objective:
         except StopIteration as end:
             return end.value
         raise ValueError(
-            f"{', '.join(repr(m.key) for m in self.methods)} begin with a stage of their own and "
+            f"{', '.join(repr(m.key) for m in self.methods)} train a stage before the main one and "
             "cannot be combined with a method that trains several networks."
         )
 
 
 class Task:
-    """The loss of one network on a batch, and what trains beside it.
+    """The loss of one network on a batch, and the adapters trained with it.
 
     Parameters
     ----------
@@ -374,9 +306,9 @@ class Task:
         self._layers = [method.watched(lesson, network) for method in methods]
         self._ours = sorted({name for ours, _ in self._layers for name in ours})
         self._theirs = sorted({name for _, theirs in self._layers for name in theirs})
-        self._asks = any({"teacher", "network"} & method.needs for method in methods)
+        self._needs_teacher = any({"teacher", "network"} & method.needs for method in methods)
         if self._ours:
-            peek(network, lesson.example(), self._ours)  # an unknown layer is found now
+            peek(network, lesson.example(), self._ours)  # raises now if a layer is unknown
         if self._theirs:
             assert lesson.teacher is not None
             there = lesson.teacher.require_network(", ".join(m.key for m in methods))
@@ -389,7 +321,7 @@ class Task:
 
     @property
     def predictor(self) -> nn.Module:
-        """What predicts afterwards: the network, unless a method puts something in its place."""
+        """The module that predicts after training: a method's `predictor`, or the network."""
         for method, adapter in zip(self._methods, self._adapters, strict=True):
             found = method.predictor(self._network, adapter)
             if found is not None:
@@ -403,23 +335,25 @@ class Task:
 
     def with_logits(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """Return all terms of a batch, and the network's logits."""
-        mine = observe(self._network, batch.inputs, self._ours)
-        said = None
-        if self._asks:
+        student_all = observe(self._network, batch.inputs, self._ours)
+        teacher_all = None
+        if self._needs_teacher:
             assert self._lesson.teacher is not None
-            said = self._lesson.teacher.observe(batch, self._theirs)
+            teacher_all = self._lesson.teacher.observe(batch, self._theirs)
         terms: dict[str, Tensor] = {}
         if self._label_weight:
-            terms["labels"] = self._label_weight * self._lesson.label_loss(mine.logits, batch)
+            terms["labels"] = self._label_weight * self._lesson.label_loss(
+                student_all.logits, batch
+            )
         for method, adapter, (ours, theirs) in zip(
             self._methods, self._adapters, self._layers, strict=True
         ):
-            student = _narrow(mine, self._ours, ours)
-            teacher = None if said is None else _narrow(said, self._theirs, theirs)
+            student = _narrow(student_all, self._ours, ours)
+            teacher = None if teacher_all is None else _narrow(teacher_all, self._theirs, theirs)
             step = Step(batch, student, teacher, self._network, self._lesson)
             for name, value in method.terms(step, adapter).items():
                 terms[name if name == method.key else f"{method.key} {name}"] = value
-        return terms, mine.logits
+        return terms, student_all.logits
 
 
 def _narrow(seen: Observation, names: list[str], wanted: list[str]) -> Observation:
@@ -428,13 +362,13 @@ def _narrow(seen: Observation, names: list[str], wanted: list[str]) -> Observati
 
 
 class Combination(Method):
-    """Several methods at once: their terms add up, beside the cross-entropy to the labels.
+    """Several methods at once: the sum of their terms and of the cross-entropy to the labels.
 
     Parameters
     ----------
     methods : sequence of Method
-        At most one that is no `LossMethod`; it then trains with the sum as its objective. None at
-        all trains on the labels alone.
+        At most one of them may be no `LossMethod`; its objective is then the sum. Without any
+        method, the labels alone train the student.
     """
 
     key = "combination"
@@ -444,12 +378,12 @@ class Combination(Method):
         self.methods = methods
 
     def check(self, lesson: Lesson) -> None:
-        """Raise ValueError if a method cannot teach in this lesson, or two exclude each other."""
+        """Raise ValueError if a method does not suit the lesson, or two exclude each other."""
         leads = self._leads()
         if len(leads) > 1:
             raise ValueError(
-                f"The methods {' and '.join(repr(m.key) for m in leads)} each train in a way of "
-                "their own and cannot be combined. Use one of them."
+                f"The methods {' and '.join(repr(m.key) for m in leads)} each define their own "
+                "training and cannot be combined. Use one of them."
             )
         keys = [method.key for method in self.methods]
         if len(set(keys)) < len(keys):

@@ -1,4 +1,4 @@
-"""Boundary-supporting samples: rows pushed to where the teacher changes its mind."""
+"""Boundary-supporting samples: rows moved across the teacher's decision boundary."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.training.stages import Terms
 
 __all__ = ["BSS", "base_rows", "boundary_samples", "target_classes"]
 
-#: The authors clamp standardised inputs to [-2.5, 2.5]; steps are in units of a fifth of the range.
+#: Width of [-2.5, 2.5], to which the authors clamp standardised inputs: the step is scaled by it.
 _RANGE_OF_STANDARDISED = 5.0
 _OVERSHOOT = 1e-4
 
@@ -27,15 +28,15 @@ def base_rows(
     labels: Tensor,
     most: int = 64,
 ) -> Tensor:
-    r"""Return the rows to start from: known to both, and yet seen differently.
+    r"""Select rows that both networks classify correctly but with different probabilities.
 
     Parameters
     ----------
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
     labels : Tensor of int64, shape (n,)
     most : int, default=64
-        How many rows at most: of those on which student and teacher are right, the ones of the
-        largest :math:`\sum_{c \ne y} (p_t - p_s)_c^2`.
+        Maximum number of rows. Among the rows that student and teacher classify correctly, those
+        with the largest :math:`\sum_{c \ne y} (p_t - p_s)_c^2` are taken.
 
     Returns
     -------
@@ -55,13 +56,13 @@ def base_rows(
 
 
 def target_classes(teacher_logits: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw for each row a class that is not the likeliest, by the teacher's probabilities.
+    """Draw a class other than the most probable for each row, by the teacher's probabilities.
 
     Parameters
     ----------
     teacher_logits : Tensor of shape (n, n_classes)
     generator : torch.Generator
-        On the CPU.
+        A generator on the CPU.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def boundary_samples(
     step_size: float = 0.3,
     n_steps: int = 10,
 ) -> Tensor:
-    r"""Push inputs towards other classes, until the teacher changes its mind.
+    r"""Move inputs towards other classes until the teacher's decision changes.
 
     :math:`x \leftarrow clamp(x + \eta (z_b - z_k + 10^{-4}) \nabla (z_k - z_b) / \|\nabla\|_2)`,
     with b the class of the input and k its target.
@@ -90,28 +91,28 @@ def boundary_samples(
     Parameters
     ----------
     teacher : callable
-        From inputs to logits; gradients flow through it.
+        Differentiable function from inputs to logits.
     inputs : Tensor of shape (n, ...)
     targets : Tensor of int64, shape (n,)
     input_range : tuple of float
-        To which inputs are clamped. A fifth of its width is the unit of `step_size`: the authors'
-        inputs are standardised, in [-2.5, 2.5].
+        Smallest and largest input; inputs are clamped to it. A fifth of its width is the unit of
+        `step_size`, since the authors' inputs are standardised, in [-2.5, 2.5].
     step_size : float, default=0.3
         η.
     n_steps : int, default=10
-        At most.
+        Maximum number of steps.
 
     Returns
     -------
     Tensor of shape (n, ...)
-        Without gradients. An input stays where it is once the teacher chooses another class than b,
-        and where the gradient is zero.
+        The moved inputs, without gradients. An input stops where the teacher's class is not b, or
+        the gradient is zero.
 
     References
     ----------
     Heo, Lee, Yun and Choi (2019), "Knowledge distillation with adversarial samples supporting
-    decision boundary", arXiv:1805.05532, section 3; as in the authors' code, whose norm is not
-    squared.
+    decision boundary", arXiv:1805.05532, section 3. The norm is not squared, as in the authors'
+    code.
     """
     low, high = input_range
     unit = step_size * (high - low) / _RANGE_OF_STANDARDISED
@@ -130,7 +131,7 @@ def boundary_samples(
             ahead = logits.gather(1, targets[:, None]) - logits.gather(1, bases[:, None])
             (gradient,) = torch.autograd.grad(ahead.sum(), x)
         x, ahead = x.detach(), ahead.detach()
-        if len(still) < len(moving):  # the teacher need not see the others again
+        if len(still) < len(moving):  # finished rows need no further pass
             found[moving] = x
             x, moving, bases, targets = x[still], moving[still], bases[still], targets[still]
             gradient, ahead = gradient[still], ahead[still]
@@ -143,29 +144,29 @@ def boundary_samples(
 
 
 class BSS(LossMethod):
-    r"""Boundary-supporting samples: the student learns where the teacher's decision changes.
+    r"""Boundary-supporting samples: distil on rows near the teacher's decision boundary.
 
     :math:`L = CE(z_s, y) + r_1 KD(x) + r_2 KD(x_b)`, with KD the divergence at temperature T
-    without the factor T², and :math:`x_b` made by an adversarial attack on the teacher, from up to
-    `n_samples` rows of each batch. Over the training, from e = 0 to 1, :math:`r_1 = 1 + 3 (1 - e)`
-    and :math:`r_2` falls from `weight` to zero at e = 3/4, from where on no samples are made. The
-    student sees the samples as a second batch, of which batch normalisation takes note, as in the
-    authors' code.
+    without the factor T². An adversarial attack on the teacher makes :math:`x_b` from up to
+    `n_samples` rows of each batch. As the progress e goes from 0 to 1, :math:`r_1 = 1 + 3 (1 - e)`,
+    and :math:`r_2` falls from `weight` to zero at e = 3/4, after which no samples are made. The
+    samples pass through the student as a second batch that counts in the statistics of batch
+    normalisation, as in the authors' code.
 
     Parameters
     ----------
     weight : float, default=2.0
         r₂ at the beginning.
     kd_weight : float, default=1.0
-        Times r₁.
+        Factor of r₁.
     temperature : float, default=3.0
         T.
     n_samples : int, default=64
-        Most samples of a batch; see `base_rows`.
+        Maximum number of samples per batch; see `base_rows`.
     step_size : float, default=0.3
         η; see `boundary_samples`.
     n_steps : int, default=10
-        Most steps of the attack.
+        Maximum number of steps of the attack.
 
     References
     ----------
@@ -211,7 +212,7 @@ class BSS(LossMethod):
         self.n_steps = n_steps
 
     def check(self, lesson: Lesson) -> None:
-        """Refuse a teacher that no gradient can pass."""
+        """Raise ValueError if the teacher is not a PyTorch module."""
         if lesson.teacher is not None:
             lesson.teacher.require_network(self.key)
 
@@ -232,17 +233,17 @@ class BSS(LossMethod):
         assert step.teacher is not None
         lesson = step.lesson
         assert lesson.teacher is not None
-        said = step.teacher.logits
-        labels = said.argmax(1) if step.batch.labels is None else step.batch.labels
-        rows = base_rows(step.student.logits, said, labels, self.n_samples)
+        teacher_logits = step.teacher.logits
+        labels = teacher_logits.argmax(1) if step.batch.labels is None else step.batch.labels
+        rows = base_rows(step.student.logits, teacher_logits, labels, self.n_samples)
         if not len(rows):
             return step.student.logits.sum() * 0
         if len(rows) == 1:
-            rows = rows.repeat(2)  # a mean of two equals; batch normalisation cannot stand one row
+            rows = rows.repeat(2)  # same mean; batch normalisation needs two rows
         samples = boundary_samples(
             lesson.teacher.logits_of,
             step.batch.inputs[rows],
-            target_classes(said[rows], lesson.generator),
+            target_classes(teacher_logits[rows], lesson.generator),
             lesson.input_range,
             self.step_size,
             self.n_steps,

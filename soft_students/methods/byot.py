@@ -1,4 +1,4 @@
-"""Be your own teacher: early exits learn from the last one."""
+"""Be your own teacher: early exits are distilled from the last one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observation import embedding_layer, observe, peek, spatial_layers
 from soft_students.methods.peers import ensemble_logits
+from soft_students.training.stages import Terms
 
 __all__ = ["BYOT", "exit_hint_loss"]
 
@@ -25,9 +26,9 @@ def exit_hint_loss(features: Tensor, deepest: Tensor) -> Tensor:
     Parameters
     ----------
     features : Tensor of shape (n, n_features)
-        What an exit sees before its linear layer.
+        Input of an exit's linear layer.
     deepest : Tensor of shape (n, n_features)
-        What the last linear layer sees. No gradient flows to it.
+        Input of the network's last linear layer. No gradient flows to it.
 
     References
     ----------
@@ -37,16 +38,16 @@ def exit_hint_loss(features: Tensor, deepest: Tensor) -> Tensor:
 
 
 class Exit(nn.Module):
-    """A bottleneck and a linear layer, from feature maps to logits.
+    """An early exit: a bottleneck and a linear layer, from feature maps to logits.
 
     Parameters
     ----------
     channels : int
-        Of the feature maps.
+        Channels of the feature maps.
     kernel : tuple of int
-        What the bottleneck shrinks the maps by, so that they are as small as the deepest.
+        Kernel and stride with which the bottleneck shrinks the maps to the size of the deepest.
     n_features : int
-        What the linear layer sees: as many values as the deepest one.
+        Inputs of the linear layer, as many as those of the network's last linear layer.
     n_classes : int
     """
 
@@ -82,7 +83,7 @@ class Exits(nn.Module):
     Parameters
     ----------
     layers : sequence of str
-        Of the network: where its exits begin.
+        Layers of the network at which the exits branch off.
     exits : sequence of Exit
     """
 
@@ -97,14 +98,14 @@ class Exits(nn.Module):
 
 
 class ExitPredictor(nn.Module):
-    """Predicts by one exit of a network, or by the mean of the probabilities of all.
+    """Predict by one exit of a network, or by the mean of the probabilities of all.
 
     Parameters
     ----------
     network : nn.Module
     exits : Exits
     number : int or None
-        Of the exit, from 0; None for all, with the network's own output.
+        Number of the exit, from 0. None averages all exits and the network's own output.
     """
 
     def __init__(self, network: nn.Module, exits: Exits, number: int | None) -> None:
@@ -122,12 +123,11 @@ class ExitPredictor(nn.Module):
 
 
 class BYOT(LossMethod):
-    r"""Be your own teacher: exits along the student learn from its last layers.
+    r"""Be your own teacher: early exits of the student are distilled from its output.
 
-    :math:`L = CE(q_C, y) + \sum_{i<C} (1 - \alpha)\,CE(q_i, y) + \alpha\,KL(sg(q_C) \| q_i)
-    + \lambda \|F_i - sg(F_C)\|_2^2`. An exit, a bottleneck and a linear layer, sits after each
-    resolution of the feature maps but the last. The divergence is at temperature T, without the
-    factor T². Needs no teacher.
+    :math:`L = CE(q_C, y) + \sum_{i<C} (1 - \alpha)\,CE(q_i, y) + \alpha\,KL(sg(q_C) \| q_i) +
+    \lambda \|F_i - sg(F_C)\|_2^2`. An exit follows each resolution of the feature maps but the
+    last. The divergence is at temperature T, without the factor T². Needs no teacher.
 
     Parameters
     ----------
@@ -138,17 +138,17 @@ class BYOT(LossMethod):
     hint_weight : float, default=0.03
         λ.
     predict_with : "deepest", "ensemble" or int, default="deepest"
-        The student alone, without exits; the mean of the probabilities of all exits and the
-        student; or one exit, counted from 0.
+        "deepest": the student without exits. "ensemble": the mean of the probabilities of all exits
+        and the student. A number: one exit, counted from 0.
     student_layers : sequence of str, default=None
-        Layers with feature maps, where exits begin. None takes the last of each resolution but the
-        smallest.
+        Layers with feature maps at which exits branch off. None takes the last of each resolution
+        but the smallest.
 
     References
     ----------
     Zhang, Song, Gao, Chen, Bao and Ma (2019), "Be your own teacher: improve the performance of
     convolutional neural networks via self distillation", arXiv:1905.08094, section 3. The authors'
-    code is of a later version, which has a linear layer between the features that are compared.
+    code implements a later version, with a linear layer between the compared features.
     """
 
     key = "byot"
@@ -190,7 +190,7 @@ class BYOT(LossMethod):
         self.student_layers = student_layers
 
     def check(self, lesson: Lesson) -> None:
-        """Refuse a student without places for exits, and an exit that there is not."""
+        """Raise ValueError if the student has no layer for an exit, or not the exit asked for."""
         maps = self._maps(lesson, lesson.student)
         if isinstance(self.predict_with, Integral) and self.predict_with >= len(maps):
             raise ValueError(
@@ -199,7 +199,7 @@ class BYOT(LossMethod):
             )
 
     def layers(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
-        """Return where the exits begin, and the embedding last."""
+        """Return the layers at which the exits branch off, and the embedding last."""
         return [*self._maps(lesson, network), embedding_layer(network, lesson.example())], []
 
     def _maps(self, lesson: Lesson, network: nn.Module) -> list[str]:
@@ -208,8 +208,8 @@ class BYOT(LossMethod):
         found = spatial_layers(network, lesson.example())
         if len(found) < 2:
             raise ValueError(
-                "The method 'byot' needs a student with feature maps of two sizes at least: exits "
-                f"come before the smallest. It has {found}; name layers in student_layers."
+                "The method 'byot' needs a student with feature maps of at least two sizes: exits "
+                f"come before the smallest. Got {found}; name layers in student_layers."
             )
         return found[:-1]
 
@@ -224,8 +224,8 @@ class BYOT(LossMethod):
         for name, one in zip(names, maps, strict=True):
             if one.ndim != 4:
                 raise ValueError(
-                    "The exits of 'byot' begin after feature maps (channels, height, width). The "
-                    f"layer {name!r} gives {tuple(one.shape[1:])}; name another in student_layers."
+                    "The exits of 'byot' follow feature maps (channels, height, width). The layer "
+                    f"{name!r} gives {tuple(one.shape[1:])}; name another in student_layers."
                 )
             height, width = (max(1, one.shape[i] // last.shape[i]) for i in (2, 3))
             n_features = deepest[0].numel()
@@ -233,7 +233,7 @@ class BYOT(LossMethod):
         return Exits(names, exits)
 
     def predictor(self, network: nn.Module, adapter: nn.Module | None) -> nn.Module | None:
-        """Return the exits that predict, unless the student does alone."""
+        """Return the network with the exits that predict; None if none do."""
         if self.predict_with == "deepest":
             return None
         assert isinstance(adapter, Exits)
@@ -241,7 +241,7 @@ class BYOT(LossMethod):
         return ExitPredictor(network, adapter, number)
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
-        """Return what the exits learn: from the last one, from the labels and from features."""
+        """Return the exits' losses: soft targets, labels and features."""
         assert isinstance(adapter, Exits)
         *maps, deepest = step.student.features
         soft, hard, hints = [], [], []
@@ -250,7 +250,7 @@ class BYOT(LossMethod):
             hard.append(step.lesson.label_loss(logits, step.batch))
             hints.append(exit_hint_loss(features, deepest.flatten(1)))
         return {
-            # kd_loss carries Hinton's T², which this paper does not have
+            # this paper has no factor T², which kd_loss includes
             "byot": self.weight / self.temperature**2 * torch.stack(soft).sum(),
             "labels": (1 - self.weight) * torch.stack(hard).sum(),
             "hints": self.hint_weight * torch.stack(hints).sum(),

@@ -58,7 +58,7 @@ def entries() -> dict[str, MethodEntry]:
 
 
 def available() -> dict[str, type[Method]]:
-    """Return every method's class by its key.
+    """Return the classes of all methods by key.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def available() -> dict[str, type[Method]]:
 
 def exported() -> dict[str, str]:
     """Return the module of each method's class and of what else its file offers, by name."""
-    found = {}
+    found: dict[str, str] = {}
     for address in _METHODS:
         module, _, class_name = address.partition(":")
         found |= dict.fromkeys((class_name, *read_exports(module)), module)
@@ -84,14 +84,14 @@ def get_entry(key: str) -> MethodEntry:
     Raises
     ------
     ValueError
-        If no method has that key; the message names the nearest one.
+        If the key is unknown; the message suggests the nearest one.
     """
     methods = entries()
     if key in methods:
         return methods[key]
     near = difflib.get_close_matches(str(key), methods, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"There is no method {key!r}. Available: {', '.join(methods)}.{hint}")
+    raise ValueError(f"Unknown method {key!r}. Available: {', '.join(methods)}.{hint}")
 
 
 def get_method(key: str) -> type[Method]:
@@ -103,19 +103,19 @@ def get_method(key: str) -> type[Method]:
 def make_method(
     method: str | Method | Sequence[str | Method],
     parameters: Mapping[str, Any] | None = None,
-    defaults: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Combination:
-    """Return the method that names, instances and parameters describe.
+    """Build a method, or a combination of several, from keys, instances and parameters.
 
     Parameters
     ----------
     method : str, Method or sequence of them
-        Keys may stand together: ``"rkd,kd"``.
+        One string may hold several keys: ``"rkd,kd"``.
     parameters : dict, default=None
-        By parameter (``{"angle_weight": 50}``) if there is one method; otherwise, and if one likes,
-        by key and parameter: ``{"rkd.angle_weight": 50}`` or ``{"rkd": {"angle_weight": 50}}``.
+        For one method, by parameter: ``{"angle_weight": 50}``. For any number, by key and
+        parameter: ``{"rkd.angle_weight": 50}`` or ``{"rkd": {"angle_weight": 50}}``.
     defaults : dict, default=None
-        Values for parameters that a named method has and `parameters` leaves out.
+        By key, parameters of named methods that `parameters` does not set.
 
     Returns
     -------
@@ -124,9 +124,9 @@ def make_method(
     Raises
     ------
     ValueError
-        If a key or a parameter is unknown; the message holds the nearest one.
+        If a key or a parameter is unknown; the message suggests the nearest one.
     TypeError
-        If something is neither a key nor a method.
+        If an element is neither a key nor a method.
     """
     from soft_students.methods.base import Combination, Method
 
@@ -149,9 +149,7 @@ def make_method(
         if isinstance(part, Method):
             made.append(part)
             continue
-        known = classes[part]().get_params(deep=False)
-        chosen = {n: v for n, v in (defaults or {}).items() if n in known} | by_key[part]
-        made.append(classes[part](**chosen))
+        made.append(classes[part](**{**(defaults or {}).get(part, {}), **by_key[part]}))
     return Combination(made)
 
 

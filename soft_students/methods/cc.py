@@ -1,4 +1,4 @@
-"""Correlation congruence: how rows of a batch go together."""
+"""Correlation congruence: match the correlations between the rows of a batch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import cosines, gram
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observation import peek
-from soft_students.methods.samplers import ClassUniform, Sampler, SuperclassUniform
+from soft_students.methods.samplers import ClassUniform, SuperclassUniform
+from soft_students.training.batch import Batch, Sampler
+from soft_students.training.stages import Terms
 
 __all__ = ["CC", "cc_loss", "correlations"]
 
@@ -25,12 +26,12 @@ SAMPLERS = ("class_uniform", "superclass_uniform", "shuffled")
 def correlations(
     features: Tensor, kernel: str = "gaussian", gamma: float = 0.4, order: int = 2
 ) -> Tensor:
-    r"""Return the correlation of each row with each other row.
+    r"""Return the correlation of each row with each other row, as a kernel of their features.
 
     Parameters
     ----------
     features : Tensor of shape (n, ...)
-        Flattened.
+        Features of n rows; each row is flattened.
     kernel : {"gaussian", "bilinear", "mmd"}, default="gaussian"
         "gaussian": :math:`e^{-γ \|f_i - f_j\|^2}` of features scaled to unit length, by its Taylor
         series :math:`\sum_{p=0}^P e^{-2γ} (2γ)^p / p!\, (f_i^\top f_j)^p`. "bilinear":
@@ -71,7 +72,7 @@ def cc_loss(
     Parameters
     ----------
     student, teacher : Tensor of shape (n, ...)
-        Flattened; they may differ in size. No gradient flows to the teacher's.
+        Each row is flattened; the sizes may differ. No gradient flows to the teacher's.
     kernel, gamma, order
         See `correlations`.
 
@@ -97,18 +98,18 @@ def cc_loss(
 
 
 class CC(LossMethod):
-    """Correlation congruence: rows go together for the student as they do for the teacher.
+    """Correlation congruence: the student reproduces the teacher's correlations between rows.
 
-    The paper combines it with soft targets: ``"cc,kd"``. A student whose embedding has another size
-    than the teacher's learns a linear map to it. The teacher's embedding is taken as it is: were it
-    trained too, both could shrink to a point and the loss to nothing.
+    The paper combines it with soft targets: ``"cc,kd"``. If the embeddings differ in size, a linear
+    map of the student's is trained. The teacher's has none: otherwise both could shrink to a point,
+    with zero loss.
 
     Parameters
     ----------
     weight : float, default=0.02
         β. The paper takes 0.003 on CIFAR-100; RepDistiller 0.02, for another loss that it has from
-        the authors. Of features of unit length, as "gaussian" takes them, the loss is far below
-        one: with either weight it says little beside labels.
+        the authors. With "gaussian" the loss is far below one, so either weight contributes little
+        beside labels.
     kernel : {"gaussian", "bilinear", "mmd"}, default="gaussian"
         See `correlations`.
     gamma : float, default=0.4
@@ -116,14 +117,15 @@ class CC(LossMethod):
     order : int, default=2
         Last power of the Taylor series of "gaussian".
     sampler_kind : {"class_uniform", "superclass_uniform", "shuffled"}, default="class_uniform"
-        Batches with `per_class` rows of each of their classes, or of each of their superclasses,
-        which are clusters of the teacher's features; or batches without regard to classes.
+        "class_uniform": batches have `per_class` rows of each of their classes.
+        "superclass_uniform": the same with superclasses, clusters of the teacher's features.
+        "shuffled": batches ignore classes.
     per_class : int, default=4
         Rows of one class in a batch.
     n_superclasses : int, default=None
-        None takes the number of classes.
+        Number of superclasses. None takes the number of classes.
     student_layers, teacher_layers : sequence of str, default=None
-        In pairs. None takes what goes into the last linear layer.
+        Layers, in pairs. None takes the input of the last linear layer.
 
     References
     ----------
@@ -168,11 +170,11 @@ class CC(LossMethod):
 
     @property
     def needs_all_rows(self) -> bool:
-        """Whether all rows must be in memory: batches by class choose among them."""
+        """Whether all rows must be in memory: yes, to sample batches by class."""
         return self.sampler_kind != "shuffled"
 
     def check(self, lesson: Lesson) -> None:
-        """Refuse unknown kernels and samplers, and negative orders."""
+        """Raise ValueError if a parameter is invalid."""
         if self.kernel not in KERNELS:
             raise ValueError(f"The kernel of cc must be one of {KERNELS}. Got {self.kernel!r}.")
         if self.sampler_kind not in SAMPLERS:
@@ -183,7 +185,7 @@ class CC(LossMethod):
             raise ValueError(f"The order of cc must be at least 0. Got {self.order}.")
 
     def adapter(self, lesson: Lesson, network: nn.Module) -> nn.Module | None:
-        """Return linear maps to the teacher's size where the student's differs."""
+        """Return linear maps from the student's to the teacher's size, where these differ."""
         ours, theirs = self.layers(lesson, network)
         example = lesson.example()
         assert lesson.teacher is not None
@@ -193,17 +195,19 @@ class CC(LossMethod):
         return nn.ModuleList(maps) if any(isinstance(m, nn.Linear) for m in maps) else None
 
     def sampler(self, lesson: Lesson) -> Sampler | None:
-        """Return the sampler that the parameters name."""
+        """Return the sampler of `sampler_kind`."""
         if self.sampler_kind == "shuffled":
             return None
+        weights = lesson.training_data().weights
         if self.sampler_kind == "class_uniform":
-            return ClassUniform(lesson.labels(), lesson.batch_size, self.per_class)
+            return ClassUniform(lesson.labels(), lesson.batch_size, self.per_class, weights)
         return SuperclassUniform(
             self._teacher_features(lesson),
             lesson.batch_size,
             self.per_class,
             self.n_superclasses or lesson.n_classes,
             random_state=int(torch.randint(2**31 - 1, (), generator=lesson.generator)),
+            weights=weights,
         )
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
@@ -219,7 +223,7 @@ class CC(LossMethod):
         return {"cc": self.weight * torch.stack(losses).sum()}
 
     def _teacher_features(self, lesson: Lesson) -> Tensor:
-        """Return what the deepest of the teacher's layers gives for all rows."""
+        """Return the activations of the teacher's deepest compared layer for all rows."""
         _, theirs = self.layers(lesson, lesson.student)
         inputs = lesson.training_data().inputs
         assert lesson.teacher is not None

@@ -1,4 +1,4 @@
-"""Conditional adversarial distillation: the loss between logits is learned."""
+"""Conditional adversarial distillation: a discriminator learns the loss between logits."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import Method, Objective, Paper
 from soft_students.methods.lesson import Lesson
+from soft_students.training.batch import Batch
+from soft_students.training.stages import Player, Stage, Terms
 
 __all__ = ["CGAN", "deception_loss", "discriminator_loss"]
 
-_REAL, _FAKE = 0, 1  # what the first two columns of a discriminator stand for
+_REAL, _FAKE = 0, 1  # the first two columns of a discriminator's output
 
 
 def discriminator_loss(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
-    r"""Return :math:`-\frac{1}{2} (L_A + L_{DS})`, what a discriminator minimises.
+    r"""Return the discriminator's loss :math:`-\frac{1}{2} (L_A + L_{DS})`.
 
     :math:`L_A = \log P(real | z_t) + \log P(fake | z_s)` and
     :math:`L_{DS} = \log P(y | z_t) + \log P(y | z_s)`, means over rows.
@@ -30,8 +31,8 @@ def discriminator_loss(teacher: Tensor, student: Tensor, labels: Tensor) -> Tens
     Parameters
     ----------
     teacher, student : Tensor of shape (n, 2 + n_classes)
-        What the discriminator gives for the logits of both: logits of real and fake, and then of
-        the classes.
+        Outputs of the discriminator for the logits of each: logits of real and fake, then of the
+        classes.
     labels : Tensor of int64, shape (n,)
 
     Returns
@@ -54,18 +55,19 @@ def discriminator_loss(teacher: Tensor, student: Tensor, labels: Tensor) -> Tens
 
 
 def deception_loss(student: Tensor, labels: Tensor) -> Tensor:
-    r"""Return :math:`\frac{1}{2} (L_A - L_{DS})` without what the student has no part in.
+    r"""Return the part of :math:`\frac{1}{2} (L_A - L_{DS})` that depends on the student.
 
     Parameters
     ----------
     student : Tensor of shape (n, 2 + n_classes)
-        As in `discriminator_loss`.
+        See `discriminator_loss`.
     labels : Tensor of int64, shape (n,)
 
     Returns
     -------
     Tensor
-        A scalar, in nats: low where the student passes for the teacher, and its class is seen.
+        A scalar, in nats: low where the discriminator takes the student's logits for the teacher's
+        and recognises the class.
 
     References
     ----------
@@ -83,7 +85,7 @@ def _parts(seen: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def make_discriminator(n_classes: int, hidden: int) -> nn.Sequential:
-    """Return three linear layers, from logits to real, fake and classes."""
+    """Return three linear layers from a network's logits to those of real, fake and classes."""
     return nn.Sequential(
         nn.Linear(n_classes, hidden),
         nn.LeakyReLU(0.2),
@@ -94,24 +96,24 @@ def make_discriminator(n_classes: int, hidden: int) -> nn.Sequential:
 
 
 class CGAN(Method):
-    r"""Conditional adversarial distillation: a discriminator learns what still tells logits apart.
+    r"""Conditional adversarial distillation: a discriminator separates student and teacher logits.
 
     The student minimises :math:`CE(z_s, y) + \|z_s - z_t\|_1 + \frac{1}{2} (L_A - L_{DS})`, the
     discriminator :math:`-\frac{1}{2} (L_A + L_{DS})`; see `discriminator_loss`. On every batch the
-    discriminator steps first and the student against the stepped one; the student sees the batch
-    once.
+    discriminator steps first, then the student against the updated discriminator. Each batch needs
+    one forward pass of the student.
 
-    That the classes and the choice between real and fake have a softmax each, and the width of the
-    discriminator, are our reading of the paper, whose code is not public.
+    The paper's code is not public. Two details are our reading of the paper: classes and real/fake
+    have a softmax each, and the width of the discriminator.
 
     Parameters
     ----------
     weight : float, default=1.0
-        Of the adversarial part.
+        Weight of the adversarial loss.
     logit_weight : float, default=1.0
-        Of the distance between logits: a sum over classes, the mean over rows.
+        Weight of the distance between logits, summed over classes and averaged over rows.
     hidden : int, default=128
-        Units in both hidden layers of the discriminator.
+        Units of each of the two hidden layers of the discriminator.
 
     References
     ----------
@@ -149,24 +151,23 @@ class CGAN(Method):
         assert teacher is not None
         task = yield from objective.prepare(lesson.student)
         discriminator = make_discriminator(lesson.n_classes, self.hidden)
-        shared: list[
-            Any
-        ] = []  # of this batch: the student's terms and logits, the teacher's, classes
+        # of the current batch: the student's terms and logits, the teacher's logits, the classes
+        shared: list[Any] = []
 
         def discriminate(batch: Batch) -> Terms:
             terms, logits = task.with_logits(batch)
-            said = teacher.logits(batch)
-            labels = said.argmax(1) if batch.labels is None else batch.labels
-            shared[:] = terms, logits, said, labels
-            seen = discriminator(said), discriminator(logits.detach())
+            teacher_logits = teacher.logits(batch)
+            labels = teacher_logits.argmax(1) if batch.labels is None else batch.labels
+            shared[:] = terms, logits, teacher_logits, labels
+            seen = discriminator(teacher_logits), discriminator(logits.detach())
             return {"cgan discriminator": discriminator_loss(*seen, labels)}
 
         def learn(batch: Batch) -> Terms:
-            terms, logits, said, labels = shared
-            # its weights get no gradient here
+            terms, logits, teacher_logits, labels = shared
+            # no gradient to the discriminator's weights
             fixed = {name: value.detach() for name, value in discriminator.named_parameters()}
             seen = functional_call(discriminator, fixed, (logits,))
-            distance = (logits - said).abs().sum(1).mean()
+            distance = (logits - teacher_logits).abs().sum(1).mean()
             return {
                 **terms,
                 "cgan": self.weight * deception_loss(seen, labels),

@@ -1,4 +1,4 @@
-"""Contrastive representation distillation: tell a row's own teacher features from others'."""
+"""Contrastive representation distillation: match each row's features among those of other rows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import unit
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observation import peek
+from soft_students.training.stages import Terms
 
 __all__ = ["CRD", "crd_loss"]
 
@@ -21,16 +22,16 @@ VARIANTS = ("reference", "paper")
 
 
 def crd_loss(scores: Tensor, n_rows: int) -> Tensor:
-    r"""Return the loss of telling one positive from k negatives, noise-contrastive estimation.
+    r"""Return the noise-contrastive loss of one positive against k negatives.
 
-    With :math:`h(a) = e^a / (e^a + k / N)` the loss is :math:`-\log h(a_0) - \sum_{j=1}^k \log
-    (1 - h(a_j))`, the mean over rows. It is taken in logarithms: no score is too large.
+    With :math:`h(a) = e^a / (e^a + k / N)` the loss is :math:`-\log h(a_0) - \sum_{j=1}^k \log (1 -
+    h(a_j))`, the mean over rows. It is computed in logarithms, so large scores do not overflow.
 
     Parameters
     ----------
     scores : Tensor of shape (n, 1 + k)
-        a: similarities over temperature, less the logarithm of the normaliser where one is used.
-        The positive comes first.
+        a: similarity / temperature, minus the logarithm of the normaliser if one is used. The
+        positive comes first.
     n_rows : int
         N, the number of rows from which negatives are drawn.
 
@@ -58,7 +59,7 @@ def crd_loss(scores: Tensor, n_rows: int) -> Tensor:
 
 
 class Negatives:
-    """Rows of other classes.
+    """Draws rows of other classes.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ class Negatives:
                 "The method 'crd' contrasts each row with rows of other classes and needs at least "
                 f"2 classes among the labels. Got {len(classes)}."
             )
-        self._order = number.argsort(stable=True)  # class after class
+        self._order = number.argsort(stable=True)  # rows, sorted by class
         self._sizes = sizes[number]
         self._starts = (sizes.cumsum(0) - sizes)[number]
 
@@ -82,22 +83,22 @@ class Negatives:
         sizes, starts = self._sizes[rows, None], self._starts[rows, None]
         share = torch.rand(len(rows), k, generator=generator)
         others = len(self._order) - sizes
-        places = (share * others).long().minimum(others - 1)  # a share may round up to one
-        places += sizes * (places >= starts)  # step over the row's own class
+        places = (share * others).long().minimum(others - 1)  # rounding may give `others`
+        places += sizes * (places >= starts)  # skip the row's own class
         return self._order[places]
 
 
 class ContrastiveMemory(nn.Module):
-    """Maps of two networks' features into one space, and what was there of every training row.
+    """Linear maps of both networks' features into one space, and the last vectors of every row.
 
-    All but the negatives is in the state of the module, so that checkpoints keep it.
+    The state of the module holds all but the negatives, so that checkpoints include it.
 
     Parameters
     ----------
     student_size, teacher_size : int
-        Of the features.
+        Sizes of the features.
     size : int
-        Of the common space.
+        Size of the common space.
     labels : Tensor of int64, shape (n_rows,)
     """
 
@@ -109,41 +110,40 @@ class ContrastiveMemory(nn.Module):
         super().__init__()
         self.student_map = nn.Linear(student_size, size)
         self.teacher_map = nn.Linear(teacher_size, size)
-        bound = math.sqrt(3 / size)  # of unit length in the mean square
+        bound = math.sqrt(3 / size)  # mean squared length one
         for name in ("student_memory", "teacher_memory"):
             self.register_buffer(name, torch.empty(len(labels), size).uniform_(-bound, bound))
-        # of the student's anchors and the teacher's; estimated at the first batch
+        # for the student's and the teacher's anchors; estimated on the first batch
         self.register_buffer("log_normalizers", torch.full((2,), torch.nan))
         self.negatives = Negatives(labels)
 
 
 class CRD(LossMethod):
-    r"""Contrastive representation distillation.
+    r"""Contrastive representation distillation: recognise a row by the other network's features.
 
     Linear maps take both embeddings to unit vectors of one space. There the student's vector of a
-    row is to be told, among the teacher's vectors of k rows of other classes, to belong to the
-    teacher's vector of the same row; and the other way round. The vectors of other rows come from
-    memories with a place for every training row, which follow the maps by a moving average. Rows
-    keep their place when they are distorted.
+    row is contrasted: it should match the teacher's vector of the same row, not those of k rows of
+    other classes. The same holds with the roles exchanged. The vectors of other rows come from
+    memories with one entry per training row, updated by a moving average. Distorted rows keep their
+    entry.
 
     Parameters
     ----------
     weight : float, default=0.8
         β.
     size : int, default=128
-        Of the common space.
+        Size of the common space.
     n_negatives : int, default=16384
-        k. They are drawn with replacement; the authors do so only where fewer rows are left.
+        k. Drawn with replacement, which the authors do only where fewer rows are left.
     temperature : float, default=0.07
         τ.
     momentum : float, default=0.5
-        Of the memories: the share that stays.
+        Share of a memory's old value in its update.
     variant : {"reference", "paper"}, default="reference"
         "reference", the authors' code: scores are divided by a normaliser, N times the mean score
-        of the first batch. "paper" has none. The published results are the code's,
-        hence the default.
+        of the first batch. "paper": no normaliser. The published results are those of the code.
     student_layers, teacher_layers : sequence of str, default=None
-        One each. None takes what goes into the last linear layer.
+        One layer each. None takes the input of the last linear layer.
 
     References
     ----------
@@ -190,11 +190,11 @@ class CRD(LossMethod):
 
     @property
     def needs_all_rows(self) -> bool:
-        """Whether all rows must be in memory: it remembers each of them."""
+        """Whether all rows must be in memory: yes, each has an entry in the memories."""
         return True
 
     def check(self, lesson: Lesson) -> None:
-        """Refuse unknown variants, and values out of range."""
+        """Raise ValueError if a parameter is invalid."""
         if self.variant not in VARIANTS:
             raise ValueError(f"The variant of crd must be one of {VARIANTS}. Got {self.variant!r}.")
         if self.n_negatives < 1:
@@ -218,14 +218,15 @@ class CRD(LossMethod):
         return ContrastiveMemory(student, teacher, self.size, lesson.labels())
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
-        """Return the sum of both directions; the memories follow."""
+        """Return the sum of both directions, and update the memories."""
         assert isinstance(adapter, ContrastiveMemory)
         assert step.teacher is not None
         index = step.batch.index
         if index is None:
             raise ValueError(
-                "The method 'crd' remembers every training row, but the inputs of this batch are "
-                "mixed from several or come from none. Leave 'crd' out, or distort rows one by one."
+                "The method 'crd' needs each input's training row, but the inputs of this "
+                "batch are mixed from several or come from none. Leave 'crd' out, or distort rows "
+                "one by one."
             )
         student = unit(adapter.student_map(step.student.features[0].flatten(1)))
         teacher = unit(adapter.teacher_map(step.teacher.features[0].flatten(1)))
@@ -254,13 +255,13 @@ class CRD(LossMethod):
 
 
 def similarities(anchors: Tensor, memory: Tensor, rows: Tensor) -> Tensor:
-    """Return the inner products of each anchor with its own choice of rows of a memory.
+    """Return the inner products of each anchor with its own selection of rows of a memory.
 
     Parameters
     ----------
     anchors : Tensor of shape (n, size)
     memory : Tensor of shape (n_rows, size)
-        May change afterwards. It gets no gradient.
+        Gets no gradient and may be changed afterwards.
     rows : Tensor of int64, shape (n, k)
 
     Returns
@@ -268,6 +269,6 @@ def similarities(anchors: Tensor, memory: Tensor, rows: Tensor) -> Tensor:
     Tensor of shape (n, k)
     """
     if len(memory) <= 16 * rows.shape[1]:
-        # all products at once: k vectors for each anchor would be as many times larger
+        # the products with all rows take less memory than k gathered vectors per anchor
         return (anchors @ memory.clone().T).gather(1, rows)
     return torch.bmm(memory[rows], anchors[:, :, None])[:, :, 0]

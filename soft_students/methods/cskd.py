@@ -1,4 +1,4 @@
-"""Class-wise self-distillation: rows of one class are to be seen alike."""
+"""Class-wise self-distillation: consistent predictions for rows of one class."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.samplers import SameClassPairs
+from soft_students.training.stages import Terms
 
 __all__ = ["CSKD", "cskd_loss"]
 
@@ -22,14 +23,14 @@ def cskd_loss(logits: Tensor, temperature: float = 4.0) -> Tensor:
     Parameters
     ----------
     logits : Tensor of shape (2 * n, n_classes)
-        Of the first rows of n pairs, and then of their partners. A last row without partner is
-        left alone. No gradient flows through what a row is compared with.
+        Logits of the first rows of n pairs, then of their partners. A last row without a partner is
+        ignored. No gradient flows to the target side x'.
     temperature : float, default=4.0
 
     Returns
     -------
     Tensor
-        A scalar, in nats; zero without a pair.
+        A scalar, in nats; zero if no pair exists.
 
     References
     ----------
@@ -55,15 +56,14 @@ def cskd_loss(logits: Tensor, temperature: float = 4.0) -> Tensor:
 
 
 class CSKD(LossMethod):
-    r"""Class-wise self-distillation: what a row is taken for teaches another row of its class.
+    r"""Class-wise self-distillation: a row's prediction is the soft target of its partner.
 
     :math:`L = CE(z, y) + \lambda\,T^2 KL(sg(p(x'; T)) \| p(x; T))`, with x' another row of x's
-    class. Needs no teacher; without labels, the teacher's choices are the classes.
+    class. Needs no teacher; without labels, the teacher's predictions are the classes.
 
-    A batch holds twice as many rows as usual, and all pass through the student at once. Each row
-    of a pair learns from the other, and both learn their label, which is the equation of the paper
-    with x ranging over all rows of the batch; in the authors' code the partners are looked at
-    without gradients.
+    A batch holds twice as many rows as usual, and all pass through the student at once. Each row of
+    a pair learns from the other, and both from their label: the paper's equation, with x ranging
+    over all rows of the batch. In the authors' code the partners get no gradient.
 
     Parameters
     ----------
@@ -100,12 +100,13 @@ class CSKD(LossMethod):
 
     @property
     def needs_all_rows(self) -> bool:
-        """Whether all rows must be in memory: it pairs them."""
+        """Whether all rows must be in memory: yes, to pair them."""
         return True
 
     def sampler(self, lesson: Lesson) -> SameClassPairs:
         """Return batches of pairs of one class."""
-        return SameClassPairs(lesson.labels(), lesson.batch_size)
+        weights = lesson.training_data().weights
+        return SameClassPairs(lesson.labels(), lesson.batch_size, weights)
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
         """Return the divergence within pairs."""

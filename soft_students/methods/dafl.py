@@ -1,4 +1,4 @@
-"""Data-free learning: a generator makes up the inputs that the teacher would know."""
+"""Data-free learning: a generator synthesises training inputs from the teacher alone."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch, NoData
+from soft_students.methods.base import Method, Objective, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson
-from soft_students.methods.observation import INPUT, Prepared, embedding_layer, observe
+from soft_students.methods.observation import INPUT, embedding_layer, observe
+from soft_students.networks.prepared import Prepared
 from soft_students.teachers.preprocessing import Standardize
+from soft_students.training.batch import Batch, NoData
+from soft_students.training.stages import Player, Stage, Terms
 
 __all__ = ["DAFL", "activation_loss", "information_loss", "one_hot_loss", "statistics_loss"]
 
 
 def one_hot_loss(logits: Tensor) -> Tensor:
-    """Return the mean cross-entropy to a teacher's own choices: low where it is sure.
+    """Return the mean cross-entropy to the teacher's own predictions: low where it is certain.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ def one_hot_loss(logits: Tensor) -> Tensor:
 
 
 def information_loss(logits: Tensor) -> Tensor:
-    r"""Return :math:`\sum_c \bar p_c \log \bar p_c`: low where all classes come up equally often.
+    r"""Return :math:`\sum_c \bar p_c \log \bar p_c`: low if all classes are equally frequent.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def information_loss(logits: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        A scalar in [-log(n_classes), 0], in nats. A class that never comes up adds nothing.
+        A scalar in [-log(n_classes), 0], in nats. A class of probability zero adds zero.
 
     References
     ----------
@@ -67,8 +69,8 @@ def information_loss(logits: Tensor) -> Tensor:
     -1.386
     """
     mean = logits.softmax(1).mean(0)
-    # Of d(p̄ log p̄) = log p̄ dp̄ + dp̄ the latter sums to zero, as probabilities do not change theirs.
-    # The smallest number keeps the logarithm finite where p̄ is zero.
+    # d(p̄ log p̄) = log p̄ dp̄ + dp̄, and the last terms sum to zero, since probabilities sum to
+    # one. Adding the smallest number keeps the logarithm finite where p̄ is zero.
     return torch.dot(mean, (mean.detach() + torch.finfo(mean.dtype).tiny).log())
 
 
@@ -89,14 +91,15 @@ def activation_loss(features: Tensor) -> Tensor:
 def statistics_loss(features: Sequence[Tensor], layers: Sequence[_BatchNorm]) -> Tensor:
     r"""Return :math:`\sum_l \|\mu_l - \hat\mu_l\|_2 + \|\sigma_l^2 - \hat\sigma_l^2\|_2`.
 
-    How far a batch is from what a teacher's batch normalisations remember of its training data.
+    The distance between a batch's statistics and those of the training data, as stored by the
+    teacher's batch normalisations.
 
     Parameters
     ----------
     features : sequence of Tensor of shape (n, channels, ...)
-        What goes into each layer.
+        Input of each layer.
     layers : sequence of nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d
-        With running statistics.
+        Layers with running statistics.
 
     References
     ----------
@@ -117,7 +120,7 @@ def statistics_loss(features: Sequence[Tensor], layers: Sequence[_BatchNorm]) ->
 
 
 class InputGenerator(nn.Module):
-    """Makes inputs from noise: standardised by a normalisation at the end, then as they come.
+    """Generate inputs from noise: standardised outputs, scaled to the inputs' mean and deviation.
 
     Parameters
     ----------
@@ -125,11 +128,11 @@ class InputGenerator(nn.Module):
         Images (channels, height, width) are made by upsampling convolutions from a quarter of their
         size, everything else by fully connected layers.
     mean, std : Tensor
-        Of the inputs; of a shape that broadcasts against one input.
+        Mean and standard deviation of the inputs; broadcast against one input.
     noise : int
-        Values of noise an input.
+        Number of noise values per input.
     width : int
-        Channels, or units.
+        Base number of channels or units.
     """
 
     mean: Tensor
@@ -147,7 +150,7 @@ class InputGenerator(nn.Module):
             if len(input_shape) == 3
             else _row_layers(self.input_shape, noise, width)
         )
-        # A third faster on a CPU.
+        # channels last: a third faster on a CPU
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, noise: Tensor) -> Tensor:
@@ -195,15 +198,15 @@ def _row_layers(shape: tuple[int, ...], noise: int, width: int) -> nn.Sequential
 
 
 class DAFL(Method):
-    r"""Data-free learning: from the teacher alone, without one training row.
+    r"""Data-free learning: distil from the teacher alone, without training rows.
 
     A generator minimises :math:`o\,CE(z_t, \arg\max z_t) + i \sum_c \bar p_c \log \bar p_c
-    - a\,\overline{|f_t|}`: the teacher is sure of each input, chooses all classes equally often,
-    and is strongly activated. The student minimises :math:`KL(p_t \| p_s)` on the same inputs. Both
-    step on every batch, and nothing flows from the student to the generator.
+    - a\,\overline{|f_t|}`. For its inputs, the teacher is certain, predicts all classes equally
+      often, and is strongly activated. The student minimises :math:`KL(p_t \| p_s)` on the same
+      inputs. Both step on every batch, and no gradient flows from the student to the generator.
 
-    Give it no data: ``fit(None, teacher)``. Its inputs look as the teacher's do: what the teacher
-    standardises by is undone, and without that, they spread over the teacher's input range.
+    Pass no data: ``fit(None, teacher)``. The generated inputs have the mean and deviation by which
+    the teacher standardises; if it does not, they spread over its input range.
 
     Parameters
     ----------
@@ -213,19 +216,19 @@ class DAFL(Method):
         i, in nats. The authors' code takes logarithms to the base of ten, and the paper divides by
         the number of classes.
     activation_weight : float, default=0.1
-        a, of what goes into the teacher's last linear layer.
+        a, for the input of the teacher's last linear layer.
     statistics_weight : float, default=0.0
-        Of `statistics_loss`, from Yin et al. (2020): the inputs then have the statistics that the
-        teacher's batch normalisations remember, and far fewer batches suffice. 1 is a good choice
-        where the teacher has batch normalisation; 0 is the paper.
+        Weight of `statistics_loss`, from Yin et al. (2020). It fits the inputs to the statistics
+        stored by the teacher's batch normalisations, and far fewer batches suffice. 1 is a good
+        choice where the teacher has batch normalisation; 0 is the paper.
     noise : int, default=100
-        Values of noise for each input.
+        Number of noise values per input.
     width : int, default=32
         Channels of the generator; 128 in the paper, at sixteen times the cost.
     generator_rate : float, default=0.01
         Constant learning rate of the generator's Adam; 0.2 in the paper.
     steps : int, default=120
-        Batches in an epoch.
+        Batches per epoch.
 
     References
     ----------
@@ -283,7 +286,7 @@ class DAFL(Method):
         self.steps = steps
 
     def check(self, lesson: Lesson) -> None:
-        """Refuse to go without a teacher, or with one that no gradient can pass."""
+        """Raise ValueError if the teacher is missing or not a PyTorch module."""
         if lesson.teacher is None:
             raise ValueError("The method 'dafl' learns from a teacher alone. Got none.")
         lesson.teacher.require_network(self.key)
@@ -293,13 +296,13 @@ class DAFL(Method):
         teacher = lesson.teacher
         assert teacher is not None
         network = teacher.require_network(self.key)
-        # the input of a linear layer, unless nobody asks how strongly it is activated
+        # needed for the activation loss only
         layers = [embedding_layer(network, lesson.example())] if self.activation_weight else []
         norms = _normalisations(network) if self.statistics_weight else {}
         mean, std = _scale(network, lesson)
         generator = InputGenerator(lesson.input_shape, mean, std, self.noise, self.width)
         task = yield from objective.prepare(lesson.student)
-        shown: list[Tensor] = []  # what the generator made for this step, and what the teacher said
+        shown: list[Tensor] = []  # this step's generated inputs and the teacher's logits for them
 
         def generate(batch: Batch) -> Terms:
             noise = torch.randn(lesson.batch_size, self.noise, generator=lesson.generator)
@@ -320,11 +323,11 @@ class DAFL(Method):
             return terms
 
         def learn(batch: Batch) -> Terms:
-            inputs, said = shown
+            inputs, teacher_logits = shown
             if not objective.methods:
-                return {"dafl": kd_loss(lesson.student(inputs), said, temperature=1.0)}
+                return {"dafl": kd_loss(lesson.student(inputs), teacher_logits, temperature=1.0)}
             terms, logits = task.with_logits(replace(batch, inputs=inputs))
-            return {"dafl": kd_loss(logits, said, temperature=1.0), **terms}
+            return {"dafl": kd_loss(logits, teacher_logits, temperature=1.0), **terms}
 
         yield Stage(
             self.key,
@@ -339,7 +342,7 @@ class DAFL(Method):
 
 
 def _scale(network: nn.Module, lesson: Lesson) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of the inputs that the teacher was made for."""
+    """Return mean and standard deviation of the teacher's inputs."""
     if isinstance(network, Prepared) and isinstance(network.preprocess, Standardize):
         return network.preprocess.mean, network.preprocess.std
     low, high = lesson.input_range
@@ -348,7 +351,7 @@ def _scale(network: nn.Module, lesson: Lesson) -> tuple[Tensor, Tensor]:
 
 
 def _normalisations(network: nn.Module) -> dict[str, _BatchNorm]:
-    """Return the batch normalisations that remember statistics, by name."""
+    """Return the batch normalisations with running statistics, by name."""
     owner = network.module if isinstance(network, Prepared) else network
     return {
         name: module

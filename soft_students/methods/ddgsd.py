@@ -1,4 +1,4 @@
-"""Data-distortion guided self-distillation: two views of a row are to be seen alike."""
+"""Data-distortion guided self-distillation: consistent predictions for two views of a row."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
-from soft_students.methods.samplers import Shuffled
+from soft_students.training.batch import Shuffled
+from soft_students.training.stages import Terms
 from soft_students.transfer import GaussianNoise, ImageDistortion, Transfer
 
 __all__ = ["DDGSD", "view_discrepancy", "view_divergence"]
@@ -25,13 +26,13 @@ def view_divergence(logits: Tensor) -> Tensor:
     Parameters
     ----------
     logits : Tensor of shape (2 * n, n_classes)
-        Of the first views of n rows, and then of their second views. A last row without second
-        view is left alone. Gradients flow to both.
+        Logits of the first views of n rows, then of their second views. A last row without a second
+        view is ignored. Gradients flow to both.
 
     Returns
     -------
     Tensor
-        A scalar, in nats; zero without a pair.
+        A scalar, in nats; zero if no pair exists.
 
     References
     ----------
@@ -60,7 +61,7 @@ def view_discrepancy(features: Tensor) -> Tensor:
     Parameters
     ----------
     features : Tensor of shape (2 * n, n_features)
-        As in `view_divergence`.
+        Embeddings, ordered as in `view_divergence`.
 
     Returns
     -------
@@ -81,17 +82,20 @@ def view_discrepancy(features: Tensor) -> Tensor:
 
 
 class TwoViews:
-    """Every row once, in random order, and each twice in its batch.
+    """Sample every row once per pass, in random order, and put it into its batch twice.
+
+    With weights, each row is drawn in proportion to its weight.
 
     Parameters
     ----------
     n_rows, batch_size : int
-        Batches have two views of each of `batch_size` rows: first those of all, and then, in the
-        same order, those of all again.
+        A batch has two views of each of `batch_size` rows: all first views, then all second views
+        in the same order.
+    weights : Tensor of shape (n_rows,), default=None
     """
 
-    def __init__(self, n_rows: int, batch_size: int) -> None:
-        self._rows = Shuffled(n_rows, batch_size)
+    def __init__(self, n_rows: int, batch_size: int, weights: Tensor | None = None) -> None:
+        self._rows = Shuffled(n_rows, batch_size, weights)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -103,15 +107,15 @@ class TwoViews:
 
 
 class DDGSD(LossMethod):
-    r"""Data-distortion guided self-distillation: two distorted views of each row teach each other.
+    r"""Data-distortion guided self-distillation: distil two distorted views of a row mutually.
 
     :math:`L = CE_a + CE_b + \lambda (KL(p_a \| p_b) + KL(p_b \| p_a)) + \mu \|\bar h_a - \bar
-    h_b\|^2`, with h what goes into the last linear layer. Needs no teacher.
+    h_b\|^2`, with h the input of the last linear layer. Needs no teacher.
 
-    Both views pass through the student together, so that batch normalisation sees one batch, and
-    its statistics are those of both. The term of the labels is the mean over both views, not the
-    sum, and λ and μ are divided by two in return: the loss is half of the paper's, so that the
-    learning rate and what is combined with it mean the same as elsewhere.
+    Both views pass through the student as one batch, so batch normalisation uses the statistics of
+    both. The label term is the mean over both views, not the sum, and λ and μ are divided by two
+    accordingly. The loss is thus half of the paper's, and learning rate and weights compare with
+    those of other methods.
 
     Parameters
     ----------
@@ -120,10 +124,10 @@ class DDGSD(LossMethod):
     discrepancy_weight : float, default=0.0005
         μ.
     distortion : Transfer, default=None
-        Makes the views. None takes the student's `augment`; without that, images are turned, scaled
-        and moved a little, and rows of tables get a little noise.
+        The distortion that makes the views. None takes the student's `augment`. If that is None
+        too, images are slightly rotated, scaled and moved, and rows of tables get a little noise.
     student_layers : sequence of str, default=None
-        The one layer that gives h; feature maps are averaged over their pixels.
+        The one layer whose output is h; feature maps are averaged over their pixels.
 
     References
     ----------
@@ -165,15 +169,15 @@ class DDGSD(LossMethod):
 
     @property
     def needs_all_rows(self) -> bool:
-        """Whether all rows must be in memory: it shows each of them twice."""
+        """Whether all rows must be in memory: yes, to sample each of them twice."""
         return True
 
     def check(self, lesson: Lesson) -> None:
-        """Refuse a distortion that gives a row another label, and several layers."""
+        """Raise ValueError if the distortion changes labels, or several layers are named."""
         made_by = self.augment(lesson) or lesson.augment
         if made_by is not None and not made_by.keeps_labels:
             raise ValueError(
-                "The method 'ddgsd' needs distortions after which a row still bears its label. Got "
+                "The method 'ddgsd' needs distortions that keep a row's label. Got "
                 f"{type(made_by).__name__}; use ImageDistortion or GaussianNoise."
             )
         if self.student_layers is not None and len(self.student_layers) != 1:
@@ -184,10 +188,11 @@ class DDGSD(LossMethod):
 
     def sampler(self, lesson: Lesson) -> TwoViews:
         """Return batches that hold every row twice."""
-        return TwoViews(len(lesson.training_data()), lesson.batch_size)
+        data = lesson.training_data()
+        return TwoViews(len(data), lesson.batch_size, data.weights)
 
     def augment(self, lesson: Lesson) -> Transfer | None:
-        """Return what makes the views."""
+        """Return the distortion that makes the views; None if the lesson has one."""
         if self.distortion is not None or lesson.augment is not None:
             return self.distortion
         shape = lesson.input_shape
@@ -196,7 +201,7 @@ class DDGSD(LossMethod):
         return GaussianNoise(scale=0.1)
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
-        """Return what the two views differ by."""
+        """Return the divergence and the discrepancy between the two views."""
         (embedding,) = step.student.features
         if embedding.ndim > 2:
             embedding = embedding.flatten(2).mean(2)

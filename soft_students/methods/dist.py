@@ -1,4 +1,4 @@
-"""Distillation from a stronger teacher: correlations in the place of a divergence."""
+"""Distillation from a stronger teacher: correlations instead of a divergence."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
+from soft_students.training.stages import Terms
 
 __all__ = ["DIST", "dist_losses", "pearson_correlation"]
 
 
 def pearson_correlation(a: Tensor, b: Tensor, eps: float = 1e-8) -> Tensor:
-    """Return the linear correlation of each row of one matrix with that of another.
+    """Return the linear correlation of each row of one matrix with the same row of another.
 
     Parameters
     ----------
     a, b : Tensor of shape (n, d)
     eps : float, default=1e-8
-        Rows of which the product of the two norms is smaller count as constant.
+        Rows count as constant if the product of their two norms is smaller.
 
     Returns
     -------
     Tensor of shape (n,)
-        Zero, with the gradient zero, for rows that are constant.
+        Zero, with gradient zero, for constant rows.
     """
     a = a - a.mean(1, keepdim=True)
     b = b - b.mean(1, keepdim=True)
     squared = a.square().sum(1) * b.square().sum(1)
-    # an eps added to the denominator would give constant rows gradients of 1 / eps
+    # adding eps to the denominator would give constant rows gradients of 1 / eps
     return (a * b).sum(1) * squared.masked_fill(squared <= eps**2, math.inf).rsqrt()
 
 
@@ -41,8 +42,8 @@ def dist_losses(
 ) -> tuple[Tensor, Tensor]:
     r"""Return one minus the mean correlation of student and teacher, over rows and over classes.
 
-    Of the probabilities at temperature T, the first relates the classes in each row ("inter-class")
-    and the second the rows for each class ("intra-class"); both are multiplied by T².
+    Both use the probabilities at temperature T and are multiplied by T². The first correlates the
+    classes of each row ("inter-class"), the second the rows of each class ("intra-class").
 
     Parameters
     ----------
@@ -53,8 +54,8 @@ def dist_losses(
     Returns
     -------
     inter, intra : Tensor
-        Scalars in [0, 2 T²]. Of a single row the second is the constant T²: one row has no
-        correlation.
+        Scalars in [0, 2 T²]. For a single row, which has no correlation, `intra` is the constant
+        T².
 
     References
     ----------
@@ -77,7 +78,7 @@ def dist_losses(
 
 
 class DIST(LossMethod):
-    r"""Distillation from a stronger teacher: the student keeps relations, not exact values.
+    r"""Distillation from a stronger teacher: match correlations, not exact probabilities.
 
     :math:`L = CE(z_s, y) + \beta L_{inter} + \gamma L_{intra}`. The terms are logged as
     ``"dist inter"`` and ``"dist intra"``.

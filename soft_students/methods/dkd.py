@@ -1,4 +1,4 @@
-"""Decoupled distillation: of the true class, and among all others."""
+"""Decoupled distillation: separate losses for the true class and for all others."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.logit_std import standardize_logits
+from soft_students.training.stages import Terms
 
 __all__ = ["DKD", "dkd_losses"]
 
@@ -20,18 +21,17 @@ __all__ = ["DKD", "dkd_losses"]
 def dkd_losses(
     student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float = 4.0
 ) -> tuple[Tensor, Tensor]:
-    r"""Return the divergence on the true class against the rest, and that among the rest.
+    r"""Return the divergence of the true class from the rest, and the divergence within the rest.
 
     With :math:`p_y` the probability of the true class at temperature T, and :math:`\hat p` the
-    distribution over the other classes alone, they are
-    :math:`TCKD = T^2 KL((p_y^t, 1 - p_y^t) \| (p_y^s, 1 - p_y^s))` and
-    :math:`NCKD = T^2 KL(\hat p^t \| \hat p^s)`, each the mean over rows. `kd_loss` is
-    :math:`TCKD + (1 - p_y^t) NCKD`, row by row.
+    distribution over the other classes alone, they are :math:`TCKD = T^2 KL((p_y^t, 1 - p_y^t) \|
+    (p_y^s, 1 - p_y^s))` and :math:`NCKD = T^2 KL(\hat p^t \| \hat p^s)`, each the mean over rows.
+    `kd_loss` is :math:`TCKD + (1 - p_y^t) NCKD`, row by row.
 
     Parameters
     ----------
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
-        Three classes at least. No gradient flows to the teacher's.
+        Logits of at least three classes. No gradient flows to the teacher's.
     labels : Tensor of int64, shape (n,)
     temperature : float, default=4.0
 
@@ -43,7 +43,7 @@ def dkd_losses(
     Raises
     ------
     ValueError
-        If there are two classes: there is nothing to tell among the single other one.
+        If the number of classes is below three: a single other class has no distribution.
 
     References
     ----------
@@ -55,7 +55,7 @@ def dkd_losses(
     >>> import torch
     >>> from soft_students.methods import dkd_losses
     >>> teacher = torch.tensor([[9.0, 3.0, 1.0]])
-    >>> student = torch.tensor([[9.0, 1.0, 3.0]])  # as sure, but of another mind on the rest
+    >>> student = torch.tensor([[9.0, 1.0, 3.0]])  # same true class, other order of the rest
     >>> tckd, nckd = dkd_losses(student, teacher, torch.tensor([0]))
     >>> bool(tckd.abs() < 1e-3), bool(nckd > 1)
     (True, True)
@@ -73,9 +73,9 @@ def dkd_losses(
 
 
 def _decoupled(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities of (true, not true), and of each class among those not true.
+    """Return log-probabilities of (true, not true), and of each class given that it is not true.
 
-    There the true class has the lowest number that there is, and not -inf: zero times that is zero.
+    The latter hold the lowest finite number for the true class: zero times it is zero, unlike -inf.
     """
     true = labels[:, None]
     log_p = F.log_softmax(logits, dim=1)
@@ -86,17 +86,17 @@ def _decoupled(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 def _few_classes(n_classes: int) -> str:
     return (
-        "The method 'dkd' compares what teacher and student say among the classes that are not "
-        f"the true one, and needs three classes at least. Got {n_classes}. Use 'kd'."
+        "The method 'dkd' compares the distributions over the classes other than the true one and "
+        f"needs at least 3 classes. Got {n_classes}. Use 'kd'."
     )
 
 
 class DKD(LossMethod):
-    r"""Decoupled distillation: the teacher's view of the other classes is not drowned by its trust.
+    r"""Decoupled distillation: weight the classes other than the true one independently.
 
     :math:`L = CE(z_s, y) + w (\alpha\,TCKD + \beta\,NCKD)`, with w rising linearly from zero to one
     at the beginning. The terms are logged as ``"dkd target"`` and ``"dkd others"``. Without labels
-    the teacher's first choice is the true class.
+    the teacher's prediction is the true class.
 
     Parameters
     ----------
@@ -105,11 +105,11 @@ class DKD(LossMethod):
     target_weight : float, default=1.0
         α.
     other_weight : float, default=8.0
-        β. The paper finds the best between 1 and 10, higher for surer teachers.
+        β. The paper finds the best between 1 and 10, higher for more confident teachers.
     warmup : float, default=1/12
         Share of the training in which w rises: 20 of 240 epochs in the paper.
     standardize : bool, default=False
-        Take the logits as `standardize_logits` gives them, after Sun et al. (2024), who then use
+        Whether to apply `standardize_logits` first, after Sun et al. (2024), who then use
         temperature 2 and both weights nine times as high.
 
     References
@@ -157,7 +157,7 @@ class DKD(LossMethod):
         self.standardize = standardize
 
     def check(self, lesson: Lesson) -> None:
-        """Raise ValueError if there are two classes."""
+        """Raise ValueError if the number of classes is below three."""
         if lesson.n_classes < 3:
             raise ValueError(_few_classes(lesson.n_classes))
 

@@ -12,10 +12,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import Method, Objective, Paper
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import Ensemble, best_peer, keeping_statistics, make_peers
+from soft_students.training.batch import Batch
+from soft_students.training.stages import Player, Stage, Terms
 
 __all__ = ["DML", "mutual_loss"]
 
@@ -26,7 +27,7 @@ def mutual_loss(logits: Tensor, others: Tensor) -> Tensor:
     Parameters
     ----------
     logits : Tensor of shape (n, n_classes)
-        Of peer k.
+        Logits of peer k.
     others : Tensor of shape (K - 1, n, n_classes)
         Logits of the other peers. No gradient flows to them.
 
@@ -54,25 +55,25 @@ def mutual_loss(logits: Tensor, others: Tensor) -> Tensor:
 
 
 class DML(Method):
-    r"""Deep mutual learning: several students learn together, and from each other.
+    r"""Deep mutual learning: several students train together and distil each other.
 
     Peer k minimises :math:`CE(z_k, y) + \frac{w}{K - 1} \sum_{l \ne k} KL(sg(p_l) \| p_k)`, at
-    temperature one. Needs no teacher; each peer also learns by whatever this is combined with.
+    temperature one. Needs no teacher; the terms of combined methods apply to each peer.
 
     Parameters
     ----------
     n_peers : int, default=2
-        K, at least 2; each has the student's architecture and initial weights of its own.
+        K, at least 2. All have the student's architecture, with different initial weights.
     weight : float, default=1.0
         w.
     update : {"simultaneous", "alternating"}, default="simultaneous"
-        "simultaneous" compares the peers as they were before the step, at one forward pass each.
-        "alternating" is the paper's algorithm: each peer learns from what those before it say
-        after their steps, which costs a second forward pass; that one leaves the statistics of
-        batch normalisation alone.
+        "simultaneous" compares the peers before the step, with one forward pass each. "alternating"
+        is the paper's algorithm: each peer learns from the updated predictions of those before it.
+        That costs a second forward pass, which does not change the statistics of batch
+        normalisation.
     keep : {"best", "ensemble"}, default="best"
-        What predicts: the peer of the highest validation accuracy (without validation rows, the
-        first), or the mean of all peers' probabilities.
+        Predict by the peer with the highest validation accuracy (without validation rows, the
+        first), or by the mean of all peers' probabilities.
 
     References
     ----------
@@ -111,25 +112,25 @@ class DML(Method):
         tasks = []
         for peer in peers:
             tasks.append((yield from objective.prepare(peer)))
-        said: dict[int, Tensor] = {}  # each peer's latest logits of this batch
+        latest: dict[int, Tensor] = {}  # each peer's logits of this batch
 
         def at_once(batch: Batch) -> Terms:
             losses = []
             for k, task in enumerate(tasks):
-                terms, said[k] = task.with_logits(batch)
+                terms, latest[k] = task.with_logits(batch)
                 losses.append(terms)
             total: dict[str, Tensor] = {}
             for k, terms in enumerate(losses):
-                for name, value in {**terms, "dml": self._mutual(k, said)}.items():
+                for name, value in {**terms, "dml": self._mutual(k, latest)}.items():
                     total[name] = total[name] + value if name in total else value
             return total
 
         def in_turn(k: int, batch: Batch) -> Terms:
-            # the first asks all others; who comes later, only the one that has just stepped
+            # peer 0 needs the logits of all others; each later peer only of the one just updated
             for i in range(1, len(peers)) if k == 0 else [k - 1]:
-                said[i] = _look(peers[i], batch)
-            terms, said[k] = tasks[k].with_logits(batch)
-            return {**terms, "dml": self._mutual(k, said)}
+                latest[i] = _look(peers[i], batch)
+            terms, latest[k] = tasks[k].with_logits(batch)
+            return {**terms, "dml": self._mutual(k, latest)}
 
         if self.update == "simultaneous":
             players = [Player([module for task in tasks for module in task.trains], at_once)]
@@ -145,9 +146,9 @@ class DML(Method):
         )
         return best_peer(lesson, predictors) if self.keep == "best" else ensemble
 
-    def _mutual(self, k: int, said: dict[int, Tensor]) -> Tensor:
-        others = torch.stack([z.detach() for i, z in sorted(said.items()) if i != k])
-        return self.weight * mutual_loss(said[k], others)
+    def _mutual(self, k: int, latest: dict[int, Tensor]) -> Tensor:
+        others = torch.stack([z.detach() for i, z in sorted(latest.items()) if i != k])
+        return self.weight * mutual_loss(latest[k], others)
 
 
 @torch.no_grad()

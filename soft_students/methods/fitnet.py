@@ -1,4 +1,4 @@
-"""Hints: the student's middle layer learns to predict the teacher's."""
+"""Hints: the student's middle layer is trained to predict the teacher's."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.training.batch import Batch
+from soft_students.training.stages import Player, Stage, Terms
 
 __all__ = ["FitNet", "hint_loss", "hint_regressor"]
 
@@ -25,15 +26,15 @@ def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:
     Parameters
     ----------
     guided : Tensor of shape (n, ...)
-        r(v), what the regressor makes of the student's guided layer.
+        r(v), the regressor's output for the student's guided layer.
     hint : Tensor of the same shape
         u, the teacher's layer. No gradient flows to it.
 
     Returns
     -------
     Tensor
-        A scalar: the paper's loss divided by the number of features, so that its scale does not
-        follow the size of the layer.
+        A scalar: the paper's loss divided by the number of features, which makes its scale
+        independent of the layer's size.
 
     References
     ----------
@@ -43,7 +44,7 @@ def hint_loss(guided: Tensor, hint: Tensor) -> Tensor:
 
 
 def hint_regressor(student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
-    """Return a linear layer from one shape to another, without activation.
+    """Return a linear or convolutional layer from the student's to the teacher's shape.
 
     Parameters
     ----------
@@ -53,15 +54,15 @@ def hint_regressor(student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Mod
     Returns
     -------
     nn.Module
-        For feature maps a convolution: 1x1 between equal sizes, 3x3 of stride 2 to half the size,
-        transposed 4x4 of stride 2 to twice the size, and otherwise one without padding, as in the
-        paper, whose kernel is as large as the difference asks for; transposed to larger sizes.
+        A layer without activation. For feature maps a convolution: 1x1 between equal sizes, 3x3 of
+        stride 2 to half the size, transposed 4x4 of stride 2 to twice the size. Any other size, as
+        in the paper, takes a convolution (to larger sizes, a transposed one) without padding, of
+        kernel 1 + the difference.
 
     Raises
     ------
     ValueError
-        If one is a feature map and the other is not, or one side is to grow and the other to
-        shrink.
+        If only one shape is a feature map, or one of height and width grows and the other shrinks.
 
     Examples
     --------
@@ -88,13 +89,13 @@ def hint_regressor(student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Mod
     if max(less) <= 0:
         return nn.ConvTranspose2d(c_s, c_t, kernel)
     raise ValueError(
-        "A regressor makes maps larger or smaller in both directions. Got the student's "
-        f"{student} and the teacher's {teacher}; choose layers of other sizes."
+        f"A regressor enlarges or shrinks both height and width. Got the student's {student} and "
+        f"the teacher's {teacher}; choose layers of other sizes."
     )
 
 
 class FitNet(LossMethod):
-    r"""Hints from a middle layer first, then labels and soft targets.
+    r"""Hints: pre-train up to a middle layer, then train on labels and soft targets.
 
     Stage 1 minimises :math:`\frac{1}{2} \|u_h(x) - r(v_g(x))\|^2`, u the teacher's layer, v the
     student's and r a regressor; it trains the student up to that layer. The main stage minimises
@@ -104,25 +105,25 @@ class FitNet(LossMethod):
     Parameters
     ----------
     hint_epochs : int, default=None
-        Of stage 1. None takes a quarter of the epochs of the main stage, in addition to them.
+        Epochs of stage 1, in addition to the main stage. None takes a quarter of its epochs.
     soft_weight, final_soft_weight : float, default=4.0 and 1.0
-        λ at the beginning and at the end. With 0 and 0 soft targets are left out, or left to
-        another method: ``"fitnet,kd"``.
+        λ at the beginning and at the end. 0 and 0 leave soft targets out, or to another method:
+        ``"fitnet,kd"``.
     temperature : float, default=3.0
         T.
     joint : bool, default=False
-        Hints beside everything else in a single stage, as most later comparisons run them.
+        Whether to train hints and everything else in a single stage, as most later comparisons do.
     weight : float, default=100.0
-        Of the hints in a joint stage.
+        Weight of the hints in a joint stage.
     student_layers, teacher_layers : sequence of str, default=None
-        Guided layer and hint; several in pairs, if one likes. None takes the middle one of those
-        that end a resolution in both.
+        Guided layer and hint, or several in pairs. None takes the middle one of the layers that end
+        a resolution.
 
     References
     ----------
     Romero, Ballas, Kahou, Chassang, Gatta and Bengio (2015), "FitNets: hints for thin deep nets",
-    arXiv:1412.6550, section 2. The authors give their regressor the teacher's activation;
-    ours is linear, so that it reaches whatever a layer gives, negative values too.
+    arXiv:1412.6550, section 2. The authors' regressor ends in the teacher's activation; ours is
+    linear, so that it reaches negative values too.
     """
 
     key = "fitnet"
@@ -176,17 +177,17 @@ class FitNet(LossMethod):
         return [student[middle]], [teacher[middle]]
 
     def watched(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
-        """Return the same for a joint stage; otherwise nothing."""
+        """Return the same for a joint stage; otherwise no layers."""
         return self.layers(lesson, network) if self.joint else ([], [])
 
     def adapter(self, lesson: Lesson, network: nn.Module) -> nn.Module:
-        """Return one regressor a pair."""
+        """Return one regressor per pair."""
         return nn.ModuleList(hint_regressor(s, t) for s, t in self.shapes(lesson, network))
 
     def prepare(
         self, lesson: Lesson, network: nn.Module
     ) -> Generator[Stage, None, nn.Module | None]:
-        """Yield the stage of hints, unless all is one stage."""
+        """Yield the stage of hints, unless `joint` is set."""
         regressors = self.adapter(lesson, network)
         if self.joint:
             return regressors
@@ -196,7 +197,7 @@ class FitNet(LossMethod):
             return {"fitnet": self._hints(look(batch), regressors)}
 
         epochs = self.hint_epochs or lesson.share_of_epochs(1 / 4)
-        # What lies behind the guided layer gets no gradient, and is therefore not stepped.
+        # Parameters behind the guided layer get no gradient; the optimiser skips them.
         yield Stage("fitnet hints", [Player([network, regressors], loss)], epochs=epochs)
         return None
 
@@ -209,7 +210,7 @@ class FitNet(LossMethod):
         if self.soft_weight or self.final_soft_weight:
             fall = self.final_soft_weight - self.soft_weight
             weight = self.soft_weight + fall * step.batch.progress
-            # kd_loss carries Hinton's T², which this paper does not have
+            # this paper has no factor T², which kd_loss includes
             loss = kd_loss(step.student.logits, step.teacher.logits, self.temperature)
             terms["soft targets"] = weight / self.temperature**2 * loss
         return terms

@@ -1,4 +1,4 @@
-"""The flow of the solution procedure: how features of one layer go with those of the next."""
+"""Flow of the solution procedure: match the inner products of consecutive layers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.training.batch import Batch
+from soft_students.training.stages import Player, Stage, Terms
 
 __all__ = ["FSP", "fsp_loss", "fsp_matrix"]
 
 
 def fsp_matrix(first: Tensor, second: Tensor) -> Tensor:
-    r"""Return :math:`G_{ij} = \sum_{h,w} F^1_{i,h,w} F^2_{j,h,w} / (HW)` of each row.
+    r"""Return the FSP matrix :math:`G_{ij} = \sum_{h,w} F^1_{i,h,w} F^2_{j,h,w} / (HW)` per row.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def fsp_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
     Parameters
     ----------
     student, teacher : sequence of Tensor of shape (n, channels, height, width)
-        Layers in order; each makes a pair with the next. No gradient flows to the teacher's.
+        Layers in order; each is paired with the next. No gradient flows to the teacher's.
 
     Returns
     -------
@@ -71,25 +72,25 @@ def fsp_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
     """
     losses = []
     for (s1, s2), (t1, t2) in zip(pairwise(student), pairwise(teacher), strict=True):
-        # in place: matrices are large where channels are many
+        # in place: many channels make large matrices
         difference = fsp_matrix(s1, s2).sub_(fsp_matrix(t1.detach(), t2.detach()))
         losses.append(F.mse_loss(difference, difference.new_zeros(()).expand_as(difference)))
     return torch.stack(losses).sum()
 
 
 class FSP(LossMethod):
-    """The student first learns the flow between its layers, then the task alone.
+    """Flow of the solution procedure: pre-train on the flow between layers, then train the task.
 
-    Stage 1 minimises `fsp_loss` between layers and those after them; it trains the student up to
-    the last of them. The main stage has no term of its own: the labels teach it, and whatever `fsp`
-    is combined with.
+    Stage 1 minimises `fsp_loss` and trains the student up to the last compared layer. The main
+    stage has no term of its own: it minimises the cross-entropy to the labels and the terms of
+    combined methods.
 
     Parameters
     ----------
     flow_epochs : int, default=None
-        Of stage 1. None takes a quarter of the epochs of the main stage, in addition to them.
+        Epochs of stage 1, in addition to the main stage. None takes a quarter of its epochs.
     student_layers, teacher_layers : sequence of str, default=None
-        Two layers with feature maps or more, in the order of use; those in a pair have the same
+        At least two layers with feature maps, in the order of use; those in a pair have the same
         number of channels. None takes the last of each resolution.
 
     References
@@ -128,17 +129,17 @@ class FSP(LossMethod):
         self.teacher_layers = teacher_layers
 
     def watched(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
-        """Return nothing: the main stage looks at no features."""
+        """Return no layers: the main stage uses no features."""
         return [], []
 
     def check(self, lesson: Lesson) -> None:
-        """Raise ValueError if there are no pairs of layers, or their channels differ."""
+        """Raise ValueError if fewer than two layers are compared, or their channels differ."""
         ours, theirs = self.layers(lesson, lesson.student)
         shapes = self.shapes(lesson, lesson.student, maps=True)
         if len(shapes) < 2:
             raise ValueError(
-                "The method 'fsp' needs two layers of student and teacher at least, between which "
-                f"there is a flow. Got {ours} and {theirs}; name more in student_layers and "
+                "The method 'fsp' compares the flow between layers and needs at least two layers "
+                f"of student and teacher. Got {ours} and {theirs}; name more in student_layers and "
                 "teacher_layers."
             )
         unequal = [
@@ -156,7 +157,7 @@ class FSP(LossMethod):
     def prepare(
         self, lesson: Lesson, network: nn.Module
     ) -> Generator[Stage, None, nn.Module | None]:
-        """Yield the stage of the flow."""
+        """Yield stage 1."""
         look = self.look(lesson, network)
 
         def loss(batch: Batch) -> Terms:
@@ -165,10 +166,10 @@ class FSP(LossMethod):
             return {"fsp": fsp_loss(step.student.features, step.teacher.features)}
 
         epochs = self.flow_epochs or lesson.share_of_epochs(1 / 4)
-        # What lies behind the last of the layers gets no gradient, and is therefore not stepped.
+        # Parameters behind the last layer get no gradient; the optimiser skips them.
         yield Stage("fsp flow", [Player([network], loss)], epochs=epochs)
         return None
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
-        """Return nothing: the flow is taught in the stage before."""
+        """Return no terms: the flow is trained in stage 1."""
         return {}

@@ -1,4 +1,4 @@
-"""Factor transfer: the teacher's features in other words, which the student learns to speak."""
+"""Factor transfer: match features after an autoencoder of the teacher's has compressed them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Player, Stage, Terms
-from soft_students.methods.batch import Batch
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
+from soft_students.training.batch import Batch
+from soft_students.training.stages import Player, Stage, Terms
 
 __all__ = ["FT", "ft_loss"]
 
 
 def normalized_factor(factor: Tensor, eps: float = 1e-6) -> Tensor:
-    """Return each row flattened and of unit length.
+    """Flatten each row and scale it to unit length.
 
     Parameters
     ----------
     factor : Tensor of shape (n, channels, height, width)
     eps : float, default=1e-6
-        Rows that are shorter count as zero.
+        Rows of a smaller norm count as zero.
 
     Returns
     -------
     Tensor of shape (n, channels * height * width)
-        Zero, with the gradient zero, for rows of zeros.
+        Zero, with gradient zero, for rows of zeros.
     """
     flat = factor.flatten(1)
     length = flat.norm(dim=1, keepdim=True)
@@ -40,14 +41,14 @@ def normalized_factor(factor: Tensor, eps: float = 1e-6) -> Tensor:
 
 
 def ft_loss(student_factor: Tensor, teacher_factor: Tensor) -> Tensor:
-    r"""Return the mean absolute difference of factors of unit length.
+    r"""Return the mean absolute difference of factors scaled to unit length.
 
     :math:`\| F_t / \|F_t\|_2 - F_s / \|F_s\|_2 \|_1`, divided by the number of entries.
 
     Parameters
     ----------
     student_factor, teacher_factor : Tensor of shape (n, channels, height, width)
-        Equal channels. Where sizes differ, the larger map is averaged down to the smaller one. No
+        Factors with equal channels. If the sizes differ, average pooling shrinks the larger map. No
         gradient flows to the teacher's.
 
     Returns
@@ -65,7 +66,7 @@ def ft_loss(student_factor: Tensor, teacher_factor: Tensor) -> Tensor:
     >>> import torch
     >>> from soft_students.methods import ft_loss
     >>> factor = torch.rand(2, 3, 4, 4)
-    >>> bool(ft_loss(2 * factor, factor) < 1e-6)  # factors are compared without their scale
+    >>> bool(ft_loss(2 * factor, factor) < 1e-6)  # independent of scale
     True
     """
     student, teacher = to_common_size(student_factor, teacher_factor.detach())
@@ -105,12 +106,12 @@ class Paraphraser(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the features as the factor allows to rebuild them."""
+        """Return the features reconstructed from the factor."""
         return self.decoder(self.encoder(features))
 
 
 class Factors(nn.Module):
-    """A translator in training beside a paraphraser's encoder, which stays frozen.
+    """A trainable translator and a paraphraser's encoder, which stays frozen.
 
     Parameters
     ----------
@@ -129,35 +130,34 @@ class Factors(nn.Module):
         return self
 
     def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the factors of both."""
+        """Return the factors of student and teacher."""
         with torch.no_grad():
             factor = self.encoder(teacher)
         return self.translator(student), factor
 
 
 class FT(LossMethod):
-    r"""Factor transfer: a paraphraser of the teacher's features, a translator of the student's.
+    r"""Factor transfer: match the teacher's features as compressed by a trained paraphraser.
 
-    Stage 1 trains the paraphraser to rebuild the teacher's features, without labels and without the
-    student. The main stage minimises
-    :math:`CE(z_s, y) + \beta\,mean|\hat F_t - \hat F_s|`, the paraphraser frozen; at the end both
-    are dropped.
+    Stage 1 trains the paraphraser to reconstruct the teacher's features, without labels and without
+    the student. The main stage minimises :math:`CE(z_s, y) + \beta\,mean|\hat F_t - \hat F_s|`,
+    with the paraphraser frozen; at the end both are dropped.
 
     Parameters
     ----------
     weight : float, default=None
-        β. None takes :math:`500 \sqrt{D / 2048}` for factors of D entries: the 500 of the authors'
-        code, whose factors are 32x8x8, and as much on smaller ones, where entries of a vector of
-        unit length, and with them the loss, are larger.
+        β. None takes :math:`500 \sqrt{D / 2048}` for factors of D entries: 500 as in the authors'
+        code for their 32x8x8, and less for smaller factors, whose entries at unit length, hence the
+        loss, are larger.
     rate : float, default=0.5
         k, the channels of a factor as a share of the teacher's.
     paraphraser_epochs : int, default=None
-        Of stage 1. None takes an eighth of the epochs of the main stage, in addition to them.
+        Epochs of stage 1, in addition to the main stage. None takes an eighth of its epochs.
     variant : {"paper", "reference"}, default="paper"
         The paraphraser minimises squared differences ("paper") or absolute ones ("reference", the
         authors' code). The paper is the default, since later comparisons follow it.
     student_layers, teacher_layers : sequence of str, default=None
-        A layer with feature maps each; several in pairs, if one likes. None takes the last one.
+        One layer with feature maps each, or several in pairs. None takes the last one.
 
     References
     ----------
@@ -201,7 +201,7 @@ class FT(LossMethod):
         self.teacher_layers = teacher_layers
 
     def layers(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
-        """Return the layers compared: the deepest, unless they are named."""
+        """Return the layers to compare: by default the deepest."""
         student, teacher = super().layers(lesson, network)
         if self.student_layers or self.teacher_layers:
             return student, teacher
@@ -210,7 +210,7 @@ class FT(LossMethod):
     def prepare(
         self, lesson: Lesson, network: nn.Module
     ) -> Generator[Stage, None, nn.Module | None]:
-        """Yield the stage of the paraphraser; return the translator beside it."""
+        """Yield the stage of the paraphraser; return the translators with its encoders."""
         assert lesson.teacher is not None
         teacher = lesson.teacher
         shapes = self.shapes(lesson, network, maps=True)
@@ -238,7 +238,7 @@ class FT(LossMethod):
         )
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:
-        """Return the distance of factors."""
+        """Return the distance between factors."""
         assert step.teacher is not None
         assert isinstance(adapter, nn.ModuleList)
         trios = zip(adapter, step.student.features, step.teacher.features, strict=True)

@@ -1,4 +1,4 @@
-"""Filter grafting: students lend each other weights that carry information."""
+"""Filter grafting: students blend their weights, favouring layers of higher entropy."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from soft_students.methods.base import Method, Objective, Paper, Player, Stage, Task, Terms
-from soft_students.methods.batch import Batch, Passes
+from soft_students.methods.base import Method, Objective, Paper, Task
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import best_peer, make_peers
+from soft_students.training.batch import Batch, Passes
+from soft_students.training.stages import Player, Stage, Terms
 
 __all__ = ["Grafting", "graft", "weight_entropy"]
 
 
 def weight_entropy(weights: Tensor, n_bins: int = 10) -> float:
-    """Return the entropy of a histogram of a layer's weights, how much information it carries.
+    """Return the entropy of a histogram of a layer's weights, a measure of their information.
 
     Parameters
     ----------
     weights : Tensor
     n_bins : int, default=10
-        Of equal width, from the smallest weight to the largest.
+        Number of bins of equal width, from the smallest weight to the largest.
 
     Returns
     -------
@@ -56,7 +57,7 @@ def weight_entropy(weights: Tensor, n_bins: int = 10) -> float:
 def graft(
     states: Sequence[Mapping[str, Tensor]], scale: float = 0.4, steepness: float = 500.0
 ) -> list[dict[str, Tensor]]:
-    r"""Return the states of networks after each has taken over from the one before it.
+    r"""Blend each network's weights with those of the network before it; return the new states.
 
     :math:`W_i \leftarrow w W_i + (1 - w) W_{i-1}`, cyclically, with :math:`w = \frac{A}{\pi}
     \arctan(c (H(W_i) - H(W_{i-1}))) + \frac{1}{2}` for each layer.
@@ -64,7 +65,7 @@ def graft(
     Parameters
     ----------
     states : sequence of dict of str to Tensor
-        Of networks of one architecture; they stay as they are.
+        States of networks of one architecture; not modified.
     scale : float, default=0.4
         A: w lies within A/2 of one half.
     steepness : float, default=500.0
@@ -73,21 +74,21 @@ def graft(
     Returns
     -------
     list of dict of str to Tensor
-        What follows a layer's weights until the next layer's, such as biases and the normalisation
-        with its statistics, is blended by the layer's w. Counters, which are integers, are kept.
+        New states. A layer's w also blends the entries that follow until the next layer's weights,
+        such as biases and the normalisation with its statistics. Integer counters are kept.
 
     References
     ----------
     Meng, Cheng, Li, Xu, Ji, Sun and Lu (2020), "Filter grafting for deep neural networks",
-    arXiv:2001.05868, section 3; w divided by π as in the authors' code, since it would leave [0, 1]
-    otherwise. The code rounds w to two places; here it is not rounded.
+    arXiv:2001.05868, section 3. As in the authors' code, the arctangent is divided by π, without
+    which w would leave [0, 1]. The code rounds w to two places; here it is not rounded.
     """
     entropies = [
         {name: weight_entropy(value) for name, value in state.items() if _is_weight(value)}
         for state in states
     ]
     grafted = []
-    for i, own in enumerate(states):  # before the first comes the last
+    for i, own in enumerate(states):  # the last precedes the first
         before = states[i - 1]
         share = 0.5
         after: dict[str, Tensor] = {}
@@ -109,7 +110,7 @@ def _is_weight(value: Tensor) -> bool:
 
 
 class OwnOrder:
-    """The task of a peer that sees the training rows in an order of its own.
+    """The task of a peer, on training rows in an order of its own.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ class OwnOrder:
         self._pass: Iterator[Batch] = iter(())
 
     def __call__(self, batch: Batch) -> Terms:
-        """Return the terms of the peer's next batch; `batch` says how far the training is."""
+        """Return the terms of the peer's next batch, at the progress and epoch of `batch`."""
         mine = next(self._pass, None)
         if mine is None:
             self._pass = iter(self._batches)
@@ -132,18 +133,18 @@ class OwnOrder:
 
 
 class Grafting(Method):
-    r"""Filter grafting: after each epoch, students lend each other weights.
+    r"""Filter grafting: after each epoch, students blend their weights.
 
-    Each peer learns alone, at a learning rate and in an order of the rows of its own. After each
-    epoch every layer becomes :math:`w W_i + (1 - w) W_{i-1}`, with more weight for the one whose
-    weights have the higher entropy; see `graft`. Needs no teacher; each peer also learns by
-    whatever this is combined with. The peer of the highest validation accuracy predicts; without
-    validation rows, the last, which has the full learning rate.
+    Each peer is trained alone, with its own learning rate and order of the rows. After each epoch
+    every layer becomes :math:`w W_i + (1 - w) W_{i-1}`, with more weight for the layer of higher
+    entropy; see `graft`. Needs no teacher; the terms of combined methods apply to each peer. The
+    peer with the highest validation accuracy predicts; without validation rows, the last, which has
+    the full learning rate.
 
     Parameters
     ----------
     n_peers : int, default=2
-        K, at least 2; each has the student's architecture and initial weights of its own.
+        K, at least 2. All have the student's architecture, with different initial weights.
     scale : float, default=0.4
         A.
     steepness : float, default=500.0
@@ -151,8 +152,8 @@ class Grafting(Method):
 
     Notes
     -----
-    Peer i of K learns at :math:`(1 + \cos(\pi (K - i) / K)) / 2` of the learning rate, as in the
-    authors' code: at half of it and at all of it if there are two.
+    Peer i of K is trained at :math:`(1 + \cos(\pi (K - i) / K)) / 2` of the learning rate, as in
+    the authors' code: two peers at one half of it and at all of it.
 
     References
     ----------
@@ -183,8 +184,8 @@ class Grafting(Method):
         self.steepness = steepness
 
     def stages(self, lesson: Lesson, objective: Objective) -> Generator[Stage, None, nn.Module]:
-        """Yield one stage, after whose epochs the peers are grafted."""
-        # the student is the last: the one of the full learning rate
+        """Yield one stage that grafts the peers after each epoch."""
+        # the student is last, with the full learning rate
         peers = make_peers(lesson, self.n_peers)[::-1]
         tasks = []
         for peer in peers:
@@ -197,8 +198,8 @@ class Grafting(Method):
             players.append(Player(task.trains, loss, rate=rate))
 
         def lend(epoch: int) -> None:
-            # all states are taken before any changes: state_dict refers to the weights themselves,
-            # and graft returns new ones
+            # graft returns new states, so no peer sees another's update: state_dict refers to the
+            # weights themselves
             states = graft([peer.state_dict() for peer in peers], self.scale, self.steepness)
             for peer, state in zip(peers, states, strict=True):
                 peer.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Inner products between rows, on which the relational methods stand."""
+"""Inner products and cosines between rows, as used by the relational methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class _Gram(torch.autograd.Function):
-    """F Fᵀ with one matrix product in the backward pass; autograd would take two."""
+    """F Fᵀ with one matrix product in the backward pass, where autograd takes two."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
@@ -19,17 +19,16 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (rows,) = ctx.saved_tensors
-        both = (grads[0] + grads[0].T).to(rows.dtype)  # autocast may have made them shorter
+        both = (grads[0] + grads[0].T).to(rows.dtype)  # autocast may have lowered their precision
         return both @ rows
 
 
 def gram(features: Tensor) -> Tensor:
-    """Return the inner products between rows.
+    """Return the inner products between rows, each flattened.
 
     Parameters
     ----------
     features : Tensor of shape (n, ...)
-        Flattened.
 
     Returns
     -------
@@ -39,17 +38,16 @@ def gram(features: Tensor) -> Tensor:
 
 
 def cosines(features: Tensor) -> Tensor:
-    """Return the cosines between rows.
+    """Return the cosines between rows, each flattened.
 
     Parameters
     ----------
     features : Tensor of shape (n, ...)
-        Flattened.
 
     Returns
     -------
     Tensor of shape (n, n)
-        A row of zeros has the cosine zero to every row, and gets no gradient.
+        A row of zeros has cosine zero to every row, with gradient zero.
     """
     products = gram(features)
     squares = products.diagonal()
@@ -58,19 +56,19 @@ def cosines(features: Tensor) -> Tensor:
 
 
 def unit(vectors: Tensor, dim: int = 1) -> Tensor:
-    """Return vectors of unit length.
+    """Scale vectors to unit length.
 
     Parameters
     ----------
     vectors : Tensor
     dim : int, default=1
-        Along which the vectors lie.
+        Dimension along which the vectors lie.
 
     Returns
     -------
     Tensor of the same shape
-        Vectors of zeros stay as they are, with the gradient of the identity: a small constant in
-        the denominator would make it as large as its inverse.
+        Zero vectors are unchanged, with the gradient of the identity. A small constant ε in the
+        denominator would give them a gradient of 1 / ε.
     """
     lengths = torch.linalg.vector_norm(vectors, dim=dim, keepdim=True)
     return vectors / torch.where(lengths > 0, lengths, 1)

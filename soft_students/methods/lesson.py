@@ -1,4 +1,4 @@
-"""What a method is given: who learns what, from whom, on which batches."""
+"""Input of a method: student, teacher, training rows and their batches."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.batch import (
+from soft_students.methods.observation import Observation, observe
+from soft_students.methods.teacher_outputs import TeacherOutputs
+from soft_students.training.batch import (
     Batch,
     Batches,
     Passes,
+    Sampler,
+    Shuffled,
     StreamedBatches,
     StreamedData,
     TrainingData,
 )
-from soft_students.methods.observation import Observation, evaluating, observe
-from soft_students.methods.samplers import Sampler, Shuffled
-from soft_students.methods.teacher_outputs import TeacherOutputs
+from soft_students.training.selection import Score, score
 from soft_students.transfer import Transfer
 
 
 @dataclass
 class Lesson:
-    """Who learns what from whom.
+    """Student, teacher, data and settings of a training.
 
     Parameters
     ----------
     student : nn.Module
-        From inputs to logits.
+        Network from inputs to logits.
     teacher : TeacherOutputs or None
-        Frozen, and in eval mode.
+        The teacher, frozen and in eval mode.
     data : TrainingData, StreamedData or None
         None for methods that take no data.
     epochs, batch_size, n_classes : int
     input_shape : tuple of int
     generator : torch.Generator
-        On the CPU; of everything random but initial weights and dropout, which use torch's own.
+        Generator on the CPU for all randomness except initial weights and dropout, which use
+        torch's default generator.
     make_student : callable
-        Returns another student of the same architecture, with fresh weights.
+        Returns another student of the same architecture, with new initial weights.
     device : torch.device
     augment : Transfer or None
-        Distorts the inputs of each batch. Methods that need distortions, and find none here, say
-        so.
+        Distorts the inputs of each batch.
     validation : TrainingData or None
         Held-out rows.
     input_range : tuple of float
@@ -74,85 +76,73 @@ class Lesson:
         Parameters
         ----------
         sampler : Sampler, default=None
-            None shuffles. Another one needs the rows in memory.
+            None shuffles. Any other sampler needs the rows in memory.
         augment : bool, default=True
-            Whether the lesson's distortions are applied.
+            Whether to apply the lesson's distortions.
         """
         how = (self.generator, self.device, self.augment if augment else None, self.share)
         if sampler is None and not isinstance(self.data, TrainingData | None):
             return StreamedBatches(self.data, self.batch_size, *how)
         data = self.training_data()
-        return Batches(data, sampler or Shuffled(len(data), self.batch_size), *how)
+        return Batches(data, sampler or Shuffled(len(data), self.batch_size, data.weights), *how)
 
     def training_data(self) -> TrainingData:
-        """Return the rows in memory, or say that there are none."""
+        """Return the rows in memory; raise ValueError if there are none."""
         if self.data is None:
             raise ValueError("This method needs training rows, but X is None.")
         if not isinstance(self.data, TrainingData):
             raise ValueError(
-                "This method needs all training rows in memory, and these are read as training "
-                "goes on. Use another method, such as 'kd', or pass fewer rows as an array."
+                "This method needs all training rows in memory, but they are read during training. "
+                "Use another method, such as 'kd', or pass fewer rows as an array."
             )
         return self.data
 
     def labels(self) -> Tensor:
-        """Return the true classes of all rows; without them, the teacher's choices."""
+        """Return the true classes of all rows; without labels, the teacher's predictions."""
         data = self.training_data()
         if data.labels is not None:
             return data.labels
-        assert self.teacher is not None  # nobody else could say
+        assert self.teacher is not None
         return self.teacher.all_logits(data.inputs).argmax(1).cpu()
 
     def example(self, n: int = 2) -> Tensor:
-        """Return a few inputs, to learn shapes from."""
+        """Return a few inputs, to find shapes."""
         if self.data is None:
             return torch.zeros(n, *self.input_shape, device=self.device)
         return self.data.example(n).to(self.device)
 
     def share_of_epochs(self, share: float) -> int:
-        """Return a share of the epochs, one at least, for a stage before the main one."""
+        """Return a share of the epochs, at least one, for a stage before the main one."""
         return max(1, round(share * self.epochs))
 
     def label_loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Return the mean cross-entropy to the true labels.
+        """Return the mean cross-entropy to the labels, or without labels to the teacher.
 
-        Without labels the teacher's probabilities, at temperature one, take their place.
+        The teacher's probabilities are then taken at temperature one.
         """
         if batch.labels is not None:
             return F.cross_entropy(logits, batch.labels)
         assert self.teacher is not None
         return F.cross_entropy(logits, self.teacher.logits(batch).softmax(1))
 
-    @torch.no_grad()
-    def predict(self, network: nn.Module, inputs: Tensor, batch_size: int = 512) -> Tensor:
-        """Return a network's logits in eval mode, on the CPU."""
-        with evaluating(network):
-            parts = [network(part.to(self.device)).cpu() for part in inputs.split(batch_size)]
-        return torch.cat(parts)
-
-    def score(self, network: nn.Module) -> tuple[float, float] | None:
-        """Return accuracy and mean cross-entropy on the validation rows, if there are any."""
-        if self.validation is None or self.validation.labels is None:
-            return None
-        logits = self.predict(network, self.validation.inputs).float()
-        labels = self.validation.labels
-        accuracy = (logits.argmax(1) == labels).double().mean().item()
-        return accuracy, F.cross_entropy(logits, labels).item()
+    def score(self, network: nn.Module) -> Score | None:
+        """Return accuracy and mean cross-entropy on the validation rows; None without labels."""
+        return score(network, self.validation, self.device)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One batch as student and teacher saw it.
+    """One batch, with the outputs of student and teacher.
 
     Parameters
     ----------
     batch : Batch
     student : Observation
-        With gradients.
+        Logits and features of the network in training, with gradients.
     teacher : Observation or None
-        Without gradients; None if the method needs no teacher.
+        Logits and features of the teacher, without gradients; None if no method needs a teacher.
     network : nn.Module
-        The network that learns: the student, or one of several peers.
+        The network in training: the student, or one of several peers.
     lesson : Lesson
     """
 
@@ -163,5 +153,5 @@ class Step:
     lesson: Lesson
 
     def see(self, inputs: Tensor) -> Tensor:
-        """Return the logits of the network that learns for other inputs."""
+        """Return the logits of the network in training for other inputs."""
         return observe(self.network, inputs).logits

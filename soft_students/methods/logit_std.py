@@ -1,4 +1,4 @@
-"""Standardised logits: the order and the spacing of classes, without their scale."""
+"""Standardised logits: match the relative logits of the classes, not their scale."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Step
+from soft_students.training.stages import Terms
 
 __all__ = ["LogitStandardization", "standardize_logits"]
 
 
 def standardize_logits(logits: Tensor, variant: str = "reference", eps: float = 1e-7) -> Tensor:
-    r"""Return each row with mean zero and standard deviation one, :math:`(z - \bar z) / \sigma(z)`.
+    r"""Scale each row to mean zero and standard deviation one, :math:`(z - \bar z) / \sigma(z)`.
 
-    Any loss of logits can be given them in the place of logits: a student then need not reach the
-    scale of its teacher's logits.
+    Any loss of logits accepts the result. The student then need not match the scale of its
+    teacher's logits.
 
     Parameters
     ----------
     logits : Tensor of shape (n, n_classes)
     variant : {"reference", "paper"}, default="reference"
         The standard deviation of C classes has the divisor C - 1 ("reference", the authors' code)
-        or C ("paper", algorithm 1). They differ by a constant factor, as a temperature does.
+        or C ("paper", algorithm 1). The results differ by a constant factor, like a temperature.
     eps : float, default=1e-7
         Rows of a smaller standard deviation count as constant.
 
     Returns
     -------
     Tensor of shape (n, n_classes)
-        Zero, with the gradient zero, where all logits of a row are equal.
+        Zero, with gradient zero, where all logits of a row are equal.
 
     References
     ----------
@@ -52,16 +53,16 @@ def standardize_logits(logits: Tensor, variant: str = "reference", eps: float = 
     centred = logits - logits.mean(dim=1, keepdim=True)
     divisor = logits.shape[1] - (variant == "reference")
     deviation = centred.norm(dim=1, keepdim=True) / divisor**0.5
-    # an eps added to the denominator would give constant rows gradients of 1 / eps
+    # adding eps to the denominator would give constant rows gradients of 1 / eps
     return centred / deviation.masked_fill(deviation <= eps, math.inf)
 
 
 class LogitStandardization(LossMethod):
     r"""Soft targets of standardised logits.
 
-    :math:`L = a\,CE(z_s, y) + \lambda\,T^2 KL(softmax(Z_t / T) \| softmax(Z_s / T))`, Z being the
-    logits z less their mean and divided by their standard deviation. `DKD` standardises as well if
-    asked to, and `standardize_logits` fits in front of any other loss of logits.
+    :math:`L = a\,CE(z_s, y) + \lambda\,T^2 KL(softmax(Z_t / T) \| softmax(Z_s / T))`, where Z is
+    `standardize_logits` of z. `DKD` has an option for it, and any other loss of logits can be
+    computed on standardised ones.
 
     Parameters
     ----------
@@ -72,8 +73,8 @@ class LogitStandardization(LossMethod):
     hard_weight : float, default=0.1
         a, the weight of the labels.
     variant : {"reference", "paper"}, default="reference"
-        See `standardize_logits`. The published results are those of the authors' code, hence the
-        default.
+        See `standardize_logits`. The published results are those of the authors' code
+        ("reference").
 
     References
     ----------
@@ -114,7 +115,7 @@ class LogitStandardization(LossMethod):
 
     @property
     def label_weight(self) -> float:
-        """The weight of the labels."""
+        """Weight of the cross-entropy to the labels."""
         return self.hard_weight
 
     def terms(self, step: Step, adapter: nn.Module | None) -> Terms:

@@ -1,4 +1,4 @@
-"""Neuron selectivity transfer: where each of a network's neurons fires."""
+"""Neuron selectivity transfer: match the distribution of channel activation patterns."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import unit
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
+from soft_students.training.stages import Terms
 
 __all__ = ["NST", "nst_loss"]
 
@@ -20,19 +21,19 @@ KERNELS = ("poly", "linear", "gaussian")
 def nst_loss(student: Tensor, teacher: Tensor, kernel: str = "poly", offset: float = 0.0) -> Tensor:
     r"""Return the squared maximum mean discrepancy between two networks' channels.
 
-    A channel's map, flattened and of unit length, is a sample of where neurons fire. For each
-    image :math:`\overline{k(t, t')} + \overline{k(s, s')} - 2\,\overline{k(s, t)}`, the means over
-    pairs of channels; then the mean over images.
+    Each channel's map, flattened and scaled to unit length, is one sample. The loss of an image is
+    :math:`\overline{k(t, t')} + \overline{k(s, s')} - 2\,\overline{k(s, t)}`, with means over pairs
+    of channels; the result is the mean over images.
 
     Parameters
     ----------
     student, teacher : Tensor of shape (n, channels, height, width)
-        The larger maps are pooled to the size of the smaller; the channels may differ. No gradient
-        flows to the teacher's.
+        Average pooling shrinks the larger maps to the size of the smaller; channels may differ. No
+        gradient flows to the teacher's.
     kernel : {"poly", "linear", "gaussian"}, default="poly"
-        "poly": :math:`(x^\top y + c)^2`. "linear": :math:`x^\top y`. "gaussian":
-        :math:`e^{-\|x - y\|^2 / 2σ^2}`, σ² the mean squared distance over an image's pairs of a
-        student's and a teacher's channel (our reading), without gradient.
+        "poly": :math:`(x^\top y + c)^2`. "linear": :math:`x^\top y`. "gaussian": :math:`e^{-\|x -
+        y\|^2 / 2σ^2}`, where σ² is the mean squared distance between an image's student and teacher
+        channels (our reading), without gradient.
     offset : float, default=0.0
         c of "poly".
 
@@ -43,9 +44,9 @@ def nst_loss(student: Tensor, teacher: Tensor, kernel: str = "poly", offset: flo
 
     Notes
     -----
-    No product of all pairs of channels and pixels is formed. Of "linear" the discrepancy is the
-    squared distance of mean maps; of "poly" with c = 0 that of mean outer products of maps, which
-    are formed where pixels are fewer than channels.
+    Memory stays below one value per pair of channels and pixel. The discrepancy of "linear" is the
+    squared distance between mean maps. That of "poly" with c = 0 is the squared distance between
+    mean outer products of maps, which are formed if a map has no more pixels than channels.
 
     References
     ----------
@@ -104,7 +105,7 @@ def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
 
 
 class NST(LossMethod):
-    """Neuron selectivity transfer: the student's neurons fire where the teacher's do.
+    """Neuron selectivity transfer: the student's channels are active where the teacher's are.
 
     Parameters
     ----------
@@ -152,7 +153,7 @@ class NST(LossMethod):
         self.teacher_layers = teacher_layers
 
     def check(self, lesson: Lesson) -> None:
-        """Refuse unknown kernels."""
+        """Raise ValueError if the kernel is unknown."""
         if self.kernel not in KERNELS:
             raise ValueError(f"The kernel of nst must be one of {KERNELS}. Got {self.kernel!r}.")
 

@@ -1,62 +1,33 @@
-"""What happens inside a network: the activations of named layers.
+"""Activations of the named layers of a network.
 
-A layer is named by its path in the network, ``"stages.1"`` say, and stands for what it puts out.
-``"stages.1:input"`` is what goes into it: of an activation function, what comes before it.
+A layer's path in the network, such as ``"stages.1"``, names its output, and ``"stages.1:input"``
+its input. For an activation function, the latter is the pre-activation.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from soft_students.networks.prepared import Prepared, evaluating
+
 INPUT = ":input"
-
-
-class Prepared(nn.Module):
-    """A network together with what is done to its inputs, so that all networks see the same rows.
-
-    Parameters
-    ----------
-    module : nn.Module
-        Layers are named by their path in it.
-    preprocess : callable, default=None
-        From inputs of shape (n, *input_shape) to what the module takes.
-    input_shape : tuple of int, default=None
-        Of one input. None leaves inputs in the shape that they have.
-    """
-
-    def __init__(
-        self,
-        module: nn.Module,
-        preprocess: Callable[[Tensor], Tensor] | None = None,
-        input_shape: tuple[int, ...] | None = None,
-    ) -> None:
-        super().__init__()
-        self.module = module
-        self.preprocess = preprocess
-        self.input_shape = input_shape
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return what the module gives, of shape (n, n_classes)."""
-        if self.input_shape is not None:
-            inputs = inputs.reshape(len(inputs), *self.input_shape)
-        return self.module(inputs if self.preprocess is None else self.preprocess(inputs))
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a network said of a batch, and how it came to it.
+    """Logits of a network for a batch, and activations of its layers.
 
     Parameters
     ----------
     logits : Tensor of shape (n, n_classes)
     features : tuple of Tensor
-        Activations of the layers asked for, in their order; each of shape (n, ...).
+        Activations of the requested layers, in their order; each of shape (n, ...).
     """
 
     logits: Tensor
@@ -64,12 +35,12 @@ class Observation:
 
 
 def observe(network: nn.Module, inputs: Tensor, layers: Sequence[str] = ()) -> Observation:
-    """Run a network and keep the activations of some of its layers.
+    """Run a network and return its logits and the activations of some layers.
 
     Parameters
     ----------
     network : nn.Module
-        In the mode that it is in; gradients flow if they are enabled.
+        Train or eval mode is not changed; gradients flow if they are enabled.
     inputs : Tensor of shape (n, ...)
     layers : sequence of str
         Names as `list_layers` gives them.
@@ -81,8 +52,8 @@ def observe(network: nn.Module, inputs: Tensor, layers: Sequence[str] = ()) -> O
     Raises
     ------
     ValueError
-        If a layer is unknown, was not used, gave no tensor, or what it gave was changed in place
-        later. The first message lists the layers there are.
+        If a layer is unknown, was not used, or gave no tensor, or if its output was changed in
+        place later. The first message lists the available layers.
 
     Examples
     --------
@@ -105,7 +76,7 @@ def observe(network: nn.Module, inputs: Tensor, layers: Sequence[str] = ()) -> O
                 f"The layer {name!r} of {type(owner).__name__} must give one tensor to be "
                 f"observed. Got {type(value).__name__}; choose a layer inside it."
             )
-        if name not in seen:  # of a layer that is used again, the first use counts
+        if name not in seen:  # if a layer is used again, keep its first output
             seen[name] = value.clone() if copy else value
             versions[name] = seen[name]._version
 
@@ -134,26 +105,26 @@ def observe(network: nn.Module, inputs: Tensor, layers: Sequence[str] = ()) -> O
             )
         if seen[name]._version != versions[name]:
             raise ValueError(
-                f"What the layer {name!r} of {type(owner).__name__} gives is changed in place by "
-                "the layer after it. Set inplace=False there, or observe that layer's input as "
+                f"The output of the layer {name!r} of {type(owner).__name__} is changed in place "
+                "by the layer after it. Set inplace=False there, or observe that layer's input as "
                 "'NAME:input'."
             )
     return Observation(logits, tuple(seen[name] for name in layers))
 
 
 def list_layers(network: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:
-    """Return every layer that can be observed, and the shape of what one row gives there.
+    """Return every layer that `observe` accepts, and the shape of its activation for one row.
 
     Parameters
     ----------
     network : nn.Module
     inputs : Tensor of shape (n, ...)
-        A few rows. The network sees them in eval mode, so its statistics do not move.
+        A few rows, passed in eval mode so that the network's statistics do not change.
 
     Returns
     -------
     dict of str to tuple of int
-        In the order of use. The inputs of activation functions are among them.
+        Shapes by name, in the order of use. Includes the inputs of activation functions.
     """
     owner = network.module if isinstance(network, Prepared) else network
     shapes: dict[str, tuple[int, ...]] = {}
@@ -178,28 +149,12 @@ def list_layers(network: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]
 
 
 def peek(network: nn.Module, inputs: Tensor, layers: Sequence[str] = ()) -> Observation:
-    """Observe a network in eval mode and without gradients, to learn shapes.
+    """Observe a network in eval mode and without gradients, to find shapes.
 
-    A forward pass in train mode would move the statistics of batch normalisation.
+    A forward pass in train mode would change the statistics of batch normalisation.
     """
     with evaluating(network), torch.no_grad():
         return observe(network, inputs, layers)
-
-
-class evaluating:  # noqa: N801 - used as a function
-    """Put networks into eval mode for a while; each submodule then returns to its own."""
-
-    def __init__(self, *networks: nn.Module) -> None:
-        self._networks = networks
-
-    def __enter__(self) -> None:
-        self._training = [m for n in self._networks for m in n.modules() if m.training]
-        for module in self._training:
-            module.training = False
-
-    def __exit__(self, *_: object) -> None:
-        for module in self._training:
-            module.training = True
 
 
 _ACTIVATIONS = (
@@ -224,12 +179,12 @@ def is_activation(module: nn.Module) -> bool:
 
 
 def embedding_layer(network: nn.Module, inputs: Tensor) -> str:
-    """Return the name of what goes into the last linear layer: a network's view of a row.
+    """Return the name of a network's embedding: the input of its last linear layer.
 
     Raises
     ------
     ValueError
-        If there is no linear layer.
+        If the network has no linear layer.
     """
     owner = network.module if isinstance(network, Prepared) else network
     used = list_layers(network, inputs)
@@ -253,12 +208,12 @@ def spatial_layers(
     network : nn.Module
     inputs : Tensor of shape (n, ...)
     before_activation : bool, default=False
-        Of each resolution, what goes into the last activation function.
+        Whether to return the input of the last activation function of each resolution instead.
 
     Raises
     ------
     ValueError
-        If there are none: the network has no feature maps of more than one pixel.
+        If the network has no such layer with feature maps of more than one pixel.
     """
     used = list_layers(network, inputs)
     last: dict[tuple[int, ...], str] = {}
@@ -291,7 +246,7 @@ def _unknown_layer(name: str, owner: nn.Module, inputs: Tensor, network: nn.Modu
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return ValueError(
         f"{type(owner).__name__} has no layer {name!r}.{hint} Layers and shapes: {_listing(used)}. "
-        "'NAME:input' is what goes into a layer."
+        "'NAME:input' is the input of a layer."
     )
 
 

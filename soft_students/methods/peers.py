@@ -1,4 +1,4 @@
-"""Students that learn side by side."""
+"""Peers: several students trained together."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from soft_students.methods.lesson import Lesson
 
 
 def make_peers(lesson: Lesson, n_peers: int) -> list[nn.Module]:
-    """Return the student and others of its architecture, each with initial weights of its own."""
+    """Return the student and others of its architecture, with different initial weights."""
     fresh = [lesson.make_student().to(lesson.device) for _ in range(n_peers - 1)]
     return [lesson.student, *fresh]
 
 
 def best_peer(lesson: Lesson, networks: Sequence[nn.Module]) -> nn.Module:
-    """Return the network of the highest validation accuracy, of equals that of the lowest loss.
+    """Return the network with the highest validation accuracy; ties go to the lowest loss.
 
-    Without validation rows it is the first.
+    Without validation rows, return the first.
     """
     scores = [lesson.score(network) for network in networks]
     ranks = [(-math.inf, 0.0) if s is None else (s[0], -s[1]) for s in scores]
@@ -46,7 +46,7 @@ def ensemble_logits(logits: Sequence[Tensor]) -> Tensor:
 
 
 class Ensemble(nn.Module):
-    """Networks that predict together, by the mean of their probabilities.
+    """Predicts by the mean of the probabilities of several networks.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ class Ensemble(nn.Module):
 
 @contextmanager
 def keeping_statistics(network: nn.Module) -> Iterator[None]:
-    """Let a network in train mode see a batch once more without counting it in its statistics.
+    """Freeze the running statistics of a network in train mode.
 
-    Batch normalisation still normalises by the batch, as in any step of the training.
+    Batch normalisation still normalises by the batch, as in any training step.
     """
     normalising = [m for m in network.modules() if isinstance(m, _NormBase)]
     tracking = [m for m in normalising if m.track_running_stats]

@@ -1,4 +1,4 @@
-"""Probabilistic knowledge transfer: which rows are likely neighbours of which."""
+"""Probabilistic knowledge transfer: match the neighbourhood probabilities of rows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import cosines
 from soft_students.methods.lesson import Step
+from soft_students.training.stages import Terms
 
 __all__ = ["PKT", "pkt_loss"]
 
@@ -20,17 +21,17 @@ _LEAST = 1e-7
 def pkt_loss(student: Tensor, teacher: Tensor, variant: str = "reference") -> Tensor:
     r"""Return the divergence between the neighbourhoods of rows in two feature spaces.
 
-    :math:`K_{ij} = (\cos(f_i, f_j) + 1) / 2` and :math:`p_{j|i} = K_{ij} / \sum_k K_{ik}`; the loss
-    compares :math:`p` of the teacher with that of the student.
+    With :math:`K_{ij} = (\cos(f_i, f_j) + 1) / 2` and :math:`p_{j|i} = K_{ij} / \sum_k K_{ik}`, the
+    loss compares p of the student with p of the teacher.
 
     Parameters
     ----------
     student, teacher : Tensor of shape (n, ...)
-        Flattened; they may differ in size. No gradient flows to the teacher's.
+        Each row is flattened; the sizes may differ. No gradient flows to the teacher's.
     variant : {"reference", "paper"}, default="reference"
-        "reference", the authors' code: the mean over all n² pairs, each row among its own
-        neighbours, of :math:`p_t \log((p_t + ε) / (p_s + ε))` with ε = 1e-7. "paper": no row
-        is its own neighbour; the sum over neighbours, and the mean over rows.
+        "reference", the authors' code: the mean of :math:`p_t \log((p_t + ε) / (p_s + ε))` with ε =
+        1e-7 over all n² pairs, including each row with itself. "paper": no row is its own
+        neighbour; the sum over neighbours, and the mean over rows.
 
     Returns
     -------
@@ -60,28 +61,28 @@ def pkt_loss(student: Tensor, teacher: Tensor, variant: str = "reference") -> Te
 
 
 def _neighbours(features: Tensor, among_others: bool) -> Tensor:
-    kernel = cosines(features) + 1  # twice K, which its sum makes up for
+    kernel = cosines(features) + 1  # 2 K; the division below cancels the 2
     if among_others:
         others = ~torch.eye(len(kernel), dtype=torch.bool, device=kernel.device)
         kernel = kernel * others
-        # a row without others, or with opposite ones alone, has no neighbours
+        # a single row, or one with only opposite rows, has no neighbours
         return kernel / kernel.sum(1, keepdim=True).clamp_min(_LEAST)
     return kernel / kernel.sum(1, keepdim=True)
 
 
 class PKT(LossMethod):
-    """Probabilistic knowledge transfer: the student has the teacher's neighbourhoods of rows.
+    """Probabilistic knowledge transfer: the student reproduces the teacher's neighbourhoods.
 
     Parameters
     ----------
     weight : float, default=30000.0
-        Of the mean over pairs, which is small. For the variant "paper" take about 100, the mean
-        being over rows.
+        Weight of the loss, whose mean over pairs is small. For the variant "paper", with a mean
+        over rows, take about 100.
     variant : {"reference", "paper"}, default="reference"
-        See `pkt_loss`. The authors' code differs from the paper, and published results are the
-        code's, hence the default.
+        See `pkt_loss`. The published results are those of the authors' code ("reference"), which
+        differs from the paper.
     student_layers, teacher_layers : sequence of str, default=None
-        In pairs. None takes what goes into the last linear layer.
+        Layers, in pairs. None takes the input of the last linear layer.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Feature maps of different sizes made comparable."""
+"""Resize feature maps to a common size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 def to_common_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Return two stacks of maps, each averaged down to the smaller height and width of the two.
+    """Average two stacks of maps down to the smaller height and width of the two.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def to_common_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     a, b : Tensor of shape (n, channels, min height, min width)
-        The very tensors where nothing is to be done.
+        The input tensor itself where its size fits.
     """
     size = (min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3]))
     first = a if a.shape[2:] == size else F.adaptive_avg_pool2d(a, size)

@@ -1,4 +1,4 @@
-"""Relational distillation: distances and angles between rows."""
+"""Relational distillation: match distances and angles between rows."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
+from soft_students.training.stages import Terms
 
 __all__ = ["RKD", "rkd_angle_loss", "rkd_distance_loss"]
 
-#: Rows nearer than this, in mean distances, have no direction from one to the other: the gradient
-#: of a direction grows as the inverse of the distance.
+#: Rows nearer than this multiple of the mean distance count as coincident: the gradient of their
+#: direction grows as the inverse of the distance.
 _NEAR = 1e-6
 
 
 def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Return the difference between distances, in units of their mean.
 
-    :math:`ψ_D = \|x_i - x_j\|_2 / μ` with μ the mean of the positive distances; smooth L1 between
-    student's and teacher's, the mean over all pairs.
+    Smooth L1 loss between student's and teacher's :math:`ψ_D = \|x_i - x_j\|_2 / μ`, with μ the
+    mean of the positive distances; the mean over all pairs.
 
     Parameters
     ----------
     student, teacher : Tensor of shape (n, ...)
-        Flattened; they may differ in size. No gradient flows to the teacher's.
+        Each row is flattened; the sizes may differ. No gradient flows to the teacher's.
 
     Returns
     -------
@@ -45,13 +46,13 @@ def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
 def rkd_angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Return the difference between the angles of all triples of rows.
 
-    :math:`ψ_A = \cos \angle(x_i, x_j, x_k)`; smooth L1 between student's and teacher's, the mean
-    over all n³ triples. Rows that coincide have no direction between them; their cosines are zero.
+    Smooth L1 loss between student's and teacher's :math:`ψ_A = \cos \angle(x_i, x_j, x_k)`, the
+    mean over all n³ triples. The cosine is zero where two rows coincide.
 
     Parameters
     ----------
     student, teacher : Tensor of shape (n, ...)
-        Flattened; they may differ in size. No gradient flows to the teacher's.
+        Each row is flattened; the sizes may differ. No gradient flows to the teacher's.
 
     Returns
     -------
@@ -75,9 +76,9 @@ def rkd_angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def _distances(features: Tensor) -> Tensor:
-    """Return all distances; of rows that coincide they are zero, and so is the gradient."""
+    """Return all distances; for coincident rows distance and gradient are zero."""
     rows = features.flatten(1)
-    # by matrix products it would cancel: near rows would be apart, and equal ones have directions
+    # matrix products would lose precision to cancellation: equal rows would get distances > 0
     return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
 
 
@@ -99,7 +100,8 @@ def _angle_loss(ours: Tensor, wanted: Tensor) -> Tensor:
 def _cosines(distances: Tensor) -> Tensor:
     """Return the cosine at vertex j between the directions to i and k, at [j, i, k].
 
-    By the law of cosines: n³ numbers, where vectors of directions would be n² times the features.
+    The law of cosines takes n³ values, while vectors of directions would take n² times the
+    features.
     """
     apart = distances > _NEAR * _mean_positive(distances).detach()
     inverse = apart / torch.where(apart, distances, 1)
@@ -110,16 +112,16 @@ def _cosines(distances: Tensor) -> Tensor:
 
 
 class RKD(LossMethod):
-    """Relational distillation: the student keeps the teacher's distances and angles.
+    """Relational distillation: the student reproduces the teacher's distances and angles.
 
     Parameters
     ----------
     distance_weight : float, default=25.0
-        Of the distances; 0 leaves them out.
+        Weight of the distance loss; 0 leaves it out.
     angle_weight : float, default=50.0
-        Of the angles; 0 leaves them out.
+        Weight of the angle loss; 0 leaves it out.
     student_layers, teacher_layers : sequence of str, default=None
-        In pairs. None takes what goes into the last linear layer.
+        Layers, in pairs. None takes the input of the last linear layer.
 
     References
     ----------

@@ -1,62 +1,26 @@
-"""Which training rows make a batch."""
+"""Batches that are more than rows in random order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-
-class Sampler(Protocol):
-    """Makes the batches of one pass; a new order each time."""
-
-    def __len__(self) -> int:
-        """Return the number of batches of a pass."""
-
-    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield the rows of each batch, tensors of int64.
-
-        Of shape (n,), or (m, n) where the m rows of a column belong together: several processes
-        share a batch by columns, and its rows then follow in the order of ``flatten()``.
-        """
-
-
-class Shuffled:
-    """Every row once, in random order.
-
-    Parameters
-    ----------
-    n_rows, batch_size : int
-        Batches differ in size by one at most, so that none is left with a single row, which batch
-        normalisation could not stand.
-    """
-
-    def __init__(self, n_rows: int, batch_size: int) -> None:
-        self._n_rows = n_rows
-        self._n_batches = max(1, math.ceil(n_rows / batch_size))
-
-    def __len__(self) -> int:
-        return self._n_batches
-
-    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield the rows of each batch."""
-        order = torch.randperm(self._n_rows, generator=generator)
-        yield from order.tensor_split(self._n_batches)
+from soft_students.training.batch import draw_by_weight
 
 
 class ClassUniform:
-    """A few rows of each of many classes: B/k classes, and k rows of each.
+    """Sample batches of k rows from each of B/k classes.
 
-    Classes take turns, however many rows they have; within a class all rows are drawn before one
-    returns. A pass draws as many rows as there are (up to whole batches): of equally frequent
-    classes nearly all of them, of others the rare ones several times. No batch holds a row twice.
-    Where there are fewer classes than B/k, a class gives k rows several times; where its rows do
-    not suffice, the batches are smaller.
+    Classes take turns, whatever their size; within a class all rows are drawn before one repeats. A
+    pass draws about as many rows as the data has, up to whole batches. Rows of rare classes repeat
+    within a pass, but no batch contains a row twice. With fewer than B/k classes, a class fills
+    several groups of k rows; if its rows do not suffice, batches are smaller. With
+    weights, the rows of a class are drawn in proportion to them, and a batch may hold a row twice.
 
     Parameters
     ----------
@@ -65,11 +29,12 @@ class ClassUniform:
         B.
     per_class : int
         k.
+    weights : Tensor of shape (n_rows,), default=None
 
     Raises
     ------
     ValueError
-        If a class has fewer than k rows, or a batch would.
+        If k exceeds B or the rows of a class.
 
     Examples
     --------
@@ -77,11 +42,13 @@ class ClassUniform:
     >>> from soft_students.methods.samplers import ClassUniform
     >>> sampler = ClassUniform(torch.tensor([0, 0, 0, 1, 1, 1, 2, 2]), batch_size=4, per_class=2)
     >>> batch = next(sampler.batches(torch.Generator().manual_seed(0)))
-    >>> batch.shape  # two rows of each of two classes, below each other
+    >>> batch.shape  # 2 rows of each of 2 classes; one column per class
     torch.Size([2, 2])
     """
 
-    def __init__(self, labels: Tensor, batch_size: int, per_class: int) -> None:
+    def __init__(
+        self, labels: Tensor, batch_size: int, per_class: int, weights: Tensor | None = None
+    ) -> None:
         if not 1 <= per_class <= batch_size:
             raise ValueError(
                 f"The 'per_class' parameter of ClassUniform must be in the range [1, {batch_size}],"
@@ -91,10 +58,11 @@ class ClassUniform:
         for name, rows in by_class.items():
             if len(rows) < per_class:
                 raise ValueError(
-                    f"A class-uniform batch takes {per_class} rows of a class, but class {name} "
-                    f"has {len(rows)}. Lower per_class, or leave such classes out."
+                    f"A class-uniform batch takes {per_class} rows per class, but class {name} has "
+                    f"{len(rows)}. Lower per_class, or leave such classes out."
                 )
         self._rows = list(by_class.values())
+        self._weights = weights
         self._per_class = per_class
         self._most = torch.tensor([len(rows) // per_class for rows in self._rows])
         self._n_groups = min(batch_size // per_class, int(self._most.sum()))
@@ -115,13 +83,15 @@ class ClassUniform:
                 n = int(groups[i]) * self._per_class
                 if len(left[i]) < n:
                     rows = self._rows[i]
+                    if self._weights is not None:
+                        rows = rows[draw_by_weight(self._weights[rows], generator)]
                     left[i] = rows[torch.randperm(len(rows), generator=generator)]
                 columns.append(left[i][:n].view(-1, self._per_class))
                 left[i] = left[i][n:]
             yield torch.cat(columns).T
 
     def _groups(self, turns: Tensor, generator: torch.Generator) -> Tensor:
-        """Return how often each class is in a batch: those first that had the fewest turns."""
+        """Return the number of groups of each class in a batch; fewest earlier turns go first."""
         groups = torch.zeros_like(self._most)
         while (missing := self._n_groups - int(groups.sum())) > 0:
             order = turns + torch.rand(len(turns), generator=generator)
@@ -132,26 +102,29 @@ class ClassUniform:
 
 
 class SuperclassUniform:
-    """Batches as of `ClassUniform`, where classes are clusters of the teacher's features.
+    """Batches as in `ClassUniform`, with k-means clusters of the teacher's features as classes.
 
-    Clusters come from k-means. The rows of one that is smaller than k go to the nearest other.
+    The rows of a cluster smaller than k are assigned to the next nearest cluster.
 
     Parameters
     ----------
     features : Tensor of shape (n_rows, ...)
-        The teacher's, of all rows.
+        The teacher's features of all rows.
     batch_size : int
         B.
     per_class : int
         k.
     n_superclasses : int
-        Number of clusters; no more than that remain.
+        Number of clusters before small ones are dissolved.
     random_state : int
-        Of k-means.
+        Seed of k-means.
+    weights : Tensor of shape (n_rows,), default=None
+        As in `ClassUniform`.
 
     Attributes
     ----------
     superclasses : Tensor of int64, shape (n_rows,)
+        Cluster of each row.
     """
 
     def __init__(
@@ -161,6 +134,7 @@ class SuperclassUniform:
         per_class: int,
         n_superclasses: int,
         random_state: int = 0,
+        weights: Tensor | None = None,
     ) -> None:
         if not 1 <= n_superclasses <= len(features):
             raise ValueError(
@@ -169,8 +143,8 @@ class SuperclassUniform:
             )
         if len(features) < per_class:
             raise ValueError(
-                f"A superclass-uniform batch takes {per_class} rows of a superclass. Got "
-                f"{len(features)} rows in all."
+                f"A superclass-uniform batch takes {per_class} rows per superclass. Got "
+                f"{len(features)} rows in all. Lower per_class, or use more rows."
             )
         rows = features.detach().flatten(1).cpu().float().numpy()
         means = KMeans(n_superclasses, n_init=1, random_state=random_state).fit(rows)
@@ -184,7 +158,7 @@ class SuperclassUniform:
             distances[:, smallest] = np.inf
             assigned = distances.argmin(1)
         self.superclasses = torch.from_numpy(assigned).long()
-        self._uniform = ClassUniform(self.superclasses, batch_size, per_class)
+        self._uniform = ClassUniform(self.superclasses, batch_size, per_class, weights)
 
     def __len__(self) -> int:
         return len(self._uniform)
@@ -195,17 +169,20 @@ class SuperclassUniform:
 
 
 class SameClassPairs:
-    """Rows, and with each another one of its class.
+    """Sample pairs of rows of the same class.
 
-    A pass has every row once as the first of a pair, with a partner drawn uniformly from the other
-    rows of its class. The only row of a class has no partner and is left out.
+    A pass contains every row once as the first of a pair. Its partner is drawn uniformly from the
+    other rows of its class. The only row of a class has no partner and is left out.
+    With weights, both rows of a pair are drawn in proportion to them.
 
     Parameters
     ----------
     labels : Tensor of int64, shape (n_rows,)
     batch_size : int
-        Number of pairs: a batch has twice as many rows, the first of all pairs and then, in the
-        same order, their partners.
+        Number of pairs. A batch has twice as many rows: the first rows of all pairs, then their
+        partners in the same order.
+    weights : Tensor of shape (n_rows,), default=None
+        Positive.
 
     Raises
     ------
@@ -222,7 +199,7 @@ class SameClassPairs:
     [(0, 2), (1, 3), (2, 0), (3, 1)]
     """
 
-    def __init__(self, labels: Tensor, batch_size: int) -> None:
+    def __init__(self, labels: Tensor, batch_size: int, weights: Tensor | None = None) -> None:
         classes = [rows for rows in _by_class(labels).values() if len(rows) > 1]
         if not classes:
             raise ValueError(
@@ -230,9 +207,10 @@ class SameClassPairs:
                 f"{len(labels)} rows, each the only one of its class."
             )
         sizes = torch.tensor([len(rows) for rows in classes])
-        self._rows = torch.cat(classes)  # class after class
+        self._rows = torch.cat(classes)  # sorted by class
         self._sizes = sizes.repeat_interleave(sizes)
         self._starts = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+        self._weights = None if weights is None else weights[self._rows].double()
         self._n_batches = math.ceil(len(self._rows) / batch_size)
 
     def __len__(self) -> int:
@@ -241,13 +219,25 @@ class SameClassPairs:
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield the rows of each batch, of shape (2, number of pairs)."""
         order = torch.randperm(len(self._rows), generator=generator)
-        sizes, starts = self._sizes[order], self._starts[order]
-        # a step of 1 to size - 1 around the class never ends where it began
+        if self._weights is not None:
+            order = draw_by_weight(self._weights, generator)[order]
         share = torch.rand(len(order), generator=generator, dtype=torch.float64)
-        steps = 1 + (share * (sizes - 1)).long()
-        partners = starts + (order - starts + steps) % sizes
+        partners = self._partners(order, share)
         pairs = torch.stack([self._rows[order], self._rows[partners]])
         yield from pairs.tensor_split(self._n_batches, dim=1)
+
+    def _partners(self, order: Tensor, share: Tensor) -> Tensor:
+        """Return the place of another row of the same class, at a share of the way through them."""
+        sizes, starts = self._sizes[order], self._starts[order]
+        if self._weights is None:
+            # a cyclic step of 1 to size - 1 within the class never returns the row itself
+            return starts + (order - starts + 1 + (share * (sizes - 1)).long()) % sizes
+        ends = self._weights.cumsum(0)
+        own, last = self._weights[order], starts + sizes - 1
+        before = ends[starts] - self._weights[starts]
+        target = before + share * (ends[last] - before - own)
+        target += torch.where(target >= ends[order] - own, own, 0)  # step over the row itself
+        return torch.searchsorted(ends, target, right=True).clamp(starts, last)
 
 
 def _by_class(labels: Tensor) -> dict[int, Tensor]:

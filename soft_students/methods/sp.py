@@ -1,4 +1,4 @@
-"""Similarity-preserving distillation: rows alike for the teacher are alike for the student."""
+"""Similarity-preserving distillation: match the similarities between rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.gram import gram, unit
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.training.stages import Terms
 
 __all__ = ["SP", "sp_loss"]
 
@@ -18,13 +19,13 @@ __all__ = ["SP", "sp_loss"]
 def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Return the mean squared difference between similarities of rows.
 
-    :math:`G = Q Q^\top` of the flattened features Q, each of its rows scaled to unit length (the L2
-    norm); :math:`\|\tilde G_t - \tilde G_s\|_F^2 / n^2`.
+    :math:`\|\tilde G_t - \tilde G_s\|_F^2 / n^2`, where :math:`\tilde G` is :math:`G = Q Q^\top` of
+    the flattened features Q with each row scaled to unit L2 norm.
 
     Parameters
     ----------
     student, teacher : Tensor of shape (n, ...)
-        Flattened; they may differ in size. No gradient flows to the teacher's.
+        Each row is flattened; the sizes may differ. No gradient flows to the teacher's.
 
     Returns
     -------
@@ -48,14 +49,15 @@ def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 class SP(LossMethod):
-    """Similarity-preserving distillation: the student's similarities of rows are the teacher's.
+    """Similarity-preserving distillation: the student reproduces the teacher's similarities.
 
     Parameters
     ----------
     weight : float, default=3000.0
         γ of the sum over layers.
     student_layers, teacher_layers : sequence of str, default=None
-        In pairs. None takes the last feature map of each network, as the paper's experiments do.
+        Layers, in pairs. None takes the last feature map of each network, as the paper's
+        experiments do.
 
     References
     ----------
@@ -87,7 +89,7 @@ class SP(LossMethod):
         self.teacher_layers = teacher_layers
 
     def layers(self, lesson: Lesson, network: nn.Module) -> tuple[list[str], list[str]]:
-        """Return the layers named, or the last feature maps."""
+        """Return the layers to compare: by default the last feature maps."""
         student, teacher = super().layers(lesson, network)
         if self.student_layers or self.teacher_layers:
             return student, teacher

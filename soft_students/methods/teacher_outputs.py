@@ -1,4 +1,4 @@
-"""A frozen teacher, as the methods ask it: what it has said of a training row is kept."""
+"""Outputs of a frozen teacher for batches, cached per training row."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from soft_students.methods.batch import Batch
-from soft_students.methods.observation import Observation, Prepared, evaluating, observe
+from soft_students.methods.observation import Observation, observe
+from soft_students.networks.prepared import Prepared, evaluating
 from soft_students.teachers import Teacher, TorchTeacher
+from soft_students.training.batch import Batch
 
 
 class TeacherOutputs:
     """Logits and features of a teacher for batches, computed once for each training row.
 
-    Logits are always kept. Features are kept while they fit into `cache_bytes`, and computed anew
-    otherwise. Nothing is kept of distorted inputs.
+    Logits are always cached, features as far as they fit into `cache_bytes`. Outputs for distorted
+    inputs are not cached.
 
     Parameters
     ----------
     teacher : Teacher
     n_rows : int
-        Of the training data.
+        Number of training rows.
     device : torch.device
     cache_bytes : int
-        For features.
+        Size of the cache of features, in bytes.
 
     Attributes
     ----------
     network : nn.Module or None
-        The teacher as a module, from inputs to what it gives; None if it is none.
+        The teacher as a module from inputs to its outputs; None if it is no PyTorch module.
     """
 
     def __init__(
@@ -51,22 +52,23 @@ class TeacherOutputs:
         self._kept_bytes = 0
         self.network: nn.Module | None = None
         if isinstance(teacher, TorchTeacher):
-            # without an input_shape a module takes rows as they are: flat
+            # without an input_shape a module takes flat rows
             shape = teacher.input_shape or (-1,)
             self.network = Prepared(teacher.module, teacher.preprocess, shape)
 
     def require_network(self, method: str) -> nn.Module:
-        """Return the teacher's network, or say that a method needs one."""
+        """Return the teacher's network; raise ValueError if it has none."""
         if self.network is None:
             raise ValueError(
-                f"The method {method!r} looks inside the teacher, which must be a PyTorch module. "
-                f"Got {self._teacher!r}. Use a method that needs soft targets alone, such as 'kd'."
+                f"The method {method!r} reads the teacher's layers: the teacher must be a PyTorch "
+                f"module. Got {self._teacher!r}. Use a method that needs soft targets alone, such "
+                "as 'kd'."
             )
         return self.network
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Keep the network in eval mode, without gradients of its parameters, for a while."""
+        """Temporarily set the network to eval mode, without gradients of its parameters."""
         if self.network is None:
             yield
             return
@@ -85,7 +87,7 @@ class TeacherOutputs:
         return self.observe(batch).logits
 
     def logits_of(self, inputs: Tensor) -> Tensor:
-        """Return the logits of any inputs; gradients flow to them from a teacher that is a module.
+        """Return the logits of any inputs; differentiable if the teacher is a PyTorch module.
 
         Parameters
         ----------
@@ -118,7 +120,7 @@ class TeacherOutputs:
         return seen
 
     def all_logits(self, inputs: Tensor, batch_size: int = 512) -> Tensor:
-        """Return the logits of all training rows, kept from then on; on the CPU."""
+        """Return the logits of all training rows, on the CPU; they are cached."""
         if not ("" in self._known and bool(self._known[""].all())):
             with torch.no_grad():
                 for rows in torch.arange(len(inputs)).split(batch_size):
@@ -126,20 +128,21 @@ class TeacherOutputs:
         return self._kept[""]
 
     def know(self, logits: np.ndarray) -> None:
-        """Take the logits of all training rows from whoever has asked the teacher already."""
-        said = torch.from_numpy(np.ascontiguousarray(logits, dtype=np.float32))
-        self._kept[""] = said
+        """Cache the logits of all training rows that were computed earlier."""
+        self._kept[""] = torch.from_numpy(np.ascontiguousarray(logits, dtype=np.float32))
         self._known[""] = torch.ones(self._n_rows, dtype=torch.bool)
 
     def as_logits(self, outputs: Tensor) -> Tensor:
-        """Return what the module gives as logits of all classes, as `Teacher` reads it."""
+        """Convert the module's outputs to logits of all classes, as `Teacher` does."""
         if outputs.ndim == 1:
             outputs = outputs[:, None]
         single = outputs.shape[1] == 1
         if self._teacher.kind == "probabilities":
             p = torch.cat([1 - outputs, outputs], dim=1) if single else outputs
-            return p.clamp_min(torch.finfo(p.dtype).tiny).log()
-        return torch.cat([torch.zeros_like(outputs), outputs], dim=1) if single else outputs
+            logits = p.clamp_min(torch.finfo(p.dtype).tiny).log()
+        else:
+            logits = torch.cat([torch.zeros_like(outputs), outputs], dim=1) if single else outputs
+        return self._teacher.in_class_order(logits)
 
     def _holds(self, name: str, rows: Tensor) -> bool:
         return name in self._known and bool(self._known[name][rows].all())
@@ -152,6 +155,6 @@ class TeacherOutputs:
             self._kept_bytes += size if name else 0
             self._kept[name] = torch.empty(self._n_rows, *value.shape[1:], dtype=value.dtype)
             self._known[name] = torch.zeros(self._n_rows, dtype=torch.bool)
-        # under mixed precision what is kept may be of another precision than what comes
+        # under mixed precision the precision may change between batches
         self._kept[name][rows] = value.detach().to("cpu", self._kept[name].dtype)
         self._known[name][rows] = True

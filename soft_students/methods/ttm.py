@@ -1,4 +1,4 @@
-"""Transformed teacher matching: a temperature for the teacher alone."""
+"""Transformed teacher matching: raise the temperature of the teacher only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
+from soft_students.training.stages import Terms
 
 __all__ = ["TTM", "WTTM", "ttm_loss"]
 
@@ -30,7 +31,7 @@ def ttm_loss(
     gamma : float, default=0.1
         The exponent.
     weighted : bool, default=False
-        Whether each row counts U times (WTTM): the surer the teacher, the less.
+        Whether to weight each row by U (WTTM), which is smaller the more certain the teacher is.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def ttm_loss(
     >>> import torch
     >>> from soft_students.methods import ttm_loss
     >>> z = torch.tensor([[1.0, 2.0, 3.0]])
-    >>> bool(ttm_loss(z, z) > 0)  # the student is to be less sure than its teacher
+    >>> bool(ttm_loss(z, z) > 0)  # the student should be less certain
     True
     >>> float(ttm_loss(0.1 * z, z, gamma=0.1).abs()) < 1e-6
     True
@@ -75,15 +76,15 @@ _CONSTRAINTS: dict[str, Any] = {
 
 
 class TTM(LossMethod):
-    r"""Transformed teacher matching: the student meets softened targets without being softened.
+    r"""Transformed teacher matching: softened targets for the student's unsoftened predictions.
 
     :math:`L = CE(z_s, y) + \beta\,KL(p_t^\gamma / U \| p_s)`. Compared with `KD`, this adds a Rényi
-    entropy of the student's, which keeps it from being too sure.
+    entropy of the student's probabilities, which counteracts overconfidence.
 
     Parameters
     ----------
     gamma : float, default=0.1
-        γ, one over the teacher's temperature.
+        γ, the inverse of the teacher's temperature.
     weight : float, default=45.0
         β. Both are those of the authors' example for CIFAR-100.
 
@@ -111,7 +112,7 @@ class TTM(LossMethod):
 
 
 class WTTM(LossMethod):
-    r"""Weighted transformed teacher matching: rows of which the teacher is unsure count more.
+    r"""Weighted transformed teacher matching: rows with an uncertain teacher count more.
 
     :math:`L = CE(z_s, y) + \beta\,U\,KL(p_t^\gamma / U \| p_s)`, U the sum of :math:`p_t^\gamma` of
     the row.
@@ -119,10 +120,9 @@ class WTTM(LossMethod):
     Parameters
     ----------
     gamma : float, default=0.2
-        γ, one over the teacher's temperature.
+        γ, the inverse of the teacher's temperature.
     weight : float, default=4.0
-        β. Both are those of the authors' example for CIFAR-100, where a contrastive loss stands
-        beside it.
+        β. Both are those of the authors' example for CIFAR-100, which adds a contrastive loss.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Variational information distillation: the student's features tell much about the teacher's."""
+"""Variational information distillation: maximise the mutual information of features."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soft_students.methods.base import LossMethod, Paper, Terms
+from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
+from soft_students.training.stages import Terms
 
 __all__ = ["VID", "vid_loss"]
 
@@ -22,10 +23,10 @@ _EPS = 1e-5
 
 
 def vid_loss(mean: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:
-    r"""Return :math:`\frac{1}{2}((\mu - t)^2 / \sigma_c^2 + \log \sigma_c^2)`, the mean over all.
+    r"""Return the mean of :math:`\frac{1}{2}((\mu - t)^2 / \sigma_c^2 + \log \sigma_c^2)`.
 
-    Up to a constant this is minus the log-likelihood of the teacher's features under a Gaussian,
-    whose maximum bounds the mutual information from below.
+    Up to a constant this is the negative log-likelihood of the teacher's features under a Gaussian.
+    Its minimisation maximises a lower bound of the mutual information.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ def vid_loss(mean: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:
 class VariationalGaussian(nn.Module):
     r"""A Gaussian over the teacher's feature maps, given the student's.
 
-    Its mean is three 1x1 convolutions; its variance :math:`softplus(\alpha_c) + \epsilon` is one
-    for each channel, the same for all rows and places.
+    Three 1x1 convolutions give its mean. Its variance, :math:`softplus(\alpha_c) + \epsilon`, is
+    one per channel, the same for all rows and pixels.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ class VariationalGaussian(nn.Module):
 
     @property
     def variance(self) -> Tensor:
-        """Of each channel of the teacher, shape (teacher_channels,)."""
+        """Variance of each channel of the teacher, shape (teacher_channels,)."""
         return F.softplus(self.alpha) + _EPS
 
     def forward(self, student: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ class VariationalGaussian(nn.Module):
 
 
 class VID(LossMethod):
-    r"""Variational information distillation: a learned bound of the mutual information of layers.
+    r"""Variational information distillation: maximise a bound of the mutual information of layers.
 
     :math:`L = CE(z_s, y) + \lambda \sum_l mean[\frac{1}{2}((\mu_l(s) - t)^2 / \sigma_{l,c}^2 + \log
     \sigma_{l,c}^2)]`. Maps of different size are averaged down to the smaller one.
@@ -113,9 +114,9 @@ class VID(LossMethod):
     References
     ----------
     Ahn, Hu, Damianou, Lawrence and Dai (2019), "Variational information distillation for knowledge
-    transfer", arXiv:1904.05835, section 2. The mean over features instead of their sum, and
-    the predicting convolutions, without batch normalisation and with as many hidden channels as
-    the teacher's layer has, are those of RepDistiller, whose code for this loss is the authors'.
+    transfer", arXiv:1904.05835, section 2. As in RepDistiller, whose code for this loss is the
+    authors', the loss is the mean over features, not their sum, and the convolutions have no batch
+    normalisation and as many hidden channels as the teacher's layer.
     """
 
     key = "vid"
@@ -148,7 +149,7 @@ class VID(LossMethod):
         self.teacher_layers = teacher_layers
 
     def adapter(self, lesson: Lesson, network: nn.Module) -> nn.Module:
-        """Return one Gaussian a pair of layers."""
+        """Return one Gaussian per pair of layers."""
         return nn.ModuleList(
             VariationalGaussian(student[0], teacher[0], self.initial_variance)
             for student, teacher in self.shapes(lesson, network, maps=True)

@@ -1,4 +1,4 @@
-"""The file formats: bundles, tensors, checkpoints; and the one way in which files are written.
+"""File formats (bundles, tensors, checkpoints) and the atomic writing of files.
 
 Students are read and written by `soft_students.load` and `soft_students.save`.
 """

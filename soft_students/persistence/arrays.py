@@ -1,4 +1,4 @@
-"""NPY and NPZ files, read without believing what they claim and without unpickling anything."""
+"""Reading of untrusted NPY and NPZ files: claimed sizes are checked, nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-#: An archive may unpack to so many times its size, and to so many bytes in any case.
+#: An archive may unpack to this multiple of its size plus this number of bytes.
 _EXPANSION, _EXPANSION_FREE = 20, 2**25
 
 _HEADERS = {
@@ -23,7 +23,7 @@ _HEADERS = {
 
 
 class NpzArrays:
-    """The arrays of an NPZ archive, each read when it is asked for.
+    """The arrays of an NPZ archive, each read on access.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class NpzArrays:
         try:
             with self._archive.open(member) as file:
                 content = file.read()
-        except Exception as error:  # each way of packing fails with errors of its own
+        except Exception as error:  # each compression raises its own errors
             raise ValueError(f"it is damaged ({error})") from error
         return read_npy(io.BytesIO(content), len(content))
 
@@ -63,10 +63,10 @@ def open_npz(path: str | os.PathLike[str]) -> Iterator[NpzArrays]:
     Raises
     ------
     ValueError
-        If it is no such archive, damaged, or unpacks to far more than its size. The text begins
-        with a small letter, for the caller to say whose fault it is.
+        If the file is no NPZ archive, is damaged, or unpacks to far more than its size. The message
+        begins with a lower-case letter, so that the caller can put the file's name before it.
     OSError
-        If it is missing or cannot be read.
+        If the file is missing or cannot be read.
     """
     size = os.stat(path).st_size
     with contextlib.ExitStack() as stack:
@@ -75,13 +75,13 @@ def open_npz(path: str | os.PathLike[str]) -> Iterator[NpzArrays]:
             arrays = NpzArrays(archive)
         except OSError:
             raise
-        except Exception as error:  # of a damaged archive, zipfile raises more than BadZipFile
+        except Exception as error:  # for damaged archives zipfile raises more than BadZipFile
             raise ValueError(f"it is no NPZ archive, or damaged ({error})") from error
         unpacked = sum(info.file_size for info in archive.infolist())
         if unpacked > _EXPANSION * size + _EXPANSION_FREE:
             raise ValueError(
                 f"it unpacks from {size} bytes to {unpacked}, more than {_EXPANSION} times as "
-                "many; if that is right, write it with numpy.savez, which packs nothing"
+                "many; if that is correct, write it with numpy.savez, without compression"
             )
         yield arrays
 
@@ -92,9 +92,9 @@ def read_npy(file: BinaryIO, size: int) -> np.ndarray:
     Parameters
     ----------
     file : binary file object
-        At its beginning.
+        File, at its beginning.
     size : int
-        Bytes in the file: an array that claims more is refused before memory is taken.
+        Bytes in the file: a larger claimed size raises an error before memory is allocated.
 
     Returns
     -------
@@ -103,8 +103,8 @@ def read_npy(file: BinaryIO, size: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is no NPY file, damaged, or holds Python objects, which only a pickle can. The text
-        begins with a small letter.
+        If the file is no NPY file, is damaged, or holds (pickled) Python objects. The message
+        begins with a lower-case letter.
     """
     check_npy(file, size)
     file.seek(0)
@@ -114,22 +114,22 @@ def read_npy(file: BinaryIO, size: int) -> np.ndarray:
         raise ValueError(f"it is damaged ({error})") from error
     if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
         codes = array.reshape(-1).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
-        if codes.max() > sys.maxunicode:  # Python fails on them, at a later time
-            raise ValueError("its texts hold characters that do not exist")
+        if codes.max() > sys.maxunicode:  # Python would fail on them later
+            raise ValueError("its texts contain invalid characters")
     return array
 
 
 def check_npy(file: BinaryIO, size: int) -> None:
-    """Refuse an NPY file whose header cannot be believed; parameters and errors of `read_npy`."""
+    """Check the header of an NPY file; parameters and errors as in `read_npy`."""
     try:
         version = np.lib.format.read_magic(file)
         read_header = _HEADERS.get(version, _HEADERS[2, 0])
         shape, _, dtype = read_header(file)
-    except Exception as error:  # numpy reads the header as Python text, which fails in many ways
+    except Exception as error:  # numpy parses the header as Python, which raises many errors
         raise ValueError(f"it is no NPY file, or its header is damaged ({error})") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects (allow_pickle is off)")
-    # Python's integers do not overflow. A value without bytes still counts as one.
+    # Python's integers do not overflow; a value of zero bytes counts as one
     claimed = math.prod(map(int, shape)) * max(dtype.itemsize, 1)
     if min(shape, default=0) < 0 or claimed > size:
         raise ValueError(

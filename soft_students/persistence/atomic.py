@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: the one way anything is written."""
+"""Atomic writing of files, used for all output."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from typing import BinaryIO
 
 from soft_students.persistence.errors import reason, with_sentence
 
-#: What the operating system answers when a file has outgrown its room: disk, quota, size limit.
+#: Errors of the operating system when a file exceeds the disk, the quota or the size limit.
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[BinaryIO]:
-    """Open a binary file that appears under its name only once it is complete.
+    """Open a binary file for atomic writing: it appears under its name only once complete.
 
-    The bytes go to a temporary file in the same folder. When the block ends without an exception
-    the file is flushed to the disk and renamed onto `path`, which the operating system does in
-    one step: a reader sees the old file or the new one, never a part. On any exception, Ctrl-C
-    included, the temporary file is removed and an old file stays as it was. Two processes may
-    write the same path; the last one wins, whole.
+    The bytes go to a temporary file in the same folder. When the block ends without an exception,
+    the file is flushed to the disk and renamed to `path` in one step of the operating system. A
+    reader therefore gets the old file or the new one, never a part. On any exception, including
+    Ctrl-C, the temporary file is removed and an old file is not changed. If two processes write the
+    same path, the last one wins.
 
     Parameters
     ----------
     path : str or path-like
-        Where the file shall be. Its folder must exist. A symbolic link is followed. An existing
-        file keeps its permissions.
+        Path of the file, in an existing folder. A symbolic link is followed. An existing file keeps
+        its permissions.
     overwrite : bool, default=True
-        Whether an existing file may be replaced. With False this is checked at the start *and*
-        at the end, so of two processes that race only one succeeds.
+        Whether an existing file may be replaced. False is checked at the start *and* at the end, so
+        only one of two racing processes succeeds.
 
     Yields
     ------
@@ -63,8 +63,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
     """
     target = Path(os.path.realpath(path))
     old_mode = _check_target(target, overwrite=overwrite)
-    # Part of the name tells whose file it is if a kill -9 leaves it behind; only part, because a
-    # name that is as long as the file system allows must still fit.
+    # The name identifies a file left by kill -9; it is cut so that the longest names still fit.
     temporary = target.with_name(f".{target.name[:32]}.{secrets.token_hex(8)}.tmp")
     file: BinaryIO | None = None
     try:
@@ -81,7 +80,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
             _rename_without_replacing(temporary, target)
     except BaseException as error:
         if file is not None:
-            # Closing flushes, which fails a second time on a full disk.
+            # closing flushes, which fails a second time on a full disk
             with contextlib.suppress(OSError):
                 file.close()
         with contextlib.suppress(FileNotFoundError):
@@ -98,7 +97,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
 
 
 def _check_target(target: Path, *, overwrite: bool) -> int | None:
-    """Return the permissions of the file to be replaced; None if there is no such file yet."""
+    """Return the permissions of the file to be replaced; None if it does not exist."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -121,7 +120,7 @@ def _check_target(target: Path, *, overwrite: bool) -> int | None:
 
 
 def _create(temporary: Path, target: Path) -> BinaryIO:
-    # Not the tempfile module: its files are readable by their owner only, whatever the umask.
+    # not by tempfile, which ignores the umask: only the owner could read the file
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(temporary, flags, 0o666)
@@ -132,7 +131,7 @@ def _create(temporary: Path, target: Path) -> BinaryIO:
         elif not folder.is_dir():
             message = f"'{folder}' is not a folder. Choose another path."
         else:
-            message = f"no file can be made in '{folder}' ({reason(error)}). Choose another path."
+            message = f"cannot create a file in '{folder}' ({reason(error)}). Choose another path."
         raise with_sentence(error, f"Cannot write '{target}': {message}") from error
     return os.fdopen(descriptor, "w+b")
 
@@ -143,7 +142,7 @@ def _rename_without_replacing(temporary: Path, target: Path) -> None:
     except FileExistsError:
         raise _already_exists(target) from None
     except OSError:
-        # A file system without hard links: the check and the rename are then two steps.
+        # a file system without hard links: check and rename are two steps
         if target.exists():
             raise _already_exists(target) from None
         os.replace(temporary, target)
@@ -152,7 +151,7 @@ def _rename_without_replacing(temporary: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Makes the new name survive a power cut. Windows cannot open a folder and does not need to.
+    # so that the new name survives a power cut; Windows cannot and need not do this
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,24 +1,23 @@
-"""The file format: what is in a bundle, written and read without running anything from it.
+"""The file format of students: bundles, which contain no code.
 
-A bundle is a zip archive of exactly two members, neither of them compressed (so no small file can
-unfold into a large one, and any zip tool can take it apart):
+A bundle is a zip archive of exactly two uncompressed members. A small file can therefore not expand
+into a large one, and any zip tool can open it:
 
 ``metadata.json``
     ``format`` and ``format_version``; ``content``: the student's registry name and class, its
     constructor parameters and small fitted values (see `soft_students.persistence.encoding`), the
-    versions that wrote it and the SHA-256 of the other member; ``sha256``: that of ``content``, in
-    the most compact JSON.
+    versions that wrote it and the SHA-256 of the other member; ``sha256`` of ``content``, in
+    compact JSON.
 ``arrays.safetensors``
     The fitted arrays.
 
-The checksums find damage, not malice: who forges a file can forge its checksum. What makes
-loading a stranger's file safe is that nothing in it is code, that no name in it is imported, and
-that every size is checked before memory is taken.
+The checksums detect damage, not forgery. Loading an untrusted file is safe because nothing in it is
+code, no name in it is imported, and every size is checked before memory is allocated.
 
-Rules for whoever changes the format: `FORMAT_VERSION` goes up when a reader of the old version
-would misread the new file, not when a parameter or a fitted value is added. A reader reads all
-versions up to its own. In every version ``metadata.json`` is there, uncompressed, with ``format``
-and ``format_version``, so that an old reader can say that a file is too new for it.
+Rules for changes of the format: increase `FORMAT_VERSION` if a reader of the old version would
+misread the new file, not if a parameter or a fitted value is added. A reader reads all versions up
+to its own. Every version has an uncompressed ``metadata.json`` with ``format`` and
+``format_version``, so that an old reader can report a file that is too new.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ from soft_students.persistence.errors import BundleError
 
 FORMAT = "soft-students bundle"
 FORMAT_VERSION = 1
-MAX_BYTES = 2**30  # of a bundle
+MAX_BYTES = 2**30  # size of a bundle
 MAX_METADATA_BYTES = 2**22
 _MAX_ARRAYS_HEADER_BYTES = 2**20
-_MAX_DIRECTORY_BYTES = 2**12  # the archive's table of contents; that of two members takes 122
+_MAX_DIRECTORY_BYTES = 2**12  # the archive's directory; that of two members takes 122
 
 _METADATA = "metadata.json"
 _ARRAYS = "arrays.safetensors"
@@ -56,7 +55,7 @@ _CONTENT = {
     "written_by": dict,
 }
 _END_OF_ZIP = struct.Struct("<4s4H2LH")
-_DAMAGED = "it is cut short or damaged ({}). Copy the file again, or save the student again"
+_DAMAGED = "it is truncated or damaged ({}). Copy the file again, or save the student again"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Bundle:
     student : str
         Name in the registry of students.
     class_name : str
-        Which of that student's classes.
+        Name of the student's class.
     params : dict
         Constructor parameters, encoded as JSON.
     fitted : dict
@@ -78,7 +77,7 @@ class Bundle:
     written_by : dict of str to str
         Versions of the packages that wrote it.
     data : dict
-        What the student was trained on, plain JSON; may be empty.
+        Description of the training data, plain JSON; may be empty.
     """
 
     student: str
@@ -91,26 +90,26 @@ class Bundle:
 
 
 def write_bundle(bundle: Bundle, file: BinaryIO) -> None:
-    """Write a bundle; equal bundles become equal bytes.
+    """Write a bundle; equal bundles give equal bytes.
 
     Parameters
     ----------
     bundle : Bundle
     file : binary file object
-        Writable and seekable.
+        Writable, seekable file.
 
     Raises
     ------
     ValueError
-        If an array holds NaN or infinity, or the bundle would be larger than any reader accepts.
+        If an array contains NaN or infinity, or the bundle would exceed the readers' limit.
     TypeError
-        If an array is neither bool nor of numbers.
+        If an array is neither bool nor numeric.
     """
     for name, array in bundle.arrays.items():
         _check_array(name, array)
     arrays = save_arrays(
         {
-            # Little-endian and contiguous: the library copies memory as it lies.
+            # little-endian and contiguous: the library copies raw memory
             name: np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
             for name, array in bundle.arrays.items()
         }
@@ -135,24 +134,24 @@ def write_bundle(bundle: Bundle, file: BinaryIO) -> None:
         if len(members[name]) > limit:
             raise ValueError(
                 f"The student is too large for a bundle: its {name} takes {len(members[name])} "
-                f"bytes, at most {limit} are read. Use joblib.dump(student, path); loading such a "
-                "file runs code from it."
+                f"bytes, more than {limit}. Use joblib.dump(student, path); loading such a file "
+                "runs code from it."
             )
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members.items():
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            info.create_system = 3  # the same bytes whatever the operating system
+            info.create_system = 3  # the same bytes on every operating system
             info.external_attr = 0o644 << 16
             archive.writestr(info, data)
 
 
 def read_bundle(file: BinaryIO) -> Bundle:
-    """Read a bundle and check everything that can be checked without knowing the student.
+    """Read a bundle and check all that is independent of the student's class.
 
     Parameters
     ----------
     file : binary file object
-        Readable and seekable, at its beginning.
+        Readable, seekable file, at its beginning.
 
     Returns
     -------
@@ -161,7 +160,7 @@ def read_bundle(file: BinaryIO) -> Bundle:
     Raises
     ------
     BundleError
-        If it is anything but a whole bundle of a known version.
+        If the file is not a complete bundle of a supported version.
     """
     _check_kind(file)
     try:
@@ -171,13 +170,13 @@ def read_bundle(file: BinaryIO) -> Bundle:
             if sorted(names) != sorted([_METADATA, _ARRAYS]):
                 raise BundleError(
                     f"it must hold {_METADATA} and {_ARRAYS}, once each. Got {names!r:.200} "
-                    "instead. Do not use the file; somebody has changed it"
+                    "instead. Do not use the file; it was manipulated"
                 )
             arrays = _read_member(archive, _ARRAYS, MAX_BYTES, names)
     except BundleError:
         raise
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, struct.error, ValueError) as error:
-        # All that zipfile raises on files that no zip tool wrote.
+        # all errors of zipfile on manipulated files
         raise BundleError(_DAMAGED.format(str(error) or "it ends early")) from error
     content = _check_content(metadata)
     if hashlib.sha256(arrays).hexdigest() != content["arrays_sha256"]:
@@ -194,15 +193,15 @@ def read_bundle(file: BinaryIO) -> Bundle:
 
 
 def _check_kind(file: BinaryIO) -> None:
-    """Tell other kinds of file apart, and bound what `zipfile` will look at."""
+    """Raise BundleError for other kinds of files, and limit what `zipfile` will read."""
     start = file.read(512)
     size = file.seek(0, os.SEEK_END)
     if not start:
         raise BundleError("it is empty. Save the student again")
     if start[:1] == b"\x80":
         raise BundleError(
-            "it is a pickle, which can run any code when it is loaded. Pass trust=True if you made "
-            "the file yourself"
+            "it is a pickle, which can run any code when it is loaded. Pass trust=True if you "
+            "trust its source"
         )
     if start[:4] != b"PK\x03\x04":
         raise BundleError(
@@ -215,18 +214,18 @@ def _check_kind(file: BinaryIO) -> None:
             "soft_students.teachers.load_teacher"
         )
     if size > MAX_BYTES:
-        raise BundleError(f"it has {size} bytes, more than any bundle ({MAX_BYTES})")
+        raise BundleError(f"it has {size} bytes; a bundle has at most {MAX_BYTES}")
     file.seek(-min(size, _END_OF_ZIP.size + 20), os.SEEK_END)
     tail = file.read()
     if len(tail) < _END_OF_ZIP.size:
         raise BundleError(_DAMAGED.format("its end is missing"))
     signature, *_, directory_bytes, _, _ = _END_OF_ZIP.unpack(tail[-_END_OF_ZIP.size :])
-    large_archive = tail.startswith(b"PK\x06\x07")  # a second directory, which would overrule this
+    large_archive = tail.startswith(b"PK\x06\x07")  # a second directory, overriding this one
     if signature != b"PK\x05\x06" or large_archive:
         raise BundleError(_DAMAGED.format("its end is missing"))
     if directory_bytes > _MAX_DIRECTORY_BYTES:
         raise BundleError(
-            "it is a zip file of too many members to be a bundle. Give a file written by "
+            "it is a zip file with too many members for a bundle. Give a file written by "
             "soft_students.save"
         )
     file.seek(0)
@@ -239,10 +238,10 @@ def _read_member(archive: zipfile.ZipFile, name: str, max_bytes: int, names: lis
         )
     member = archive.getinfo(name)
     if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
-        raise BundleError(f"its {name} is compressed, which no bundle's is. Do not use the file")
+        raise BundleError(f"its {name} is compressed, unlike in any bundle. Do not use the file")
     if member.file_size > max_bytes:
         raise BundleError(
-            f"its {name} claims {member.file_size} bytes, more than any bundle's ({max_bytes})"
+            f"its {name} claims {member.file_size} bytes, more than the limit of {max_bytes}"
         )
     return archive.read(member)
 
@@ -251,14 +250,14 @@ def _parse_metadata(data: bytes) -> dict[str, Any]:
     try:
         metadata = json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise BundleError(_DAMAGED.format(f"{_METADATA} is no JSON")) from error
+        raise BundleError(_DAMAGED.format(f"{_METADATA} is not JSON")) from error
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise BundleError(
-            f"its {_METADATA} is that of another format. Give a file written by soft_students.save"
+            f"its {_METADATA} has another format. Give a file written by soft_students.save"
         )
     version = metadata.get("format_version")
     if type(version) is not int or version < 1:
-        raise BundleError(f"its format version is {version!r:.80}, which never existed")
+        raise BundleError(f"its format version is {version!r:.80}, which does not exist")
     if version > FORMAT_VERSION:
         raise BundleError(
             f"it was written by a newer soft-students, in format {version}; this one reads up to "
@@ -278,7 +277,7 @@ def _check_content(metadata: dict[str, Any]) -> dict[str, Any]:
     try:
         checksum = hashlib.sha256(_compact(content)).hexdigest()
     except (ValueError, RecursionError) as error:
-        raise BundleError(_DAMAGED.format(f"{_METADATA} holds what no writer wrote")) from error
+        raise BundleError(_DAMAGED.format(f"{_METADATA} holds invalid values")) from error
     if checksum != metadata.get("sha256"):
         raise BundleError(_DAMAGED.format(f"the checksum of {_METADATA} does not match"))
     return content
@@ -289,7 +288,7 @@ def _parse_arrays(data: bytes) -> dict[str, np.ndarray]:
     if header_bytes > _MAX_ARRAYS_HEADER_BYTES:
         raise BundleError(f"the header of its {_ARRAYS} claims {header_bytes} bytes, too many")
     try:
-        # KeyError: a type of number that numpy lacks. TypeError: no data, where there should be.
+        # KeyError: a dtype that numpy lacks; TypeError: missing data
         arrays = load_arrays(data)
     except (SafetensorError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise BundleError(_DAMAGED.format(f"{_ARRAYS}: {error}")) from error
@@ -307,17 +306,17 @@ def _check_array(name: str, array: np.ndarray) -> None:
             f"the array {name!r:.80} must be bool, integer or float. Got {array.dtype} instead"
         )
     if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():
-        # numpy trusts that they are not, down to where it writes.
+        # numpy relies on 0 and 1, even for where it writes
         raise ValueError(f"the array {name!r:.80} holds bools that are neither 0 nor 1")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(
             f"the array {name!r:.80} holds NaN or infinity: the training has diverged. Train the "
-            "student again, with a lower learning rate say"
+            "student again, e.g. with a lower learning rate"
         )
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _compact(value: Any) -> bytes:

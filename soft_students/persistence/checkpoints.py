@@ -1,4 +1,4 @@
-"""The state of a training as it goes on, in a file, and back. It imports torch."""
+"""Checkpoints: the state of an unfinished training in a file. Imports torch."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ FORMAT_VERSION = 1
 
 
 class Checkpoint:
-    """A file that holds the state of every stage so far.
+    """A file with the state of all stages of a training so far.
 
     Parameters
     ----------
     path : str or path-like
     fingerprint : str
-        Of what is trained: a checkpoint of another training is refused.
+        Digest of parameters and data: a checkpoint with another one raises an error.
     resume : bool
-        Whether to go on from what the file holds, if it is there.
+        Whether to continue from the file, if it exists.
     interval : float, default=0.0
-        Seconds between two writings at the least: quick epochs would spend their time on the disk.
+        Minimum seconds between two writes, so that short epochs do not mostly write to the disk.
 
     Attributes
     ----------
     seconds : float
-        Spent on the training so far.
+        Training time so far.
 
     Raises
     ------
@@ -62,12 +62,16 @@ class Checkpoint:
             self._read()
 
     def take(self, stage: int) -> dict[str, Any] | None:
-        """Return the state of a stage, counted from 0; None if it has not begun."""
+        """Return the state of a stage, counted from 0; None if it has not started."""
         return self._stages[stage] if stage < len(self._stages) else None
 
-    def write(self, stage: int, state: dict[str, Any], seconds: float) -> None:
-        """Put the state of a stage in the place of what was known of it, and write the file."""
+    def keep(self, stage: int, state: dict[str, Any]) -> None:
+        """Store the state of a finished stage, for the next write of the file."""
         self._stages[stage:] = [state]
+
+    def write(self, stage: int, state: dict[str, Any], seconds: float) -> None:
+        """Replace the state of a stage and of all later ones, and write the file."""
+        self.keep(stage, state)
         self.seconds = seconds
         content = {
             "format": FORMAT,
@@ -81,22 +85,22 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def write_if_due(self, stage: int, state: Callable[[], dict[str, Any]], seconds: float) -> None:
-        """As `write`, once the interval is over; until then the state is not even asked for."""
+        """Call `write` with the result of `state`, if the interval since the last write is over."""
         if time.monotonic() - self._written >= self._interval:
             self.write(stage, state(), seconds)
 
     def remove(self) -> None:
-        """Remove the file: the training has ended."""
+        """Remove the file, at the end of the training."""
         self._path.unlink(missing_ok=True)
 
     def damaged(self, why: object) -> ValueError:
-        """Return the error that says why the file cannot be used."""
-        return self._refusal(f"is damaged or no checkpoint: {why}")
+        """Return an error that states why the file cannot be used."""
+        return self._refusal(f"is damaged or not a checkpoint: {why}")
 
     def _refusal(self, what: str) -> ValueError:
         return ValueError(
             f"The checkpoint '{self._path}' {what}. Pass resume=False (--force to a command) to "
-            "begin anew."
+            "start again."
         )
 
     def _read(self) -> None:
@@ -124,20 +128,20 @@ class Checkpoint:
 
 
 def write_torch(content: Any, file: BinaryIO) -> None:
-    """Write as `torch.save`, which makes a RuntimeError without words of a full disk."""
+    """Write like `torch.save`, but raise OSError on a full disk, not a bare RuntimeError."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     file.write(buffer.getbuffer())
 
 
 def kept_random(random_state: np.random.RandomState) -> list[Any]:
-    """Return the state of numpy's random numbers as a checkpoint can hold it."""
+    """Return the state of a numpy generator in values that a checkpoint can hold."""
     name, keys, *position = random_state.get_state()
-    # Signed: torch cannot unpickle uint32, and other processes are sent what has been read.
+    # signed: torch cannot unpickle uint32, and the state is sent to other processes
     return [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *position]
 
 
 def numpy_random(state: list[Any]) -> tuple[Any, ...]:
-    """Return a state of `kept_random` as `RandomState.set_state` takes it."""
+    """Convert a state of `kept_random` to the argument of `RandomState.set_state`."""
     name, keys, *position = state
     return (name, keys.numpy().astype(np.uint32), *position)

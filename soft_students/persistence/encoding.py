@@ -1,7 +1,7 @@
-"""Parameters and small fitted values as JSON, and back.
+"""Encoding of parameters and small fitted values as JSON.
 
-JSON's own types stay themselves. What JSON lacks becomes an object with one key that starts with
-two underscores:
+JSON's own types are kept. Other types become an object with one key that starts with two
+underscores:
 
 =====================================================  ============================================
 ``{"__tuple__": [...]}``                               a tuple
@@ -11,7 +11,7 @@ two underscores:
 ``{"__dropped__": type name}``                         a random generator; it comes back as None
 =====================================================  ============================================
 
-Decoding builds nothing but these: no name in a file is ever imported.
+Decoding builds only these types; no name in a file is imported.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from sklearn.base import BaseEstimator
 
 from soft_students.persistence.errors import BundleError
 
-_MAX_DEPTH = 20  # of nested lists; far beyond any parameter, far below Python's recursion limit
-_MAX_LABEL_CHARACTERS = 2**24  # count times longest: what numpy's fixed-width strings would take
+_MAX_DEPTH = 20  # nesting; far above any parameter's, far below Python's recursion limit
+_MAX_LABEL_CHARACTERS = 2**24  # count times longest: the size of numpy's fixed-width strings
 
 #: Maps the name of a class to the class, or to None if bundles may not hold its objects.
 FindClass = Callable[[str], type[BaseEstimator] | None]
@@ -43,23 +43,23 @@ _ARRAY_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def encode(value: Any, where: str, find_class: FindClass, _depth: int = 0) -> Any:
-    """Return `value` in terms of JSON.
+    """Encode a value in JSON's types.
 
     Parameters
     ----------
     value : object
-        None, bool, int, float, str, list, tuple, dict with str keys, numpy scalar,
-        one-dimensional array of these, path (it comes back as str), random generator, or object of
-        a class that `find_class` knows.
+        None, bool, int, float, str, list, tuple, dict with str keys, numpy scalar, one-dimensional
+        array of these, path (decoded as str), random generator, or object of a class that
+        `find_class` returns.
     where : str
-        What the value is, to begin an error message with.
+        Name of the value, at the beginning of error messages.
     find_class : callable
-        Maps a class name to the class whose objects are kept under it, or to None.
+        Maps a class name to the class to encode under it, or to None.
 
     Returns
     -------
     object
-        Made of None, bool, int, finite float, str, list and dict alone.
+        Consists of None, bool, int, finite float, str, list and dict.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def encode(value: Any, where: str, find_class: FindClass, _depth: int = 0) -> An
         value = value.item()
     if isinstance(value, float):
         return value if math.isfinite(value) else {"__float__": str(value)}
-    # A subclass, an enumeration say, would come back as its base.
+    # a subclass, such as an enumeration, would be decoded as its base
     if value is None or type(value) in (bool, int, str):
         return value
     if type(value) is list:
@@ -94,21 +94,21 @@ def encode(value: Any, where: str, find_class: FindClass, _depth: int = 0) -> An
             return {"__object__": name, "params": encode(params, where, find_class, _depth + 1)}
     raise TypeError(
         f"{where} must be made of None, bool, int, float, str, list, tuple or dict, or be an "
-        "object of soft_students.transfer or soft_students.methods, to be kept in a bundle. Got "
-        f"{value!r:.80} of type {type(value).__name__} instead. joblib.dump(student, path) keeps "
+        "object of soft_students.transfer or soft_students.methods, to be saved in a bundle. Got "
+        f"{value!r:.80} of type {type(value).__name__} instead. joblib.dump(student, path) saves "
         "any object; loading such a file runs code from it."
     )
 
 
 def decode(value: Any, find_class: FindClass, _depth: int = 0) -> Any:
-    """Return what `encode` was given.
+    """Decode a value of `encode`.
 
     Parameters
     ----------
     value : object
-        As read by `json`. Nothing is taken for granted about it.
+        Untrusted value read by `json`.
     find_class : callable
-        As for `encode`; no other class is ever built.
+        See `encode`; no other classes are built.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def decode(value: Any, find_class: FindClass, _depth: int = 0) -> Any:
     Raises
     ------
     BundleError
-        If `encode` could not have made it.
+        If the value is not one of `encode`.
     """
     if _depth > _MAX_DEPTH:
         raise BundleError("its metadata are nested too deeply")
@@ -145,14 +145,14 @@ def decode(value: Any, find_class: FindClass, _depth: int = 0) -> Any:
 
 
 def build(cls: type[BaseEstimator], params: dict[str, Any]) -> BaseEstimator:
-    """Return an instance of `cls`; parameters that `params` lacks keep their defaults.
+    """Build an instance of `cls`; missing parameters keep their defaults.
 
     Raises
     ------
     BundleError
-        If `cls` has no such parameter.
+        If `cls` lacks a parameter.
     ValueError
-        If a parameter does not satisfy its constraints.
+        If a parameter violates its constraints.
     """
     if type(params) is not dict:
         raise BundleError(f"the parameters of its {cls.__name__} are no object")
@@ -174,7 +174,7 @@ def _encode_array(array: np.ndarray, where: str, find_class: FindClass) -> dict[
     allowed = _ARRAY_TYPES.get(dtype, ())
     if array.ndim != 1 or not all(type(value) in allowed for value in values):
         raise TypeError(
-            f"{where} must be a one-dimensional array of bool, numbers or str to be kept in a "
+            f"{where} must be a one-dimensional array of bool, numbers or str to be saved in a "
             f"bundle. Got an array of shape {array.shape} and dtype {array.dtype} instead."
         )
     return {"dtype": dtype, "values": [encode(value, where, find_class) for value in values]}

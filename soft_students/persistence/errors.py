@@ -1,19 +1,19 @@
-"""What a reader of files says when it cannot go on."""
+"""Errors of reading and writing files."""
 
 from __future__ import annotations
 
 
 class BundleError(ValueError):
-    """A model file that cannot be used; the text says which, why, and what to do."""
+    """A model file cannot be used; the message names the file, the reason and the remedy."""
 
 
 def reason(error: OSError) -> str:
-    """Return what the operating system said, as part of a sentence."""
+    """Return the operating system's message in lower case, as part of a sentence."""
     return (error.strerror or str(error)).lower()
 
 
 def with_sentence(error: OSError, message: str) -> OSError:
-    """Return an error of the same kind and number whose text is one sentence for the user."""
+    """Return an error of the same class and errno, with a message for the user."""
     clear = type(error)(message)
     clear.errno = error.errno
     return clear

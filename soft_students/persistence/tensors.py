@@ -1,9 +1,9 @@
-"""Files of `torch.save` that hold tensors and plain values alone, read within bounds.
+"""Reading of untrusted `torch.save` files of tensors and plain values, within limits.
 
-``torch.load(weights_only=True)`` runs no code of a file. It does believe what a file says: a tuple
-nested deeply enough ends the process, one that holds itself many times over takes for ever, and a
-call for a gigabyte of bytes takes the gigabyte. So the program of the pickle, a list of simple
-instructions, is followed here first, with sizes in the place of values. It imports torch.
+``torch.load(weights_only=True)`` runs no code from a file, but trusts its sizes: a deeply nested
+tuple crashes the process, a tuple that contains itself many times runs forever, and a request for a
+gigabyte of bytes takes it. This module therefore first simulates the pickle's instructions, with
+sizes instead of values. Imports torch.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from torch import nn
 
 from soft_students.persistence.errors import BundleError
 
-#: How torch.save began a file before it wrote zip archives.
+#: First bytes of torch.save's files before it wrote zip archives.
 LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 _ZIP = b"PK\x03\x04"
 _END_BYTES = 22
 _END_64, _LOCATOR_64 = struct.Struct("<4sQHHLLQQQQ"), struct.Struct("<4sLQL")
 _MAX_PICKLE_BYTES = 2**26
-_MAX_TUPLE, _MAX_TUPLE_DEPTH = 2**16, 20  # values, counted as often as they occur
-_MAX_VALUES, _MAX_DEPTH = 2**22, 100  # of the whole, likewise
+_MAX_TUPLE, _MAX_TUPLE_DEPTH = 2**16, 20  # shared values count at each occurrence
+_MAX_VALUES, _MAX_DEPTH = 2**22, 100  # of the whole file, counted in the same way
 _LEGACY_PICKLES = 5  # magic number, protocol, machine, the value, keys of the storages
 
 #: Bytes of one value by type of the storage.
@@ -56,7 +56,7 @@ _ALLOWED = re.compile(
     r"|torch\._utils _rebuild_(tensor_v2|tensor_v3|parameter|parameter_with_state)"
     r"|torch\.nn\.parameter Parameter"
 )
-#: Which of them a pickle may call; the others it may name.
+#: The names that a pickle may call; it may only refer to the others.
 _CALLED = re.compile(
     r"collections OrderedDict|torch (Size|device)|torch\._utils .*|torch\.nn\.parameter Parameter"
 )
@@ -67,16 +67,16 @@ _CONSTANTS = {
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-#: Keys of dictionaries whose hashes a maker of a file can choose.
+#: Most dictionary keys whose hashes the author of a file can choose.
 _MAX_ODD_KEYS = 1000
 
 
 class PickledObjectsError(BundleError):
-    """A file that holds more than tensors and plain values; to read it is to trust its maker."""
+    """A file holds more than tensors and plain values; reading it can run its code."""
 
 
 def load_tensors(path: str | os.PathLike[str]) -> Any:
-    """Read what `torch.save` wrote, if that is tensors and plain values alone.
+    """Read a file of `torch.save` that consists of tensors and plain values.
 
     Parameters
     ----------
@@ -85,14 +85,15 @@ def load_tensors(path: str | os.PathLike[str]) -> Any:
     Returns
     -------
     object
-        Made of tensors on the CPU, numbers, strings, None, lists, tuples and dictionaries.
+        Consists of tensors on the CPU, numbers, strings, None, lists, tuples and dictionaries.
 
     Raises
     ------
     PickledObjectsError
-        If it holds other objects.
+        If the file holds other objects.
     BundleError
-        If it is damaged or forged, or no file of `torch.save`. The text begins with a small letter.
+        If it is damaged, manipulated or no file of `torch.save`. The message begins with a
+        lower-case letter.
     OSError
         If it is missing or cannot be read.
     """
@@ -106,16 +107,16 @@ def load_tensors(path: str | os.PathLike[str]) -> Any:
         elif start.startswith(_ZIP):
             _check_archive(path)
         else:
-            raise BundleError("it is no file of torch.save")
+            raise BundleError("it is not a file of torch.save")
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise PickledObjectsError("it holds pickled objects, not tensors alone") from error
     except OSError:
         raise
-    except Exception as error:  # a damaged file fails anywhere in torch's reader
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise BundleError(f"it is damaged or cut short ({said[-1]:.200})") from error
+    except Exception as error:  # torch's reader can raise any exception
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise BundleError(f"it is damaged or truncated ({lines[-1]:.200})") from error
     _check_value(value)
     return value
 
@@ -129,9 +130,9 @@ def _check_archive(path: Path) -> None:
             root = members[0].filename.partition("/")[0] if members else ""
             if len({name.lower() for name in sizes}) < len(members):
                 raise BundleError("several of its members have the same name")
-            # Which of two archives in one file is read depends on the reader.
+            # of two archives in one file, readers choose different ones
             if programs != [f"{root}/data.pkl"] or _is_ambiguous(path, archive):
-                raise BundleError("it is no archive that torch.save wrote")
+                raise BundleError("it is not an archive of torch.save")
             if any(info.compress_type != zipfile.ZIP_STORED for info in members):
                 raise BundleError("its members are compressed, which torch.save does not do")
             if sizes[programs[0]] > _MAX_PICKLE_BYTES:
@@ -139,8 +140,8 @@ def _check_archive(path: Path) -> None:
             program = archive.read(programs[0])
     except (BundleError, OSError):
         raise
-    except Exception as error:  # of a damaged archive, zipfile raises more than BadZipFile
-        raise BundleError(f"it is damaged or cut short ({error})") from error
+    except Exception as error:  # for damaged archives zipfile raises more than BadZipFile
+        raise BundleError(f"it is damaged or truncated ({error})") from error
     stored = {
         name.removeprefix(f"{root}/data/"): size
         for name, size in sizes.items()
@@ -150,7 +151,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _is_ambiguous(path: Path, archive: zipfile.ZipFile) -> bool:
-    """Tell whether the file is more than one archive from its first byte to its last."""
+    """Return whether the file holds anything besides one archive."""
     members = archive.infolist()
     end = archive.start_dir + sum(
         46 + len(info.orig_filename.encode()) + len(info.extra) + len(info.comment)
@@ -159,7 +160,7 @@ def _is_ambiguous(path: Path, archive: zipfile.ZipFile) -> bool:
     with path.open("rb") as file:
         file.seek(end)
         tail = file.read(_END_64.size + _LOCATOR_64.size + _END_BYTES + 1)
-    if len(tail) > _END_BYTES:  # torch writes the table of contents in both of its forms
+    if len(tail) > _END_BYTES:  # torch writes the directory in both of its forms
         if len(tail) != _END_64.size + _LOCATOR_64.size + _END_BYTES:
             return True
         signature, *_, start = _END_64.unpack_from(tail)
@@ -174,7 +175,7 @@ def _is_ambiguous(path: Path, archive: zipfile.ZipFile) -> bool:
 
 @dataclass(frozen=True)
 class _Value:
-    """What the program of a pickle has made: how large, not what."""
+    """The size and depth of a value in the simulation of a pickle."""
 
     plain: Any = None  # a number, a string, or a name
     parts: tuple[_Value, ...] = ()
@@ -183,13 +184,13 @@ class _Value:
 
 
 def _check_program(file: BinaryIO, stored: dict[Any, int]) -> None:
-    """Refuse a pickle that torch's reader would not survive, or that claims storage not there.
+    """Raise BundleError if torch's reader would fail on a pickle, or storages are missing.
 
     Parameters
     ----------
     file : binary file object
     stored : dict of str to int
-        Bytes by key of the storage; under None those of any key.
+        Bytes of each storage by key; the key None applies to all.
     """
     stack: list[_Value] = []
     marks: list[int] = []
@@ -212,7 +213,7 @@ def _check_program(file: BinaryIO, stored: dict[Any, int]) -> None:
 
 
 def _may_collide(key: _Value) -> bool:
-    """Tell whether keys like this one can be made to have equal hashes, which take square time."""
+    """Return whether such keys can be chosen to have equal hashes, which takes quadratic time."""
     return key.depth > 0 or (type(key.plain) is int and abs(key.plain) >= sys.hash_info.modulus)
 
 
@@ -267,7 +268,7 @@ def _tuple(parts: tuple[_Value, ...]) -> _Value:
     depth = 1 + max((part.depth for part in parts), default=0)
     if size > _MAX_TUPLE or depth > _MAX_TUPLE_DEPTH:
         raise BundleError("a tuple in it holds too many values, or is nested too deeply")
-    # Only the name of a storage is looked at again.
+    # only the parts of a storage are read again
     return _Value(parts=parts if len(parts) in (5, 6) else (), size=size, depth=depth)
 
 
@@ -285,9 +286,8 @@ def _storage(parts: tuple[_Value, ...], stored: dict[Any, int]) -> _Value:
 
 
 def _check_value(value: Any) -> None:
-    """Refuse a value that cannot be shown, compared or written as JSON in bounded time."""
-    # Of each container: how many values it holds if those that are shared are counted each time,
-    # and how deep it is. None while its parts are looked at.
+    """Raise BundleError if a value is too large or deep to print, compare or write as JSON."""
+    # size (shared values count at each occurrence) and depth by container; None in progress
     known: dict[int, tuple[int, int] | None] = {}
     waiting = [(value, False)]
     while waiting:
@@ -329,9 +329,7 @@ def _check_tensor(tensor: torch.Tensor) -> None:
         or tensor.device.type != "cpu"
         or tensor.is_quantized
     ):
-        raise BundleError(
-            "a tensor in it is of a kind that is not read: sparse, quantised or other"
-        )
-    # A tensor may repeat few stored bytes over a shape without bound.
+        raise BundleError("a tensor in it is of an unsupported kind: sparse, quantised or other")
+    # strides of zero let a tensor of any shape share a few stored bytes
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise BundleError("a tensor in it claims more values than are stored")

@@ -1,4 +1,4 @@
-"""What a comparison of students has found, as one page to read and to hand on."""
+"""Reports of comparisons of students, as single HTML pages."""
 
 from soft_students.report.page import report_page, write_report
 

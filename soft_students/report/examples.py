@@ -1,4 +1,4 @@
-"""Rows on which the chosen student and the teacher differ most, as a page shows them."""
+"""Describes the rows on which the chosen student and the teacher differ most, for the page."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import numpy as np
 from soft_students.comparison import ChosenAnswers
 from soft_students.explain.tree_view import readable
 
-_FEATURES = 6  # of a row, those furthest from their means
-_BARS = 3  # classes that have a bar
+_FEATURES = 6  # features shown of a row, those furthest from their means
+_BARS = 3  # classes shown as bars
 
 
 @dataclass(frozen=True)
 class Example:
-    """One row.
+    """One row with its labels and features, as text.
 
     Parameters
     ----------
     row : int
-        Of the test rows.
+        Index in the test rows.
     truth, taught, predicted : str
-        What it is, and what teacher and student say.
+        True, the teacher's and the student's label or value.
     picture : str or None
         A ``data:`` URI of the row as an image.
     features : list of (str, str, float)
-        Name, value, and how many standard deviations it lies from the mean of the training rows.
+        Name, value, and distance from the mean of the training rows in standard deviations.
     bars : list of (str, float, float)
         Class, and its probability by student and teacher.
     """
@@ -49,13 +49,13 @@ def examples(
     image_shape: Sequence[int] | None,
     feature_names: Sequence[str] | None,
 ) -> list[Example]:
-    """Return the rows that were kept, the furthest apart first.
+    """Return the stored rows, largest difference first.
 
     Parameters
     ----------
     answers : ChosenAnswers
     image_shape : (int, int) or None
-        Height and width; None where rows are no images.
+        Height and width; None if rows are not images.
     feature_names : sequence of str or None
 
     Returns
@@ -73,9 +73,9 @@ def examples(
         made.append(
             Example(
                 row,
-                _said(answers.truth[row], answers.classes),
-                _said(answers.taught[row], answers.classes),
-                _said(answers.predicted[row], answers.classes),
+                _as_text(answers.truth[row], answers.classes),
+                _as_text(answers.taught[row], answers.classes),
+                _as_text(answers.predicted[row], answers.classes),
                 picture,
                 features,
                 _bars(answers, row),
@@ -85,7 +85,7 @@ def examples(
 
 
 def png(values: np.ndarray) -> str:
-    """Return a picture as a ``data:`` URI: zero white, one black.
+    """Return a grey picture as a ``data:`` URI, with zero white and one black.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
 
 
-def _said(answer: np.ndarray, classes: np.ndarray) -> str:
+def _as_text(answer: np.ndarray, classes: np.ndarray) -> str:
     if len(classes):
         return readable(classes[answer])
     return ", ".join(f"{value:.6g}" for value in np.atleast_1d(answer).tolist())

@@ -1,4 +1,4 @@
-"""The page itself: what a comparison has found, put into one HTML file."""
+"""Builds the report of a comparison as one HTML file."""
 
 from __future__ import annotations
 
@@ -36,22 +36,21 @@ _PARTS = {
     "task", "data", "teacher", "students", "ranking", "judgements", "mcnemar", "confidence", "seed",
     "jobs", "threads", "versions", "command", "finished",
 }  # fmt: skip
-_MOST_CLASSES = 30  # of a confusion that can be read
+_MOST_CLASSES = 30  # in a confusion matrix that is readable
 _COSTS = {"latency_us": "µs for one row", "bytes": "bytes"}
 
 
 def report_page(folder: str | os.PathLike[str]) -> str:
     """Return the report of a comparison as one HTML page.
 
-    It says which student was chosen, why, and what it costs against the teacher; shows all models
-    in tables and drawings, rows on which student and teacher differ most, and how all was made. The
-    page loads nothing and runs nothing: all is in the text. It is made of the folder alone, and the
-    same folder makes the same page.
+    The page shows the chosen student, the reasons, its quality and costs beside the teacher's, all
+    models in tables and plots, the rows on which student and teacher differ most, and the settings.
+    It is self-contained, loads nothing and runs no scripts. The same folder gives the same page.
 
     Parameters
     ----------
     folder : path-like
-        Of `soft_students.comparison.compare_students`.
+        Folder written by `soft_students.comparison.compare_students`.
 
     Returns
     -------
@@ -60,9 +59,9 @@ def report_page(folder: str | os.PathLike[str]) -> str:
     Raises
     ------
     FileNotFoundError
-        If the folder holds no finished comparison.
+        If the folder has no finished comparison.
     ValueError
-        If its files are damaged or do not belong together.
+        If its files are damaged or do not match.
     """
     results = _read_results(Path(folder))
     try:
@@ -72,8 +71,7 @@ def report_page(folder: str | os.PathLike[str]) -> str:
         ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, TemplateError,
     ) as error:  # fmt: skip
         raise ValueError(
-            f"The files of '{folder}' are damaged: no report can be made of them "
-            f"({type(error).__name__}: {error}). Compare again."
+            f"The files of '{folder}' are damaged ({type(error).__name__}: {error}). Compare again."
         ) from error
 
 
@@ -83,8 +81,8 @@ def _page(
     data, students = results["data"], results["students"]
     if len(answers.truth) != data["test"]:
         raise ValueError(
-            f"The files of '{folder}' do not belong together: the answers are of "
-            f"{len(answers.truth)} test rows, the results of {data['test']}. Compare again."
+            f"The files of '{folder}' do not match: the predictions are of {len(answers.truth)} "
+            f"test rows, the results of {data['test']}. Compare again."
         )
     environment = Environment(
         loader=PackageLoader("soft_students.report", "assets"),
@@ -119,16 +117,16 @@ def _page(
 def write_report(
     folder: str | os.PathLike[str], path: str | os.PathLike[str], *, overwrite: bool = True
 ) -> Path:
-    """Write :func:`report_page` to a file that is whole or not there.
+    """Write :func:`report_page` to a file, atomically.
 
     Parameters
     ----------
     folder : path-like
-        Of `soft_students.comparison.compare_students`.
+        Folder written by `soft_students.comparison.compare_students`.
     path : str or path-like
-        Ends in ``.html``.
+        Must end in ``.html`` or ``.htm``.
     overwrite : bool, default=True
-        Whether an existing file may be replaced.
+        Whether to replace an existing file.
 
     Returns
     -------
@@ -138,11 +136,11 @@ def write_report(
     Raises
     ------
     FileNotFoundError, ValueError
-        As of :func:`report_page`, or if the path has another ending.
+        As for :func:`report_page`, or if the path has another suffix.
     FileExistsError
         If the file exists and `overwrite` is False.
     OSError
-        If the file cannot be written. An old file is then intact.
+        If the file cannot be written. An existing file is then unchanged.
     """
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
@@ -157,8 +155,8 @@ def _read_results(folder: Path) -> dict[str, Any]:
     path = folder / "results.json"
     if not path.is_file():
         raise FileNotFoundError(
-            f"The folder '{folder}' holds no finished comparison: there is no results.json. Make "
-            f"one: softkd compare --out {folder}."
+            f"The folder '{folder}' has no finished comparison: results.json is missing. Make one: "
+            f"softkd compare --out {folder}."
         )
     try:
         results = json.loads(path.read_text("utf-8"))
@@ -167,7 +165,7 @@ def _read_results(folder: Path) -> dict[str, Any]:
     schema = results.get("schema") if isinstance(results, dict) else None
     if schema != _SCHEMA:
         raise ValueError(
-            f"The file '{path}' is of another version: it must have the schema {_SCHEMA}. Got "
+            f"The file '{path}' has another version: expected the schema {_SCHEMA}. Got "
             f"{schema!r}. Compare again."
         )
     if missing := sorted(_PARTS - set(results)):
@@ -178,7 +176,7 @@ def _read_results(folder: Path) -> dict[str, Any]:
 
 
 def _fronts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return quality against each cost, for models of which both are known."""
+    """Return plots of quality against each cost, for models with both known."""
     quality = "accuracy" if results["task"] == "classification" else "r2"
     students, ranking = results["students"], results["ranking"]
     models = {"teacher": results["teacher"]}
@@ -196,13 +194,13 @@ def _fronts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             svg = pareto_plot(points, title, metric.title, percent="%" in metric.format)
             caption = f"On the test rows: {metric.title} against {title}"
             if points[0].kind != "teacher":
-                caption += " (not known of the teacher)"
+                caption += " (unknown for the teacher)"
             drawn.append({"caption": caption, "svg": Markup(svg)})
     return drawn
 
 
 def _compared(answers: ChosenAnswers, results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the same drawings of the student and the teacher, in turn."""
+    """Return the same plots for the student and the teacher, in turn."""
     student = results["ranking"]["winner"]
     taught = f"teacher ({results['teacher']['name']})"
     each = (
@@ -211,8 +209,8 @@ def _compared(answers: ChosenAnswers, results: Mapping[str, Any]) -> list[dict[s
     )
     drawn: list[dict[str, Any]] = []
 
-    def add(part: str, name: str, said: str, svg: str) -> None:
-        drawn.append({"part": part, "name": name, "said": said, "svg": Markup(svg)})
+    def add(part: str, name: str, caption: str, svg: str) -> None:
+        drawn.append({"part": part, "name": name, "caption": caption, "svg": Markup(svg)})
 
     for name, kind, predicted, proba in each:
         if not len(answers.classes):
@@ -225,13 +223,13 @@ def _compared(answers: ChosenAnswers, results: Mapping[str, Any]) -> list[dict[s
         if len(answers.classes) <= _MOST_CLASSES:
             names = answers.classes.tolist()
             counts = _confusion(answers, predicted)
-            said = f"{np.trace(counts)} of {counts.sum()} rows right"
-            add("confusion", name, said, confusion_plot(counts, names, kind))
+            caption = f"{np.trace(counts)} of {counts.sum()} rows correct"
+            add("confusion", name, caption, confusion_plot(counts, names, kind))
     return drawn
 
 
 def _confused(answers: ChosenAnswers) -> list[tuple[str, str, int, int]]:
-    """Return the commonest errors of the student: true, said, its rows and the teacher's."""
+    """Return the student's commonest errors: true and predicted class, own and teacher's rows."""
     if not len(answers.classes):
         return []
     student = _confusion(answers, answers.predicted)
@@ -252,7 +250,7 @@ def _confusion(answers: ChosenAnswers, predicted: np.ndarray) -> np.ndarray:
 
 
 def _shown(value: Any) -> Any:
-    """Return text of which nothing is invisible; a command keeps its lines."""
+    """Return text with unprintable characters escaped and line breaks kept."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "\n".join(" ".join(map(readable, line.split(" "))) for line in value.split("\n"))

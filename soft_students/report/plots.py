@@ -1,4 +1,4 @@
-"""The drawings of a report: data in, SVG out."""
+"""The plots of a report, as SVG."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from soft_students.report.svg import LETTER, Scale, axes, drawing, element, labe
 
 _WIDTH, _HEIGHT = 440, 320
 _ROOM = {"left": 58, "right": 18, "top": 30, "bottom": 46}
-_MOST_POINTS = 1500  # of a scatter
+_MOST_POINTS = 1500  # in a scatter plot
 Box = tuple[float, float, float, float]
 
 
@@ -27,11 +27,11 @@ class Point:
     ----------
     name : str
     cost, quality : float
-        `cost` is above zero.
+        `cost` must be above zero.
     low, high : float or None
         Interval of the quality.
     kind : {"chosen", "student", "excluded", "teacher"}
-        Excluded are students beyond a limit.
+        Students beyond a limit are excluded.
     """
 
     name: str
@@ -43,10 +43,9 @@ class Point:
 
 
 def pareto_plot(points: Sequence[Point], cost: str, quality: str, percent: bool) -> str:
-    """Draw quality against cost, the cost on a logarithmic scale.
+    """Draw quality against cost, with the cost on a logarithmic scale.
 
-    Students than whom no other is better in one and as good in the other are joined by a line, from
-    which excluded ones are left out.
+    A line joins the Pareto-optimal students; excluded students do not count.
 
     Parameters
     ----------
@@ -101,15 +100,15 @@ def pareto_plot(points: Sequence[Point], cost: str, quality: str, percent: bool)
 
 
 def reliability_plot(curve: ReliabilityCurve, kind: str) -> str:
-    """Draw accuracy against confidence, and below how many rows have which confidence.
+    """Draw accuracy against confidence, with a histogram of the confidence below.
 
-    A dot is as large as its bin is full.
+    The size of a dot shows the number of rows in its bin.
 
     Parameters
     ----------
     curve : ReliabilityCurve
     kind : {"chosen", "teacher"}
-        Whose colour it has.
+        Model whose colour is used.
 
     Returns
     -------
@@ -127,13 +126,13 @@ def reliability_plot(curve: ReliabilityCurve, kind: str) -> str:
     for b, (at, up) in zip(filled, places, strict=True):
         left, right = x(float(curve.edges[b])) + 1, x(float(curve.edges[b + 1])) - 1
         tall = max(1.0, below * float(shares[b] / shares.max()))
-        told = (
+        details = (
             f"confidence {curve.confidence[b]:.1%}, accuracy {curve.accuracy[b]:.1%}, "
             f"{_rows(int(curve.count[b]))}"
         )
         parts.append(
             element(
-                "rect", element("title", text=told), x=left, y=base - tall,
+                "rect", element("title", text=details), x=left, y=base - tall,
                 width=max(0.5, right - left), height=tall, class_=f"count {kind}",
             )
         )  # fmt: skip
@@ -145,21 +144,21 @@ def reliability_plot(curve: ReliabilityCurve, kind: str) -> str:
         radius = 2.5 + 5.5 * math.sqrt(float(shares[b]))
         parts.append(element("circle", cx=at, cy=up, r=radius, class_=f"dot {kind}"))
     parts.append(element("line", x1=x(0), y1=base, x2=x(1), y2=base, class_="grid"))
-    parts.append(label(x(0), base + 15, "rows of each confidence", "start", "axis"))
+    parts.append(label(x(0), base + 15, "rows by confidence", "start", "axis"))
     title = f"Reliability. Expected calibration error {curve.error:.4f}, {len(filled)} bins."
     return drawing(x.end + 22, base + 22, title, parts)
 
 
 def confusion_plot(counts: np.ndarray, classes: Sequence[str], kind: str) -> str:
-    """Draw how many rows of each true class are predicted as each class.
+    """Draw a confusion matrix.
 
     Parameters
     ----------
     counts : ndarray of int, shape (n_classes, n_classes)
-        True classes are rows.
+        Number of rows by true class (rows) and predicted class (columns).
     classes : sequence of str
     kind : {"chosen", "teacher"}
-        Whose colour right answers have.
+        Model whose colour marks the diagonal.
 
     Returns
     -------
@@ -208,7 +207,7 @@ def values_plot(truth: np.ndarray, predicted: np.ndarray, kind: str) -> str:
     Parameters
     ----------
     truth, predicted : ndarray of shape (n_samples,)
-        Of many rows evenly spaced ones are drawn.
+        Evenly spaced rows are drawn if there are more than 1500.
     kind : {"chosen", "teacher"}
 
     Returns
@@ -224,7 +223,7 @@ def values_plot(truth: np.ndarray, predicted: np.ndarray, kind: str) -> str:
     parts = axes(x, y, ("true", "predicted"), (show, show))
     parts.append(element("line", x1=x(low), y1=y(low), x2=x(high), y2=y(high), class_="ideal"))
     pairs = zip(truth[::every].tolist(), predicted[::every].tolist(), strict=True)
-    dots = "".join(f"M{x(true):.1f} {y(said):.1f}h0" for true, said in pairs)
+    dots = "".join(f"M{x(true):.1f} {y(found):.1f}h0" for true, found in pairs)
     parts.append(element("path", d=dots, class_=f"cloud {kind}"))
     shown = len(truth[::every])
     return drawing(396, 396, f"Predicted against true values of {shown} rows.", parts)
@@ -260,12 +259,12 @@ def _brief(value: float) -> str:
 
 
 def _mark(at: float, up: float, point: Point) -> ET.Element:
-    told = element("title", text=f"{point.name}: {point.quality:.4g}, {point.cost:,.6g}")
+    details = element("title", text=f"{point.name}: {point.quality:.4g}, {point.cost:,.6g}")
     if point.kind == "teacher":
         around = f"M{at:.2f} {up - 7:.2f}l7 7l-7 7l-7 -7z"
-        return element("path", told, d=around, class_="dot teacher")
+        return element("path", details, d=around, class_="dot teacher")
     radius = 7 if point.kind == "chosen" else 5
-    return element("circle", told, cx=at, cy=up, r=radius, class_=f"dot {point.kind}")
+    return element("circle", details, cx=at, cy=up, r=radius, class_=f"dot {point.kind}")
 
 
 def _around(at: float, up: float) -> Box:
@@ -273,7 +272,7 @@ def _around(at: float, up: float) -> Box:
 
 
 def _name(at: float, up: float, point: Point, taken: list[Box], x: Scale, y: Scale) -> ET.Element:
-    """Return the name beside its mark, where it covers least; what it covers is then taken."""
+    """Return the name beside its mark, where it covers least of `taken`, to which it is added."""
     text = shortened(point.name, 24)
     wide = LETTER * len(text)
     places = [
@@ -314,14 +313,14 @@ def _cell(
 ) -> ET.Element:
     left, top, side, small = place
     count = int(counts[i, j])
-    told = f"true {classes[i]}, predicted {classes[j]}: {_rows(count)}"
+    details = f"true {classes[i]}, predicted {classes[j]}: {_rows(count)}"
     at, up = left + side * j, top + side * i
     share = count / total
     whose = f"right {kind}" if i == j else "wrong"
     strength = 0.62 * share if i == j else min(0.75, 0.95 * math.sqrt(share))
     cell = element(
         "g",
-        element("title", text=told),
+        element("title", text=details),
         element("rect", x=at, y=up, width=side, height=side, class_="cell"),
     )
     if count:
@@ -347,4 +346,4 @@ def _commonest(counts: np.ndarray, classes: Sequence[str]) -> str:
     if not wrong.any():
         return ""
     i, j = divmod(int(wrong.argmax()), len(wrong))
-    return f" Commonest error: {classes[i]} taken for {classes[j]}, {_rows(int(wrong[i, j]))}."
+    return f" Commonest error: {classes[i]} predicted as {classes[j]}, {_rows(int(wrong[i, j]))}."

@@ -1,4 +1,4 @@
-"""Elements, scales and axes of SVG drawings; colours are left to the page's style sheet."""
+"""Elements, scales and axes of SVG plots; the page's style sheet sets the colours."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from xml.etree import ElementTree as ET
 
 from soft_students.explain.tree_view import readable
 
-LETTER = 6.3  # mean width in units of the drawing, at 11.5 of font size
+LETTER = 6.3  # mean width of a letter at font size 11.5, in units of the plot
 
 
 def element(tag: str, *children: ET.Element, text: str = "", **attributes: object) -> ET.Element:
-    """Return an element.
+    """Return an SVG element.
 
     Parameters
     ----------
     tag : str
     *children : Element
     text : str
-        Shown as it is, whatever it holds.
+        Shown literally.
     **attributes : object
-        ``class_`` is ``class``, and an underscore within a name a hyphen. Numbers are rounded to a
-        hundredth.
+        ``class_`` becomes ``class``, and underscores within a name become hyphens. Floats are
+        rounded to two decimals.
 
     Returns
     -------
@@ -39,19 +39,20 @@ def element(tag: str, *children: ET.Element, text: str = "", **attributes: objec
 
 
 def drawing(width: float, height: float, title: str, children: Iterable[ET.Element]) -> str:
-    """Return an SVG element, whose title readers of screens say.
+    """Return an SVG image as text.
 
     Parameters
     ----------
     width, height : float
-        Of its own units.
+        In units of the children.
     title : str
+        Description for screen readers.
     children : iterable of Element
 
     Returns
     -------
     str
-        It has no namespace: it stands in HTML.
+        Without a namespace, for use in HTML.
     """
     svg = element(
         "svg",
@@ -65,22 +66,23 @@ def drawing(width: float, height: float, title: str, children: Iterable[ET.Eleme
 
 
 def label(x: float, y: float, text: str, anchor: str = "middle", class_: str = "") -> ET.Element:
-    """Return text at a place; `anchor` is "start", "middle" or "end"."""
+    """Return a text element; `anchor` is "start", "middle" or "end"."""
     named = {"class_": class_} if class_ else {}
     return element("text", text=text, x=x, y=y, text_anchor=anchor, **named)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps values to places.
+    """Maps values to coordinates.
 
     Parameters
     ----------
     low, high : float
-        Values at
+        Values at the two ends.
     start, end : float
-        these places.
+        Coordinates of `low` and `high`.
     log : bool, default=False
+        Whether the scale is logarithmic.
     """
 
     low: float
@@ -90,7 +92,7 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the coordinate of a value."""
         low, high, at = (math.log(v) if self.log else v for v in (self.low, self.high, value))
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
@@ -138,16 +140,16 @@ def axes(
     titles: tuple[str, str],
     show: tuple[Callable[[float], str], Callable[[float], str]],
 ) -> list[ET.Element]:
-    """Return a grid with numbers, and what they are of.
+    """Return a grid with numbers and the titles of the axes.
 
     Parameters
     ----------
     x, y : Scale
-        `y.start` is below.
+        `y.start` is at the bottom.
     titles : (str, str)
-        Of x and y.
+        Titles of x and y.
     show : (callable, callable)
-        How numbers of x and y are written.
+        Functions that format the numbers of x and y.
 
     Returns
     -------
@@ -168,7 +170,7 @@ def axes(
 
 
 def shortened(text: str, letters: int) -> str:
-    """Return a text of so many letters at most."""
+    """Return a text cut to at most `letters` characters."""
     text = readable(text)
     return text if len(text) <= letters else text[: max(1, letters - 1)] + "…"
 

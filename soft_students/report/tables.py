@@ -1,4 +1,4 @@
-"""The tables of a report: cells as text."""
+"""The tables of a report, with cells as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COSTS = ("latency_us", "bytes")
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure, and what it lies between; `sub` may be empty."""
+    """A figure, and its interval as `sub`, which may be empty."""
 
     value: str
     sub: str = ""
@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: its heading, what that is (``kind``), and cells."""
+    """One line of a table: its heading, the heading's kind, and the cells."""
 
     name: str
     kind: str
@@ -36,14 +36,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """Headings after the first, and lines."""
+    """The headings of all columns but the first, and the lines."""
 
     headings: list[str]
     lines: list[Line]
 
 
 def models_table(results: Mapping[str, Any]) -> Table:
-    """Return all models by what matters most, students in the order of the ranking."""
+    """Return all models with the main metrics, students in the order of the ranking."""
     front = results["ranking"]["pareto"]
     models = _models(results)
     metrics = [m for m in _MAIN[results["task"]] if any(m in of["test"] for of in models.values())]
@@ -62,7 +62,7 @@ def models_table(results: Mapping[str, Any]) -> Table:
 
 
 def ranking_table(results: Mapping[str, Any]) -> Table:
-    """Return what the scores were made of."""
+    """Return the ranked students with their scores, criteria and normalized values."""
     ranking = results["ranking"]
     lines = []
     for name in ranking["order"]:
@@ -79,11 +79,11 @@ def ranking_table(results: Mapping[str, Any]) -> Table:
         _heading(criterion) + Markup(f" ×\N{NO-BREAK SPACE}{weight:.2f}")
         for criterion, weight in ranking["weights"].items()
     ]
-    return Table(["score", *weighed, "wins of random weights"], lines)
+    return Table(["score", *weighed, "wins with random weights"], lines)
 
 
 def figures_table(results: Mapping[str, Any]) -> Table:
-    """Return all figures: a line for each metric, a column for each model."""
+    """Return all figures, with a line per metric and a column per model."""
     models = _models(results)
     lines = []
     for part in ("test", "cost"):
@@ -95,7 +95,7 @@ def figures_table(results: Mapping[str, Any]) -> Table:
 
 
 def kind_of(model: str, results: Mapping[str, Any]) -> str:
-    """Return "teacher", "chosen", "excluded" or "student"."""
+    """Return the kind of a model: "teacher", "chosen", "excluded" or "student"."""
     if model == "teacher":
         return "teacher"
     if model == results["ranking"]["winner"]:
@@ -104,7 +104,7 @@ def kind_of(model: str, results: Mapping[str, Any]) -> str:
 
 
 def _heading(metric: str) -> Markup:
-    """Return a title of this package, whose arrow stays beside it."""
+    """Return a metric's title with the arrow of its direction, without a break between them."""
     arrow = "↑" if METRICS[metric].direction == "higher" else "↓"
     return Markup(f"{METRICS[metric].title}\N{NO-BREAK SPACE}{arrow}")
 

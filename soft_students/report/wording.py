@@ -1,4 +1,4 @@
-"""What the results of a comparison say, in sentences."""
+"""Describes the results of a comparison in sentences."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from soft_students.evaluation import get_metric
 
 _METHODS = {
-    "topsis": "TOPSIS: closeness to an ideal that is best in everything",
-    "index": "a weighted sum of comparable values",
+    "topsis": "TOPSIS: closeness to an ideal that is best in every criterion",
+    "index": "a weighted sum of normalized values",
     "ahp": "a weighted sum, with weights from judgements of pairs (AHP)",
 }
 _TILES = {
     "classification": ("accuracy", "agreement", "latency_us", "bytes"),
     "regression": ("r2", "r2_to_teacher", "latency_us", "bytes"),
 }
-_TITLES = {"latency_us": "time of one row", "bytes": "size"}  # else the metric's own
+_TITLES = {"latency_us": "time for one row", "bytes": "size"}  # otherwise the metric's title
 _UNITS = {"latency_us": " µs", "bytes": " bytes"}
 _FIDELITY = {
-    "agreement": "of choices are the teacher's",
-    "r2_to_teacher": "1 would be the teacher's values",
+    "agreement": "of predictions are the teacher's",
+    "r2_to_teacher": "1 would be exactly the teacher's values",
 }
-_EDGE = 0.005  # a weight nearer to none or to all is no other opinion
-_ALIKE = 1.05  # a ratio below it is no difference worth a word
+_EDGE = 0.005  # weights closer to 0 or 1 are not mentioned
+_ALIKE = 1.05  # smaller ratios count as equal
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Tile:
     Parameters
     ----------
     title, value, interval, against : str
-        `interval` and `against` are empty where nothing is known.
+        `interval` and `against` are empty if unknown.
     """
 
     title: str
@@ -44,7 +44,7 @@ class Tile:
 
 
 def tiles(results: Mapping[str, Any]) -> list[Tile]:
-    """Return the figures by which the chosen student is best known."""
+    """Return the main figures of the chosen student."""
     student = results["students"][results["ranking"]["winner"]]
     made = []
     for metric in _TILES[results["task"]]:
@@ -65,68 +65,66 @@ def tiles(results: Mapping[str, Any]) -> list[Tile]:
 
 
 def choice(results: Mapping[str, Any]) -> list[str]:
-    """Return why the chosen student was chosen: sentences by paragraph."""
+    """Return the reasons for the choice, as a list of paragraphs."""
     ranking, data = results["ranking"], results["data"]
     winner, order = ranking["winner"], ranking["order"]
     score = ranking["scores"][winner]
-    ranked = f"the {len(order)} students that were ranked"
-    first = f"It has the highest score of {ranked}, {score:.3f}"
+    first = f"It has the highest score of the {len(order)} ranked students, {score:.3f}"
     if len(order) == 1:
-        first = f"It is the only student that was left to rank, with a score of {score:.3f}"
+        first = f"It is the only ranked student, with a score of {score:.3f}"
     else:
         second = order[1]
-        first += f"; {second} comes next with {ranking['scores'][second]:.3f}"
+        first += f"; {second} is second with {ranking['scores'][second]:.3f}"
     method = _METHODS.get(ranking["method"], ranking["method"])
     first += (
-        f". The score is {method}, of values made comparable by the normalization "
-        f"“{ranking['normalization']}”. It was computed on {data['validation']:,} training rows "
-        "from which no student learnt, and from costs measured one student at a time with "
+        f". The score is {method}, with the normalization “{ranking['normalization']}”. It was "
+        f"computed on {data['validation']:,} validation rows, which no student was trained on, and "
+        "from costs measured one student at a time with "
         f"{results['threads']} thread{'s' if results['threads'] != 1 else ''}."
     )
-    return [first, f"What counted: {_criteria(ranking)}.", *_limits(ranking)]
+    return [first, f"Criteria: {_criteria(ranking)}.", *_limits(ranking)]
 
 
 def against_teacher(results: Mapping[str, Any]) -> str:
-    """Return what the student costs against the teacher, in one paragraph."""
-    rows = f"On {results['data']['test']:,} test rows, used once and for no choice, "
+    """Return a comparison of the student's quality and costs with the teacher's, one paragraph."""
+    text = f"On {results['data']['test']:,} test rows, used once and for no choice, "
     winner = results["ranking"]["winner"]
     student, teacher = results["students"][winner], results["teacher"]
     quality = "accuracy" if results["task"] == "classification" else "r2"
     metric = get_metric(quality)
     ours, theirs = student["test"][quality]["value"], teacher["test"][quality]["value"]
-    said = rows + f"its {metric.title} is {metric.show(ours)}; the teacher's is "
-    said += f"{metric.show(theirs)}."
+    text += f"its {metric.title} is {metric.show(ours)}; the teacher's is {metric.show(theirs)}."
     if results["task"] == "classification":
         agreement = student["test"]["agreement"]["value"]
-        said += f" On {agreement:.2%} of them it chooses the same class as the teacher."
+        text += f" On {agreement:.2%} of them it predicts the same class as the teacher."
     for cost in ("latency_us", "bytes"):
         mine, taught = student["cost"][cost]["value"], teacher["cost"][cost]["value"]
         if mine is None or taught is None:
             continue
         show = get_metric(cost).show
         if cost == "latency_us":
-            said += f" One row takes {show(mine)} µs, by the teacher {show(taught)} µs"
+            text += f" One row takes {show(mine)} µs, with the teacher {show(taught)} µs"
         else:
-            said += f" Its file has {show(mine)} bytes, the teacher's parameters {show(taught)}"
-        said += f": it is {_ratio(cost, mine, taught)}."
-    return said
+            text += f" Its file has {show(mine)} bytes, the teacher's parameters {show(taught)}"
+        text += f": it is {_ratio(cost, mine, taught)}."
+    return text
 
 
 def sureness(results: Mapping[str, Any]) -> list[str]:
-    """Return how much the choice hangs on weights and on chance: sentences."""
+    """Return the sensitivity of the choice to weights and to chance, as a list of sentences."""
     ranking = results["ranking"]
     winner, found = ranking["winner"], ranking["sensitivity"]
-    said = []
+    sentences = []
     if len(ranking["order"]) > 1:
         share = found["win_shares"][winner]
         moves = _moves(found["ranges"])
-        said.append(
-            f"Of {found['draws']:,} random weights around those given, {winner} wins with "
-            f"{share:.0%}. "
-            + ("; ".join(moves) + "." if moves else "No change of one weight makes another win.")
+        sentences.append(
+            f"{winner} wins with {share:.0%} of {found['draws']:,} random weights around those "
+            "given. "
+            + ("; ".join(moves) + "." if moves else "No change of one weight changes the winner.")
         )
-    said += _significance(results)
-    return [*said, *ranking["notes"]]
+    sentences += _significance(results)
+    return [*sentences, *ranking["notes"]]
 
 
 def _moves(ranges: Mapping[str, Any]) -> list[str]:
@@ -136,7 +134,7 @@ def _moves(ranges: Mapping[str, Any]) -> list[str]:
         for word, end, other in ends:
             if found[other] is not None and _EDGE < found[end] < 1 - _EDGE:
                 moves.append(
-                    f"{found[other]} would win if {_title(criterion)} weighed "
+                    f"{found[other]} would win if the weight of {_title(criterion)} were "
                     f"{word} {found[end]:.2f} instead of {found['weight']:.2f}"
                 )
     return moves
@@ -151,18 +149,18 @@ def _significance(results: Mapping[str, Any]) -> list[str]:
     for test in tests:
         side = "more" if test["only_first"] > test["only_second"] else "less"
         sides[side if test["pvalue"] < level else "same"].append(test["second"])
-    said = [
+    findings = [
         f"{words} {', '.join(sides[side])}"
         for side, words in (
-            ("more", "is right more often than"),
-            ("less", "is right less often than"),
-            ("same", "cannot be told apart from"),
+            ("more", "is more accurate than"),
+            ("less", "is less accurate than"),
+            ("same", "does not differ significantly from"),
         )
         if sides[side]
     ]
     return [
-        f"By McNemar's test on the test rows (p below {level:.3g}, which allows for "
-        f"{len(tests)} comparison{'s' if len(tests) > 1 else ''}), it {'; it '.join(said)}."
+        f"By McNemar's test on the test rows (p below {level:.3g}, corrected for "
+        f"{len(tests)} comparison{'s' if len(tests) > 1 else ''}), it {'; it '.join(findings)}."
     ]
 
 
@@ -183,11 +181,11 @@ def _limits(ranking: Mapping[str, Any]) -> list[str]:
         word = "at least" if metric.direction == "higher" else "at most"
         limits.append(f"{_title(criterion)} {word} {metric.show(limit)}{_UNITS.get(criterion, '')}")
     excluded = ranking["excluded"]
-    whom = "They exclude nobody."
+    effect = "No student is excluded."
     if excluded:
         each = [f"{name} ({', '.join(reasons)})" for name, reasons in excluded.items()]
-        whom = f"Excluded: {'; '.join(each)}."
-    return [f"Limits: {', '.join(limits)}. {whom}"]
+        effect = f"Excluded: {'; '.join(each)}."
+    return [f"Limits: {', '.join(limits)}. {effect}"]
 
 
 def _title(metric: str) -> str:
@@ -198,14 +196,14 @@ def _against(metric: str, of: Mapping[str, Any], taught: Mapping[str, Any] | Non
     if metric in _FIDELITY:
         return _FIDELITY[metric]
     if taught is None or taught["value"] is None:
-        return "the teacher's is unknown"
+        return "unknown for the teacher"
     shown = get_metric(metric).show(taught["value"]) + _UNITS.get(metric, "")
     if metric in _UNITS:
         return f"{_ratio(metric, of['value'], taught['value'])}: {shown}"
     apart = of["value"] - taught["value"]
-    said = f"{abs(apart) * 100:.2f} points" if metric == "accuracy" else f"{abs(apart):.4f}"
+    size = f"{abs(apart) * 100:.2f} points" if metric == "accuracy" else f"{abs(apart):.4f}"
     side = "above" if apart > 0 else "below"
-    return f"{said} {side} the teacher's {shown}" if apart else f"the teacher's is {shown}, too"
+    return f"{size} {side} the teacher's {shown}" if apart else f"the teacher's is {shown}, too"
 
 
 def _ratio(cost: str, mine: float, taught: float) -> str:

@@ -1,4 +1,4 @@
-"""The rows that a student's transfer set makes, and what the teacher says of them."""
+"""Rows of a student's transfer set, labelled by the teacher."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from soft_students.students.supervision import Ask
 
 
 def in_the_form_of(X: Any, ask: Ask | None) -> Ask | None:
-    """Have the teacher shown new rows in the form of `X`: in a DataFrame if it is one.
+    """Wrap `ask` so that the teacher gets new rows in the form of `X`, e.g. as a DataFrame.
 
     Parameters
     ----------
@@ -38,46 +38,46 @@ def taught_copies(
     random_state: RandomState,
     categorical: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield each copy of the rows that the student's transfer set makes, with its targets.
+    """Yield each copy of the rows from the student's transfer set, with its targets.
 
     Parameters
     ----------
     student : estimator
-        With the parameters `transfer`, which is not None, and `transfer_copies`.
+        Student with `transfer`, not None, and `transfer_copies`.
     X : ndarray of shape (n, n_features)
         Labelled rows, then unlabelled ones.
     targets : ndarray of shape (n, n_outputs)
     originals : ndarray of int, shape (n_labelled,)
-        By their numbers, the rows given to fit that the first rows of `X` are.
+        Indices, among the rows given to fit, of the first rows of `X`.
     ask : callable or None
-        None repeats the target of the row that a new one is made from.
+        Returns the teacher's targets of new rows; None repeats the targets of their source rows.
     random_state : RandomState
     categorical : ndarray of bool, shape (n_features,), default=None
-        Which columns hold codes of categories.
+        Mask of the columns with codes of categories.
 
     Yields
     ------
     made : ndarray of shape (n, n_features)
-    told : ndarray of shape (n, n_outputs)
+    made_targets : ndarray of shape (n, n_outputs)
 
     Raises
     ------
     ValueError
-        If there is no teacher, and the new rows do not bear the labels of those they come from.
+        If `ask` is None and the new rows do not keep the labels of their source rows.
     """
     transfer, n = student.transfer, len(originals)
     if ask is None and not transfer.keeps_labels:
         raise ValueError(
-            f"{type(transfer).__name__} makes rows that no label is known of: it needs a teacher "
-            f"that can be asked. Pass one to {type(student).__name__}.fit, or set transfer=None."
+            f"{type(transfer).__name__} makes rows without labels and needs a teacher to label "
+            f"them. Pass a model to {type(student).__name__}.fit, or set transfer=None."
         )
     for made in transfer.copies(X, student.transfer_copies, random_state, categorical=categorical):
         if ask is None:
-            told = targets
+            made_targets = targets
         elif not transfer.keeps_labels:
-            told = ask(made, None)
+            made_targets = ask(made, None)
         else:
-            told = ask(made[:n], originals)
+            made_targets = ask(made[:n], originals)
             if n < len(made):
-                told = np.concatenate([told, ask(made[n:], None)])
-        yield made, told
+                made_targets = np.concatenate([made_targets, ask(made[n:], None)])
+        yield made, made_targets

@@ -26,6 +26,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import (
+    UNUSED,
     MetadataRouter,
     MethodMapping,
     _routing_enabled,
@@ -34,6 +35,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _num_samples,
     check_array,
     check_is_fitted,
     column_or_1d,
@@ -56,13 +58,16 @@ def _student_has(method: str) -> Any:
 
 
 class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
-    """What the classifier and the regressor share; subclasses say what a teacher answers."""
+    """Base class of the distilled classifier and regressor."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "student": [HasMethods("fit")],
         "cross_fit": [Interval(Integral, 2, None, closed="left"), None],
         "random_state": ["random_state"],
     }
+
+    # a router: it passes weights to the student and the teacher
+    __metadata_request__fit: ClassVar[dict[str, str]] = {"sample_weight": UNUSED}
 
     _task: ClassVar[str]
     _answer: ClassVar[str]
@@ -82,14 +87,14 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
 
     @abstractmethod
     def _checked(self, y: ArrayLike) -> np.ndarray:
-        """Return labels or values as an array, or say what is wrong with them."""
+        """Return labels or values as an array; raise ValueError if they are invalid."""
 
     @abstractmethod
     def _folds(self) -> StratifiedKFold | KFold:
-        """Return how rows are parted among the teachers of `cross_fit`."""
+        """Return the splitter of rows for `cross_fit`."""
 
     def __sklearn_clone__(self) -> Self:
-        # The default clone would copy a torch module and unfit a fitted classifier.
+        # the default clone would copy a torch module and unfit a fitted classifier
         twin = type(self)(
             clone(self.student),
             self.teacher if self.cross_fit is None else clone(self.teacher),
@@ -106,7 +111,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         **params : dict
-            Such as ``student__temperature``, or ``teacher__C``.
+            Parameters such as ``student__temperature`` or ``teacher__C``.
 
         Returns
         -------
@@ -115,56 +120,78 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If it is a parameter of a teacher that is fitted already, and shared.
+            If a parameter belongs to a fitted teacher, which is shared.
         """
         inner = [name for name in params if name.startswith("teacher__")]
         if inner and params.get("cross_fit", self.cross_fit) is None:
             raise ValueError(
-                f"{type(self).__name__} does not change a teacher that is fitted already, got "
-                f"{inner[0]!r}. Set it before fitting the teacher, or pass the teacher unfitted "
-                "with cross_fit."
+                f"{type(self).__name__} does not change a fitted teacher. Got {inner[0]!r}. Set it "
+                "before fitting the teacher, or pass the teacher unfitted with cross_fit."
             )
         return super().set_params(**params)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> Self:
-        """Ask the teacher about `X`, then fit a clone of the student.
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        **fit_params: Any,
+    ) -> Self:
+        """Get the teacher's targets for `X`, then fit a clone of the student.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,), or (n_samples, n_outputs) of values
-            True labels or values. They count as much as the student's `hard_weight` says; with
-            `cross_fit`, the teachers learn from them.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            True labels or values, weighted by the student's `hard_weight`. With `cross_fit`, the
+            teachers are fitted on them. None needs a teacher with class labels. Classes of the
+            teacher that no label has are left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights for the student, or the last step of a pipeline, and, with `cross_fit`, for the
+            teacher if its fit accepts them.
         **fit_params : dict
-            For the student's `fit`. `sample_weight` goes to the last step of a pipeline and, with
-            `cross_fit`, to the teacher's fit as well, if that takes it; other parameters of
-            steps have the form ``step__parameter``. With scikit-learn's metadata routing they go
-            where they are requested.
+            Further parameters of the student's `fit`; those of the steps of a pipeline have the
+            form ``step__parameter``. With scikit-learn's metadata routing, they go to the
+            estimators that request them.
 
         Returns
         -------
         self
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
         X, y = indexable(X, y)
-        y = self._checked(y)
+        if y is not None:
+            y = self._checked(y)
+        if y is None and self.cross_fit is not None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: with "
+                "cross_fit the teachers learn from it."
+            )
+        if sample_weight is not None:
+            fit_params["sample_weight"] = sample_weight
         for_student, for_teacher = self._routed(fit_params)
         if self.cross_fit is None:
             teacher: Teacher = self._given_teacher()
-            said = self._said(teacher, X, len(y)) if isinstance(self.student, Pipeline) else teacher
+            if y is None and self._task == "classification" and teacher.classes_ is None:
+                raise ValueError(
+                    f"{type(self).__name__} requires y to be passed, but the target y is None, and "
+                    "the teacher does not name its classes. Pass y, or name them: "
+                    "as_teacher(teacher, classes=[...])."
+                )
+            in_pipeline = isinstance(self.student, Pipeline)
+            targets = (
+                self._targets(teacher, X, _num_samples(X)) if in_pipeline else copy.copy(teacher)
+            )
+            targets.only_labelled_classes = True
         else:
             self._check_can_cross_fit(for_student)
-            said, teacher = self._cross_fitted(X, y, for_teacher)
+            targets, teacher = self._cross_fitted(X, np.asarray(y), for_teacher)
         student = clone(self.student)
         prefix, last = _last_step(student)
         if prefix and _routing_enabled():
             last.set_fit_request(teacher=True)
             prefix = ""
-        student.fit(X, y, **{f"{prefix}teacher": said}, **for_student)
+        student.fit(X, y, **{f"{prefix}teacher": targets}, **for_student)
         self.student_, self.teacher_ = student, teacher
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
             if hasattr(student, name):
@@ -182,13 +209,44 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples,), or (n_samples, n_outputs) of values
+        ndarray of shape (n_samples,), or (n_samples, n_outputs) for several values
         """
         check_is_fitted(self)
         return self.student_.predict(X)
 
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Importances of the features, of shape (n_features,), where the student has them."""
+        return _last_step(self._fitted_student())[1].feature_importances_
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """Coefficients of the features, where the student has them."""
+        return _last_step(self._fitted_student())[1].coef_
+
+    def _fitted_student(self) -> BaseEstimator:
+        check_is_fitted(self)
+        return self.student_
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; those of a fitted teacher are hidden, as it never changes.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Also return the parameters of the student and, with `cross_fit`, of the teacher.
+
+        Returns
+        -------
+        dict
+        """
+        params = super().get_params(deep)
+        if self.cross_fit is None:
+            params = {name: v for name, v in params.items() if not name.startswith("teacher__")}
+        return params
+
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return where metadata goes: to the fit of the student, and with `cross_fit` the teacher.
+        """Return the metadata routing: to the student's fit, and with `cross_fit` the teacher's.
 
         Returns
         -------
@@ -222,14 +280,15 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         weights = for_student.pop("sample_weight", None)
         if weights is not None:
             for_student[f"{_last_step(self.student)[0]}sample_weight"] = weights
-            if self.cross_fit is not None:
+            # only students accept "balanced"
+            if self.cross_fit is not None and not isinstance(weights, str):
                 prefix, last = _last_step(self.teacher)
                 if has_fit_parameter(last, "sample_weight"):
                     for_teacher[f"{prefix}sample_weight"] = weights
                 else:
                     warnings.warn(
                         f"The teacher {type(last).__name__} takes no sample_weight: the weights "
-                        "count for the student alone.",
+                        "are used for the student only.",
                         UserWarning,
                         stacklevel=4,
                     )
@@ -241,13 +300,13 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         teacher = as_teacher(self.teacher, task=self._task)
         if isinstance(teacher, ArrayTeacher):
             raise ValueError(
-                f"{type(self).__name__} needs a teacher that can be asked about any rows; an array "
-                "belongs to one X. Call student.fit(X, array), or pass the model that made it."
+                f"{type(self).__name__} needs a teacher that predicts any rows; an array belongs "
+                "to one X. Call student.fit(X, array), or pass the model that made it."
             )
         return teacher
 
-    def _said(self, teacher: Teacher, X: Any, n_samples: int) -> Teacher:
-        """Return what the teacher says about raw rows, for a student that sees others."""
+    def _targets(self, teacher: Teacher, X: Any, n_samples: int) -> Teacher:
+        """Return the teacher's outputs for raw rows, for a student that gets transformed rows."""
         from soft_students.targets import check_logits
         from soft_students.teachers import ArrayTeacher
 
@@ -261,9 +320,9 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         prefix, last = _last_step(self.student)
         if getattr(last, "transfer", None) is not None or f"{prefix}X_unlabeled" in for_student:
             raise ValueError(
-                f"The targets of {name}(cross_fit={self.cross_fit}) are those of the rows of X "
-                "alone: they cannot be had of a transfer set or of X_unlabeled. Set transfer=None "
-                "and pass no X_unlabeled, or pass a fitted teacher with cross_fit=None."
+                f"{name}(cross_fit={self.cross_fit}) has targets for the rows of X only; they are "
+                "not available for a transfer set or X_unlabeled. Set transfer=None and pass no "
+                "X_unlabeled, or pass a fitted teacher with cross_fit=None."
             )
         if not (hasattr(teacher, "fit") and hasattr(teacher, self._answer)) or isinstance(
             teacher, type
@@ -271,71 +330,70 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
             raise ValueError(
                 f"cross_fit={self.cross_fit} of {name} fits clones of the teacher, which must be "
                 f"an unfitted estimator with fit and {self._answer}. Got {teacher!r:.100} instead. "
-                "A model that is trained already is asked with cross_fit=None."
+                "For a fitted model, set cross_fit=None."
             )
         if get_tags(teacher).requires_fit and _is_fitted(teacher):
             raise ValueError(
-                f"cross_fit={self.cross_fit} of {name} fits clones of the teacher, so that no row "
-                f"is taught by a model that has learnt from it, but this "
-                f"{type(teacher).__name__} is fitted already. Pass it unfitted: "
-                "sklearn.base.clone(teacher); or ask it as it is with cross_fit=None."
+                f"cross_fit={self.cross_fit} of {name} fits clones of the teacher, but this "
+                f"{type(teacher).__name__} is fitted. Pass it unfitted: "
+                "sklearn.base.clone(teacher); or set cross_fit=None to use it."
             )
 
     def _cross_fitted(
         self, X: Any, y: np.ndarray, for_teacher: Mapping[str, Any]
     ) -> tuple[Teacher, Teacher]:
-        """Return what teachers say of rows that they have not seen, and one that has seen all."""
+        """Return out-of-fold outputs of the teachers, and a teacher fitted on all rows."""
         from soft_students.teachers import ArrayTeacher, as_teacher
 
-        answers = cross_val_predict(
+        outputs = cross_val_predict(
             self.teacher, X, y, cv=self._folds(), method=self._answer, params=dict(for_teacher)
         )
         teacher = clone(self.teacher)
         with_all = as_teacher(teacher.fit(X, y, **for_teacher))
         classes = None if self._task == "regression" else np.unique(y)
-        return ArrayTeacher(answers, task=self._task, classes=classes), with_all
+        return ArrayTeacher(outputs, task=self._task, classes=classes), with_all
 
 
 class DistilledClassifier(ClassifierMixin, _Distilled):
-    """Teach a student on the fly: ``fit(X, y)`` asks the teacher about the rows of `X`.
+    """A student with its teacher: ``fit(X, y)`` labels the rows of `X` with the teacher.
 
-    The teacher sees `X` as it comes, before any preprocessing inside the student; so a student may
+    The teacher gets the original `X`, before any preprocessing in the student, which may therefore
     be a whole :class:`~sklearn.pipeline.Pipeline`. A fitted teacher is never fitted again, copied
-    or changed, neither by `fit` nor by cloning: searches and cross-validation share the one that is
-    given. A teacher knows the labels of the rows that it was fitted on, and its answers there are
-    too sure; `cross_fit` has each row taught by one that was fitted on other rows.
+    or changed, neither by `fit` nor by cloning: searches and cross-validation share it. A teacher
+    is overconfident on the rows that it was fitted on; with `cross_fit`, each row is labelled by a
+    teacher that was fitted on other rows.
 
     Parameters
     ----------
     student : estimator
         A student of this package, or a pipeline that ends in one. A clone of it is fitted.
     teacher : object
-        Anything that :func:`~soft_students.teachers.as_teacher` takes, except an array: an array
-        cannot be asked about a subset of the rows. With `cross_fit`, an estimator or pipeline with
-        `fit` and `predict_proba`, not fitted: clones of it are.
+        Anything that :func:`~soft_students.teachers.as_teacher` takes, except an array, which has
+        no outputs for a subset of the rows. With `cross_fit`, an unfitted estimator or pipeline
+        with `fit` and `predict_proba`, of which clones are fitted.
     cross_fit : int or None, default=None
-        Soft targets out of fold: rows are parted, stratified and shuffled, into so many folds; a
-        clone of the teacher is fitted on all folds but one and asked about that one. A class that
-        is missing in the other folds has probability zero. At last a clone is fitted on all rows,
-        for `teacher_`.
+        Number of folds of out-of-fold targets. Rows are split into folds, stratified and shuffled;
+        a clone of the teacher that is fitted on all other folds predicts each fold. A class that is
+        missing in the other folds has probability zero. Another clone is fitted on all rows, for
+        `teacher_`. None uses a fitted teacher.
     random_state : int, RandomState instance or None, default=None
-        Of the folds. The teacher and the student have their own.
+        Seed of the folds. The teacher and the student have their own.
 
     Attributes
     ----------
     student_ : estimator
         The fitted student.
     teacher_ : Teacher
-        The one that was given or, with `cross_fit`, the one fitted on all rows.
+        The given teacher or, with `cross_fit`, the one fitted on all rows.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-        Of the student, where it defines it.
+        Number of features of the student, if it defines it.
     feature_names_in_ : ndarray of str
-        Likewise.
+        Names of the features of the student, if it defines them.
 
     See Also
     --------
-    soft_students.evaluation.get_scorer : Scores a search by fidelity to `teacher_`.
+    soft_students.evaluation.get_scorer : Score a search by fidelity to `teacher_`.
 
     Examples
     --------
@@ -354,7 +412,7 @@ class DistilledClassifier(ClassifierMixin, _Distilled):
     >>> bool(scores.min() > 0.9)
     True
 
-    The teacher of the whole data has seen the test folds. This one has not:
+    That teacher was fitted on the test folds, too. This one is not:
 
     >>> from sklearn.base import clone
     >>> honest = DistilledClassifier(student, clone(teacher), cross_fit=3, random_state=0)
@@ -387,30 +445,31 @@ class DistilledClassifier(ClassifierMixin, _Distilled):
 
 
 class DistilledRegressor(RegressorMixin, _Distilled):
-    """Teach a student of values on the fly: :class:`DistilledClassifier` for regression.
+    """A student of values with its teacher: :class:`DistilledClassifier` for regression.
 
     Parameters
     ----------
     student : estimator
         A regressor of this package, or a pipeline that ends in one. A clone of it is fitted.
     teacher : object
-        A fitted regressor, a module or callable of values, or a list of these. With `cross_fit`, an
-        estimator or pipeline with `fit` and `predict`, not fitted: clones of it are.
+        A fitted regressor, a module or callable that returns values, or a list of these. With
+        `cross_fit`, an unfitted estimator or pipeline with `fit` and `predict`, of which clones are
+        fitted.
     cross_fit : int or None, default=None
-        Targets out of fold, as of the classifier; folds are shuffled.
+        Number of folds of out-of-fold targets, as in `DistilledClassifier`; folds are shuffled.
     random_state : int, RandomState instance or None, default=None
-        Of the folds.
+        Seed of the folds.
 
     Attributes
     ----------
     student_ : estimator
         The fitted student.
     teacher_ : Teacher
-        The one that was given or, with `cross_fit`, the one fitted on all rows.
+        The given teacher or, with `cross_fit`, the one fitted on all rows.
     n_features_in_ : int
-        Of the student, where it defines it.
+        Number of features of the student, if it defines it.
     feature_names_in_ : ndarray of str
-        Likewise.
+        Names of the features of the student, if it defines them.
 
     Examples
     --------
@@ -439,7 +498,7 @@ class DistilledRegressor(RegressorMixin, _Distilled):
 
 
 def _last_step(estimator: Any) -> tuple[str, Any]:
-    """Return how parameters of the last step of a pipeline begin, and the step."""
+    """Return the parameter prefix of a pipeline's last step, and the step."""
     prefix = ""
     while isinstance(estimator, Pipeline):
         name, estimator = estimator.steps[-1]

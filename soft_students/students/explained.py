@@ -1,6 +1,6 @@
-"""Students that explain their predictions: the one place where students reach `explain`.
+"""Methods of students that explain predictions and draw trees.
 
-`explain` imports the students, so it is imported here when it is called.
+Imports `explain` on each call, since `explain` imports the students.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class Explained:
         image_shape: tuple[int, ...] | None = None,
         feature_names: Iterable[str] | None = None,
     ) -> Explanation:
-        """Say how the prediction of one row comes about.
+        """Explain the prediction of one row.
 
         Parameters
         ----------
         x : array-like of shape (n_features,) or (1, n_features), Series, or DataFrame of one row
         image_shape, feature_names
-            As of :func:`soft_students.explain.explain`.
+            See :func:`soft_students.explain.explain`.
 
         Returns
         -------
@@ -86,14 +86,14 @@ class ExplainedSoftTree(Explained):
         top: int = 5,
         ax: Axes | None = None,
     ) -> Figure:
-        """Draw the filter of every gate and what every leaf says.
+        """Draw the filter of every gate and the prediction of every leaf.
 
         Needs ``pip install 'soft-students[plots]'``.
 
         Parameters
         ----------
         X, image_shape, feature_names, root, max_depth, top, ax
-            As of :func:`soft_students.explain.plot_tree`.
+            See :func:`soft_students.explain.plot_tree`.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class ExplainedSoftTree(Explained):
         ----------
         x : array-like of shape (n_features,) or (1, n_features)
         image_shape, feature_names, top, ax
-            As of :func:`soft_students.explain.plot_path`.
+            See :func:`soft_students.explain.plot_path`.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Students to bundles and back."""
+"""Saving and loading of students."""
 
 from __future__ import annotations
 
@@ -24,37 +24,40 @@ from soft_students.persistence.errors import BundleError, reason, with_sentence
 from soft_students.students.registry import available
 from soft_students.transfer import TRANSFERS
 
-#: Parameters that name files of one training; no bundle keeps them.
+#: Parameters that name files of one training, not stored in bundles.
 _TRAINING_PARAMETERS = frozenset({"checkpoint", "resume", "snapshots"})
 
-#: Threads that a student out of a file may ask for.
+#: Upper bound for `n_jobs` in files; larger values are corrupt or malicious.
 _MAX_JOBS = 256
 
 
 class Bundled(Protocol):
-    """What a student implements to be kept in bundles, besides being in the registry."""
+    """What a student implements to be kept in bundles, besides being in the registry.
+
+    A class whose parameters have changed also has a class method ``_current_params``: it is given
+    the parameters of any bundle, and returns those that the class takes now.
+    """
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return what fitting has learnt.
+        """Return the fitted state.
 
         Returns
         -------
         metadata : dict of str to object
-            Small values: what `soft_students.persistence.encoding.encode` accepts, such as numbers,
-            strings, tuples and one-dimensional arrays of labels.
+            Small values of types that `soft_students.persistence.encoding.encode` accepts, such as
+            numbers, strings, tuples and one-dimensional arrays of labels.
         arrays : dict of str to ndarray
-            Large values: bool, integers, finite floats; any shape.
+            Large values: bool, integers or finite floats, of any shape.
         """
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Take back what `_bundle_state` returned, on a new instance with the same parameters.
+        """Restore the state of `_bundle_state`, on a new instance with the same parameters.
 
         Raises
         ------
         ValueError
-            If values are missing, or shapes and types do not fit each other. Anybody may have made
-            the file: all there is to rely on is that the parameters satisfy their constraints and
-            the arrays are finite.
+            If values are missing, or shapes and types do not match. The file is untrusted: only the
+            constraints of the parameters and the finiteness of the arrays have been checked.
         """
 
 
@@ -67,21 +70,21 @@ def save(
 ) -> Path:
     """Write a fitted student to one file.
 
-    The file is whole or not there, holds no code, and is readable by this and later versions of
-    soft-students. Equal students become equal bytes.
+    The file is written atomically, contains no code, and can be read by this and later versions of
+    soft-students. Equal students give equal bytes.
 
     Parameters
     ----------
     student : estimator
-        A fitted student of the registry, `SoftDecisionTreeClassifier` say. A random generator
-        among its parameters is not kept.
+        A fitted student of the registry, such as `SoftDecisionTreeClassifier`. A random generator
+        among its parameters is not saved.
     path : str or path-like
-        The file; its folder must exist.
+        Path of the file, in an existing folder.
     overwrite : bool, default=True
         Whether an existing file may be replaced.
     data : dict, default=None
-        What the student was trained on, of plain JSON values, such as ``{"data": "mnist"}``: kept
-        in the file, where `trained_on` finds it.
+        Description of the training data, in plain JSON values, such as ``{"data": "mnist"}``.
+        `trained_on` reads it from the file.
 
     Returns
     -------
@@ -91,10 +94,11 @@ def save(
     Raises
     ------
     TypeError
-        If `student` is not in the registry, or a parameter is of a type that bundles cannot keep.
+        If `student` is not in the registry, or the type of a parameter cannot be saved.
     ValueError
-        If it is not fitted (a `sklearn.exceptions.NotFittedError`), a parameter has been changed
-        since to what contradicts the fitted values, or a fitted array holds NaN or infinity.
+        If the student is not fitted (a `sklearn.exceptions.NotFittedError`), a parameter was
+        changed after fitting and contradicts the fitted values, or a fitted array contains NaN or
+        infinity.
     FileExistsError
         If the file exists and `overwrite` is False.
     OSError
@@ -102,7 +106,7 @@ def save(
 
     See Also
     --------
-    load : Read it back.
+    load : Load a student.
 
     Examples
     --------
@@ -126,17 +130,17 @@ def save(
 
 
 def load(path: str | os.PathLike[str], *, trust: bool = False) -> BaseEstimator:
-    """Read a student that `save` wrote.
+    """Load a student that was written by `save`.
 
-    Loading a bundle runs no code from it, whoever made it. It takes memory of about twice the
-    size of the file.
+    Loading never runs code from the file, even if it is malicious. It takes memory of about twice
+    the size of the file.
 
     Parameters
     ----------
     path : str or path-like
     trust : bool, default=False
-        Also accept a file written by `joblib.dump` or `pickle.dump`. Loading one can run any code
-        that its maker put there: only for files that you made yourself.
+        Whether to accept files of `joblib.dump` or `pickle.dump`, too. Loading these can run any
+        code: set it only for files from a source you trust.
 
     Returns
     -------
@@ -146,13 +150,13 @@ def load(path: str | os.PathLike[str], *, trust: bool = False) -> BaseEstimator:
     Raises
     ------
     BundleError
-        If the file is not a bundle, damaged, of a newer version, or unfit in another way.
+        If the file is not a bundle, damaged, of a newer version, or otherwise invalid.
     OSError
-        If it is missing or cannot be read.
+        If the file is missing or cannot be read.
 
     See Also
     --------
-    save : Write it.
+    save : Write a student.
     """
     try:
         with _open(path) as file:
@@ -164,7 +168,7 @@ def load(path: str | os.PathLike[str], *, trust: bool = False) -> BaseEstimator:
 
 
 def trained_on(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what the file of a student says of the data that it was trained on.
+    """Read the description of the training data from a student's file.
 
     Parameters
     ----------
@@ -174,12 +178,12 @@ def trained_on(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        What `save` was given; empty if that was nothing.
+        The `data` passed to `save`; empty if none was passed.
 
     Raises
     ------
     BundleError, OSError
-        As for `load`.
+        See `load`.
     """
     try:
         with _open(path) as file:
@@ -194,7 +198,6 @@ def dumps(student: BaseEstimator) -> bytes:
     Parameters
     ----------
     student : estimator
-        As for `save`.
 
     Returns
     -------
@@ -203,7 +206,7 @@ def dumps(student: BaseEstimator) -> bytes:
     Raises
     ------
     TypeError, ValueError
-        As for `save`.
+        See `save`.
     """
     file = io.BytesIO()
     _write_and_read_back(_to_bundle(student), file)
@@ -211,12 +214,12 @@ def dumps(student: BaseEstimator) -> bytes:
 
 
 def loads(data: bytes) -> BaseEstimator:
-    """Return the student that `dumps` was given.
+    """Load a student from the bytes of `dumps`.
 
     Parameters
     ----------
     data : bytes
-        The content of a bundle; whoever made it, no code in it is run.
+        Content of a bundle, which may be untrusted: no code in it is run.
 
     Returns
     -------
@@ -225,7 +228,7 @@ def loads(data: bytes) -> BaseEstimator:
     Raises
     ------
     BundleError
-        As for `load`.
+        See `load`.
     """
     try:
         return _from_bundle(read_bundle(io.BytesIO(data)))
@@ -260,7 +263,7 @@ def _to_bundle(student: BaseEstimator) -> Bundle:
 
 
 def _write_and_read_back(bundle: Bundle, file: BinaryIO) -> None:
-    """Write a bundle, and read the student from what was written: a file must not lose it."""
+    """Write a bundle and load it again, so that every written file can be loaded."""
     write_bundle(bundle, file)
     file.seek(0)
     try:
@@ -269,7 +272,7 @@ def _write_and_read_back(bundle: Bundle, file: BinaryIO) -> None:
         raise ValueError(
             f"This {bundle.class_name} cannot be saved, since it could not be loaded again: "
             f"{error}. If its parameters were changed after fitting, restore them or fit it again. "
-            "joblib.dump(student, path) keeps any student; loading such a file runs code from it."
+            "joblib.dump(student, path) saves any student; loading such a file runs code from it."
         ) from error
 
 
@@ -278,11 +281,14 @@ def _from_bundle(bundle: Bundle) -> BaseEstimator:
     paths = sorted(_TRAINING_PARAMETERS & set(bundle.params))
     if paths:
         raise BundleError(
-            f"its parameters hold {paths[0]!r}, which names a file of the computer that trained it "
-            "and which no bundle keeps. Do not use the file; it has been changed"
+            f"its parameters contain {paths[0]!r}, which no bundle contains: it refers to a file "
+            "of a training. Do not use the file; it was manipulated"
         )
     try:
-        student = build(cls, decode(bundle.params, _kept_class))
+        params = decode(bundle.params, _kept_class)
+        if hasattr(cls, "_current_params"):
+            params = cls._current_params(params)
+        student = build(cls, params)
         n_jobs = getattr(student, "n_jobs", None)
         if n_jobs is not None and (type(n_jobs) is not int or n_jobs > _MAX_JOBS):
             raise BundleError(f"n_jobs is {n_jobs!r:.80}, not a number up to {_MAX_JOBS}")
@@ -296,7 +302,7 @@ def _from_bundle(bundle: Bundle) -> BaseEstimator:
         ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
         ValueError,
     ) as error:  # fmt: skip
-        # Promised is ValueError; a forged file may trip over what nobody thought of.
+        # _restore_bundle promises ValueError; a manipulated file may raise others
         raise BundleError(
             f"its values do not make a {bundle.class_name} ({error}). Save the student again"
         ) from error
@@ -304,7 +310,7 @@ def _from_bundle(bundle: Bundle) -> BaseEstimator:
 
 
 def _check_finite(value: Any) -> None:
-    """Refuse fitted numbers that are NaN or infinite, however they are nested."""
+    """Raise BundleError if a fitted number, at any depth, is NaN or infinite."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
@@ -313,17 +319,17 @@ def _check_finite(value: Any) -> None:
         return
     array = np.asarray(value)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise BundleError("its fitted values hold a number that is not finite")
+        raise BundleError("its fitted values contain a number that is not finite")
 
 
 def _check_classes(classes: np.ndarray | None) -> None:
-    """Refuse labels that no fit gives: they are sorted and distinct, and none is NaN."""
+    """Raise BundleError if labels are not sorted and distinct, as after every fit, or are NaN."""
     if classes is not None and not np.array_equal(np.unique(classes), classes):
         raise BundleError("its classes are not sorted, distinct labels")
 
 
 def _kept_class(name: str) -> type[BaseEstimator] | None:
-    """Return the transfer set or the method of a class name; None if there is none."""
+    """Return the class of a transfer set or method by name; None if unknown."""
     for transfer in TRANSFERS.values():
         if transfer.__name__ == name:
             return transfer
@@ -333,34 +339,34 @@ def _kept_class(name: str) -> type[BaseEstimator] | None:
 
 
 def _class_of(bundle: Bundle) -> Any:
-    """Return the class that a bundle names."""
+    """Return the class of a bundle's student."""
     entry = available().get(bundle.student)
     if entry is None or bundle.class_name not in entry.class_names:
         raise BundleError(
             f"it holds a {bundle.class_name!r:.80} of the student {bundle.student!r:.80}, which "
-            "this version does not have. It may come from a newer soft-students; upgrade to read it"
+            "this version lacks. It may come from a newer soft-students; upgrade to read it"
         )
     classes = [cls for cls in (entry.classifier, entry.regressor) if cls is not None]
     return classes[entry.class_names.index(bundle.class_name)]
 
 
 def _registered(student: object) -> str:
-    # By name first: only the classes of that name are imported.
+    # compare names first, to import only classes of that name
     cls = type(student)
     for name, entry in available().items():
         if cls.__name__ in entry.class_names and cls in (entry.classifier, entry.regressor):
             return name
     known = ", ".join(name for entry in available().values() for name in entry.class_names)
     raise TypeError(
-        f"A bundle keeps one fitted student: {known}. Got {cls.__name__} instead. If a student is "
-        "inside, save that one; joblib.dump(object, path) keeps any object, and loading such a "
+        f"A bundle holds one fitted student: {known}. Got {cls.__name__} instead. If it contains a "
+        "student, save that one; joblib.dump(object, path) saves any object, but loading such a "
         "file runs code from it."
     )
 
 
 def _open(path: str | os.PathLike[str]) -> io.BufferedReader:
     try:
-        # Asked first, since opening a pipe would wait for a writer.
+        # checked first, since opening a pipe would wait for a writer
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError("it is a folder")
@@ -379,7 +385,7 @@ def _unpickle(file: BinaryIO) -> BaseEstimator:
     try:
         student = joblib.load(file)
     except Exception as error:
-        # An unpickler raises whatever the pickle tells it to.
+        # an unpickler can raise any exception
         raise BundleError(
             f"it is neither a bundle nor a readable pickle ({type(error).__name__}: {error})"
         ) from error

@@ -1,4 +1,4 @@
-"""What labelled parts teach: the answers that they store, and the true labels beside them."""
+"""Training targets from labelled parts: stored outputs of the teacher and true labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from soft_students.targets import check_logits, check_probabilities
 
 @dataclass(frozen=True)
 class PartSupervision:
-    """Reads rows of labelled parts as a student's fit reads its arguments.
+    """Converts rows of labelled parts to the supervision of a student's fit.
 
     Parameters
     ----------
     kind : {"logits", "probabilities", "values"}
+        Kind of the stored targets.
     temperature : float or None
-        Of stored probabilities.
+        Temperature of stored probabilities.
     classes : ndarray of shape (n_outputs,)
         Label of each column of the targets.
     """
@@ -32,17 +33,17 @@ class PartSupervision:
 
     @classmethod
     def of(cls, parts: LabelledParts) -> PartSupervision:
-        """Return what reads the rows of some parts."""
+        """Return the converter of some parts."""
         classes = np.arange(parts.n_outputs) if parts.classes is None else parts.classes
         return cls(parts.kind, parts.temperature, classes)
 
     def of_classes(self, rows: LabelledRows) -> ClassSupervision:
-        """Return what rows teach a classifier.
+        """Return the supervision of a classifier by some rows.
 
         Raises
         ------
         ValueError
-            If the targets are not fit, or a label is none of the classes.
+            If targets are invalid, or a label is none of the classes.
         """
         n_classes = len(self.classes)
         if self.kind == "logits":
@@ -55,16 +56,16 @@ class PartSupervision:
         return ClassSupervision(self.classes, logits, labels, None)
 
     def of_values(self, rows: LabelledRows) -> ValueSupervision:
-        """Return what rows teach a regressor: one output is a flat array."""
-        said = rows.targets.astype(np.float64)
-        if not np.isfinite(said).all():
+        """Return the supervision of a regressor by some rows; one output is a flat array."""
+        values = rows.targets.astype(np.float64)
+        if not np.isfinite(values).all():
             raise ValueError(
                 "The targets of the labelled parts are not all finite. Check the teacher and its "
                 "inputs, and run 'softkd label' again."
             )
-        said = said[:, 0] if said.shape[1] == 1 else said
+        values = values[:, 0] if values.shape[1] == 1 else values
         true = None if rows.labels is None else np.asarray(rows.labels, dtype=np.float64)
-        return ValueSupervision(said, true, None)
+        return ValueSupervision(values, true, None)
 
     def _columns(self, labels: np.ndarray) -> np.ndarray:
         order = np.argsort(self.classes)
@@ -73,8 +74,8 @@ class PartSupervision:
         unknown = np.unique(labels[self.classes[columns] != labels])
         if unknown.size:
             raise ValueError(
-                f"The labels hold {unknown.tolist()[:5]}, which the teacher does not know. Its "
-                f"classes are {self.classes.tolist()[:20]}."
+                f"The labels contain {unknown.tolist()[:5]}, which are none of the teacher's "
+                f"classes: {self.classes.tolist()[:20]}."
             )
         return columns
 
@@ -100,14 +101,14 @@ class SoftTargets:
 
 @dataclass(frozen=True)
 class MixedValues:
-    """Maps rows of labelled parts to the values that a regressor learns.
+    """Maps rows of labelled parts to the training values of a regressor.
 
     Parameters
     ----------
     supervision : PartSupervision
     hard_weight : float
     unit : (ndarray, ndarray) of shape (n_outputs,), default=(0, 1)
-        What is subtracted, and then divided by.
+        Offset to subtract, and scale to divide by.
     """
 
     supervision: PartSupervision
@@ -121,37 +122,37 @@ class MixedValues:
 
 
 def check_parts(student: BaseEstimator, parts: LabelledParts, task: str) -> None:
-    """Refuse parts of a teacher of another task.
+    """Raise ValueError if parts were labelled by a teacher of another task.
 
     Parameters
     ----------
     student : estimator
     parts : LabelledParts
     task : {"classification", "regression"}
-        Of the student.
+        Task of the student.
 
     Raises
     ------
     ValueError
     """
     if parts.task != task:
-        says, other = (
+        predicted, other = (
             ("values", "regressor") if parts.task == "regression" else ("classes", "classifier")
         )
         raise ValueError(
-            f"{type(student).__name__} cannot learn from these labelled parts: their teacher "
-            f"{parts.teacher!r} predicts {says}. Use the {other} of this student."
+            f"{type(student).__name__} cannot be fitted on these labelled parts: their teacher "
+            f"{parts.teacher!r} predicts {predicted}. Use the {other} of this student."
         )
 
 
 def check_only_parts(student: BaseEstimator, **given: object) -> None:
-    """Refuse what labelled parts take the place of.
+    """Raise ValueError if arguments of `fit` are given that labelled parts replace.
 
     Parameters
     ----------
     student : estimator
     **given : object
-        Arguments of `fit` by name; None is not given.
+        Arguments of `fit` by name; None counts as not given.
 
     Raises
     ------
@@ -161,5 +162,5 @@ def check_only_parts(student: BaseEstimator, **given: object) -> None:
     if wrong:
         raise ValueError(
             f"{type(student).__name__}.fit got {', '.join(wrong)} beside labelled parts, which "
-            "hold what the teacher says and name the column of true labels. Pass the parts alone."
+            "include the teacher's outputs and the column of true labels. Pass the parts alone."
         )

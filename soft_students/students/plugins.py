@@ -1,4 +1,4 @@
-"""Students of other packages, found by their entry points."""
+"""Students of other packages, found by entry points."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ GROUP = "soft_students.students"
 
 @functools.cache
 def loaded_entries() -> tuple[tuple[str, StudentEntry], ...]:
-    """Return the entries of other packages, loaded once a process.
+    """Return the entries of other packages, loaded once per process.
 
-    What cannot be loaded is left out, with a warning that names its package.
+    An entry that cannot be loaded is skipped, with a warning that names its package.
 
     Returns
     -------
     tuple of (str, StudentEntry)
-        The package and its entry; in the order of packages' and entry points' names, so that it
-        does not matter which was installed first.
+        Package and entry, sorted by the names of packages and entry points, independent of the
+        order of installation.
     """
     from importlib.metadata import entry_points  # only for callers who list students
 
@@ -34,9 +34,9 @@ def loaded_entries() -> tuple[tuple[str, StudentEntry], ...]:
         try:
             entry = point.load()
             _check(entry)
-        except Exception as error:  # whatever a stranger's import raises
+        except Exception as error:  # an import can raise any exception
             warnings.warn(
-                f"The student {point.name!r} of the package {package(point)} is left out: "
+                f"The student {point.name!r} of the package {package(point)} is skipped: "
                 f"{point.value} cannot be used ({type(error).__name__}: {error}). Upgrade the "
                 "package, or uninstall it.",
                 stacklevel=3,
@@ -47,7 +47,7 @@ def loaded_entries() -> tuple[tuple[str, StudentEntry], ...]:
 
 
 def package(point: EntryPoint) -> str:
-    """Return the distribution that an entry point belongs to, with its version."""
+    """Return name and version of an entry point's distribution."""
     return "(unknown)" if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
 

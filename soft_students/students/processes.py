@@ -1,4 +1,4 @@
-"""Processes that train one student together, each on a device of its own."""
+"""Training of one student by several processes, each on its own device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Training = TypeVar("_Training")
 _Trained = TypeVar("_Trained")
 
 if multiprocessing.current_process().name != "MainProcess" or is_torchelastic_launched():
-    # Fabric would announce each of several processes on stderr.
+    # Fabric would print a line per process to stderr
     for _name in ("distributed", "rank_zero"):
         logging.getLogger(f"lightning_fabric.utilities.{_name}").setLevel(logging.WARNING)
 
@@ -43,30 +43,30 @@ def launch(
     Parameters
     ----------
     train : callable
-        Of the top level of a module. Called with a launched `Fabric` and `training`.
+        Function at the top level of a module, called with a launched `Fabric` and `training`.
     training : object
-        What to train; it is pickled for other processes.
+        Second argument of `train`; pickled for other processes.
     device : str
-        Of torch: "cpu", "cuda", "cuda:1", "mps"; or "auto".
+        Device of torch ("cpu", "cuda", "cuda:1", "mps") or "auto".
     n_devices : int
-        Of this host. More than one starts as many processes, by spawning; under ``torchrun``, which
-        has started them already, none.
+        Number of devices of this host. More than one spawns as many processes, unless ``torchrun``
+        has started them.
     n_nodes : int
-        Hosts. Several need ``torchrun`` on each of them.
+        Number of hosts. Several need ``torchrun`` on each of them.
     precision : str
-        As `lightning_fabric.Fabric` takes it.
+        Precision of `lightning_fabric.Fabric`.
 
     Returns
     -------
     object
-        What `train` returned in the first process; under ``torchrun``, in this one.
+        Result of `train` in the first process; under ``torchrun``, in this one.
 
     Raises
     ------
     ValueError
         If the training cannot be sent to other processes.
     """
-    from lightning_fabric import Fabric  # takes a second: soft trees in one process need none
+    from lightning_fabric import Fabric  # takes a second, which soft trees in one process save
 
     together = n_devices * n_nodes > 1
     strategy = "auto"
@@ -90,51 +90,51 @@ def launch(
 def _launch_here(
     fabric: Fabric, train: Callable[[Fabric, _Training], _Trained], training: _Training
 ) -> _Trained:
-    # As bytes: fabric would walk through what it sends, and refuses frozen dataclasses in it.
+    # as bytes: Fabric traverses its arguments, and fails on frozen dataclasses
     try:
         sent = pickle.dumps((train, training))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
-            "What several processes train must be sent to them, and part of it cannot be: "
-            f"{error}. Define modules, teachers and callables at the top level of a file that can "
-            "be imported, train in one process, or start the processes by torchrun."
+            f"The training must be pickled for several processes, but it cannot be: {error}. "
+            "Define modules, teachers and callables at the top level of a file that can be "
+            "imported, train in one process, or start the processes by torchrun."
         ) from error
     children, port = set(multiprocessing.active_children()), os.environ.get("MASTER_PORT")
     with tempfile.TemporaryDirectory() as folder:
-        # By files: fabric waits for the processes to end before it reads what they return, and
-        # more than a pipe holds would keep them from it.
-        answer, failure = Path(folder, "trained"), Path(folder, "failed")
+        # by files: Fabric reads results only after the processes have ended, but they cannot end
+        # before a result larger than the pipe is read
+        result, failure = Path(folder, "trained"), Path(folder, "failed")
         try:
-            fabric.launch(_train_and_write, sent, answer, failure)  # type: ignore[arg-type]
+            fabric.launch(_train_and_write, sent, result, failure)  # type: ignore[arg-type]
         except ProcessException as error:
             if failure.exists():
                 raise pickle.loads(failure.read_bytes()) from error
             raise
         finally:
-            # After Ctrl-C they would train on, and this process wait for them.
+            # after Ctrl-C they would continue, and this process would wait for them
             for child in set(multiprocessing.active_children()) - children:
                 child.terminate()
                 child.join()
-            # Fabric's choice would be that of every other process that is started here.
+            # Fabric's port must not be inherited by later processes
             os.environ.pop("MASTER_PORT", None)
             if port is not None:
                 os.environ["MASTER_PORT"] = port
-        return pickle.loads(answer.read_bytes())
+        return pickle.loads(result.read_bytes())
 
 
 def check_processes(student: BaseEstimator) -> None:
-    """Refuse numbers of processes that cannot train together.
+    """Raise ValueError if a student's numbers of devices and hosts cannot be used.
 
     Parameters
     ----------
     student : estimator
-        With the parameters `n_devices`, `n_nodes`, `device` and `random_state`.
+        Student with `n_devices`, `n_nodes`, `device` and `random_state`.
 
     Raises
     ------
     ValueError
-        If ``torchrun`` is missing, or has started another number of processes, or these would
-        draw other random numbers; or if the device is one, and shall be several.
+        If ``torchrun`` is missing or has started another number of processes, if these would draw
+        different random numbers, or if `device` names a single one of several.
     """
     own = student.get_params(deep=False)
     n_devices, n_nodes, device = own["n_devices"], own["n_nodes"], own["device"]
@@ -142,16 +142,16 @@ def check_processes(student: BaseEstimator) -> None:
     if not is_torchelastic_launched():
         if n_nodes > 1:
             raise ValueError(
-                f"n_nodes={n_nodes} needs the processes to be started on each host: torchrun "
+                f"n_nodes={n_nodes} needs processes started by torchrun on each host: torchrun "
                 f"--nnodes {n_nodes} --nproc-per-node {n_devices} --rdzv-backend c10d "
-                "--rdzv-endpoint HOST:PORT .... Got none that torchrun has started."
+                "--rdzv-endpoint HOST:PORT .... Got none."
             )
     else:
         started = int(os.environ["WORLD_SIZE"])
         if started != wanted:
             raise ValueError(
-                f"n_devices={n_devices} and n_nodes={n_nodes} make {wanted} processes, and "
-                f"torchrun has started {started}. Give both the same numbers."
+                f"n_devices={n_devices} and n_nodes={n_nodes} need {wanted} processes, but "
+                f"torchrun has started {started}. Pass the same numbers to both."
             )
         if wanted > 1 and not isinstance(own["random_state"], Integral):
             raise ValueError(
@@ -166,19 +166,19 @@ def check_processes(student: BaseEstimator) -> None:
 
 
 def is_first_process() -> bool:
-    """Tell whether this process is to write files: under ``torchrun``, only the first is."""
+    """Return whether this process writes files: under ``torchrun``, only the first does."""
     return not is_torchelastic_launched() or os.environ["RANK"] == "0"
 
 
-def _train_and_write(fabric: Fabric, sent: bytes, answer: Path, failure: Path) -> None:
+def _train_and_write(fabric: Fabric, sent: bytes, result: Path, failure: Path) -> None:
     try:
         train, training = pickle.loads(sent)
         trained = pickle.dumps(train(fabric, training))
         if fabric.is_global_zero:
-            answer.write_bytes(trained)
+            result.write_bytes(trained)
     except Exception as error:
-        # The first to fail has the reason: others then lose their connection to it.
-        told = pickle.dumps(error)
+        # the first error is the cause: other processes then fail by losing their connection
+        pickled = pickle.dumps(error)
         with contextlib.suppress(FileExistsError), failure.open("xb") as file:
-            file.write(told)
+            file.write(pickled)
         raise

@@ -1,4 +1,4 @@
-"""Fitting again must not lose what was fitted before."""
+"""Protection of a fitted estimator from a failed second fit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sklearn.base import BaseEstimator
 
 @contextmanager
 def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
-    """Keep an estimator as it was if what is done to it fails or is interrupted.
+    """Restore an estimator's attributes if the block fails or is interrupted.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Its attributes are replaced, not changed in place, by what is done.
+        The block may replace its attributes, but not change them in place.
     """
     before = dict(estimator.__dict__)
     try:

@@ -1,6 +1,6 @@
-"""Every student by name: the one list from which exports, bundles, the command line and docs come.
+"""The catalogue of students, used by bundles, the command line and the docs.
 
-Nothing heavy is imported here: a student's class, and the library behind it, at first use.
+Nothing heavy is imported here: classes, and the libraries behind them, are imported at first use.
 """
 
 from __future__ import annotations
@@ -108,11 +108,11 @@ _ENTRIES = [
 
 
 def available() -> dict[str, StudentEntry]:
-    """Return every student by name: those of this package first, then those of others.
+    """Return all students by name, including those of other packages.
 
-    A package adds its own by an entry point of the group ``soft_students.students`` that loads a
-    `StudentEntry`, see ``docs/tutorials/own_student.md``. One that cannot be loaded, or has a name
-    that is taken, is left out with a warning.
+    A package adds a student by an entry point of the group ``soft_students.students`` that loads a
+    `StudentEntry`; see ``docs/tutorials/own_student.md``. Entries that cannot be loaded, or have
+    the name of another, are skipped with a warning.
 
     Examples
     --------
@@ -124,8 +124,8 @@ def available() -> dict[str, StudentEntry]:
     for package, entry in loaded_entries():
         if entry.name in entries:
             warnings.warn(
-                f"The student {entry.name!r} of the package {package} is left out: another has "
-                "that name. Ask its makers to rename it.",
+                f"The student {entry.name!r} of the package {package} is skipped: another has that "
+                "name. Ask its authors to rename it.",
                 stacklevel=2,
             )
             continue
@@ -134,19 +134,19 @@ def available() -> dict[str, StudentEntry]:
 
 
 def get_student(name: str) -> StudentEntry:
-    """Return one student by name.
+    """Return a student by name.
 
     Raises
     ------
     ValueError
-        If there is none of that name; the message holds the nearest ones.
+        If the name is unknown; the message suggests the nearest one.
     """
     entries = available()
     if name in entries:
         return entries[name]
     near = difflib.get_close_matches(str(name), entries, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"There is no student {name!r}. Available: {', '.join(entries)}.{hint}")
+    raise ValueError(f"Unknown student {name!r}. Available: {', '.join(entries)}.{hint}")
 
 
 def exported() -> dict[str, str]:

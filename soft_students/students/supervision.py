@@ -1,42 +1,45 @@
-"""Who teaches, and what: reads the `y`, `labels` and `teacher` arguments of every student's fit."""
+"""Supervision of a student: the `y`, `labels` and `teacher` arguments of every `fit`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _check_sample_weight,
     _num_samples,
     check_array,
     check_consistent_length,
     column_or_1d,
 )
 
-from soft_students.targets import check_logits, check_probabilities, mix_labels, one_hot, soften
+from soft_students.students.labels import match_classes, read_labels, warn_of_disagreement
+from soft_students.targets import check_logits, mix_labels, one_hot, soften
 
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
 
-#: Gives the targets of rows. Those that are made from rows of X bear the labels of these, if the
-#: second argument holds their numbers; None leaves the teacher's word alone.
+#: Returns the targets of new rows. Rows made from rows of X keep the labels of their source rows,
+#: whose indices are the second argument; None: the teacher alone.
 Ask = Callable[[Any, np.ndarray | None], np.ndarray]
 
 
 @dataclass(frozen=True)
 class ClassSupervision:
-    """What a classifier learns from, aligned with the rows of X.
+    """Supervision of a classifier, aligned with the rows of X.
 
     Parameters
     ----------
     classes : ndarray of shape (n_classes,)
-        The order of all columns.
+        Label of each column.
     logits : ndarray of shape (n_samples, n_classes) or None
-        The teacher's; None without a teacher.
+        The teacher's logits; None without a teacher.
     labels : ndarray of int, shape (n_samples,), or None
         Column of the true class.
     teacher : Teacher or None
@@ -51,35 +54,62 @@ class ClassSupervision:
         """Return soft targets of shape (n_samples, n_classes); one-hot without a teacher."""
         if self.logits is None:
             if self.labels is None:
-                raise ValueError("Neither a teacher nor labels were given.")
+                raise ValueError("Neither a teacher nor labels are given. Pass one of them.")
             return one_hot(self.labels, len(self.classes))
         if self.labels is None:
             return soften(self.logits, temperature)
         return soften(mix_labels(self.logits, self.labels, hard_weight), temperature)
 
+    def row_weights(self, sample_weight: ArrayLike | str | None) -> ArrayLike | None:
+        """Return the weights of the rows.
+
+        Parameters
+        ----------
+        sample_weight : array-like of shape (n_samples,), "balanced" or None
+            "balanced" gives all classes the same total weight, counted by the true labels or,
+            without labels, by the teacher's probabilities.
+
+        Raises
+        ------
+        ValueError
+            If `sample_weight` is another string.
+        """
+        if not isinstance(sample_weight, str):
+            return sample_weight
+        if sample_weight != "balanced":
+            raise ValueError(
+                f"sample_weight must be an array of weights or 'balanced'. Got {sample_weight!r}."
+            )
+        shares = self.targets(1.0, 1.0)
+        mass = shares.sum(axis=0)
+        present = mass > 0
+        of_class = np.zeros(len(mass))
+        of_class[present] = len(shares) / (present.sum() * mass[present])
+        return shares @ of_class
+
     def ask_about(self, X: Any, temperature: float) -> np.ndarray:
-        """Return the teacher's soft targets of other rows than those of the labels."""
+        """Return the teacher's soft targets of rows without labels."""
         return soften(self.logits_of(X), temperature)
 
     def logits_of(self, X: Any) -> np.ndarray:
-        """Return the teacher's logits of other rows than those of the labels."""
+        """Return the teacher's logits of rows without labels."""
         from soft_students.teachers import ArrayTeacher
 
         if self.teacher is None:
             raise ValueError(
-                "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
+                "X_unlabeled needs a teacher to label it. Pass one, or leave X_unlabeled out."
             )
         if isinstance(self.teacher, ArrayTeacher):
             raise ValueError(
-                "Rows without labels need a teacher that can be asked; an array belongs to one X. "
+                "X_unlabeled needs a teacher that predicts any rows; an array belongs to one X. "
                 "Pass the model that made it."
             )
         return check_logits(self.teacher.logits(X), _num_samples(X), len(self.classes))
 
     def asker(self, temperature: float, hard_weight: float) -> Ask | None:
-        """Return a function that gives the soft targets of new rows, made from those of X.
+        """Return a function to the soft targets of new rows made from rows of X.
 
-        None if there is no teacher to be asked.
+        None without a teacher.
         """
         from soft_students.teachers import ArrayTeacher
 
@@ -90,8 +120,8 @@ class ClassSupervision:
         def ask(X: Any, originals: np.ndarray | None) -> np.ndarray:
             if isinstance(teacher, ArrayTeacher):
                 raise ValueError(
-                    "A transfer set needs a teacher that can be asked; an array belongs to one X. "
-                    "Pass the model that made it, or set transfer=None."
+                    "A transfer set needs a teacher that predicts any rows; an array belongs to "
+                    "one X. Pass the model that made it, or set transfer=None."
                 )
             logits = check_logits(teacher.logits(X), _num_samples(X), len(self.classes))
             labels = None if self.labels is None or originals is None else self.labels[originals]
@@ -115,17 +145,17 @@ def class_supervision(
     Parameters
     ----------
     student : BaseEstimator
-        For messages.
+        Student, for messages.
     X : array-like of shape (n_samples, n_features)
-        Rows as the teacher shall see them.
+        Rows, in the form passed to the teacher.
     y : object
         A teacher, soft targets of shape (n_samples, n_classes), or labels.
     labels : array-like of shape (n_samples,) or None
-        True labels, beside a teacher in `y`.
+        True labels, if `y` is a teacher.
     teacher : object or None
-        A teacher or soft targets; `y` then holds labels, or None.
+        A teacher or soft targets, if `y` is labels or None.
     hard_weight : float or "auto"
-        What the true labels weigh, for the check that they are there.
+        Weight of the true labels; above zero, they are required.
 
     Returns
     -------
@@ -139,20 +169,19 @@ def class_supervision(
     from soft_students.teachers import as_teacher  # imports torch, which predicting does without
 
     name = type(student).__name__
-    if teacher is None and _teaches(y):
+    if teacher is None and (_teaches(y) or _are_probabilities(y)):
         teacher, y = y, None
     if y is not None and labels is not None:
         raise ValueError(
-            f"{name}.fit got true labels twice, as y and as labels. Pass fit(X, teacher, "
-            "labels=y) or fit(X, y, teacher=teacher)."
+            f"{name}.fit got true labels twice, as y and as labels. Call fit(X, teacher, labels=y) "
+            "or fit(X, y, teacher=teacher)."
         )
     labels = y if labels is None else labels
     codes = None
     present: np.ndarray | None = None
     if labels is not None:
-        labels = column_or_1d(labels, warn=True)
+        labels = read_labels(labels)
         check_consistent_length(X, labels)
-        check_classification_targets(labels)
         present, codes = np.unique(labels, return_inverse=True)
     if teacher is None:
         if present is None:
@@ -166,69 +195,82 @@ def class_supervision(
             f"hard_weight={hard_weight!r} mixes in true labels, but {name}.fit got none: pass "
             "fit(X, teacher, labels=y), or set hard_weight=0."
         )
-    n_samples = _num_samples(X)
-    if _is_matrix(teacher):
-        teacher = as_teacher(check_probabilities(teacher, n_samples), kind="probabilities")
-    else:
-        teacher = as_teacher(teacher)
+    teacher = as_teacher(teacher)
     if teacher.task != "classification":
         raise ValueError(
-            f"{name} needs a teacher of classes, but {teacher!r} predicts values. Use the "
-            "regressor of this student."
+            f"{name} needs a teacher that predicts classes, but {teacher!r} predicts values. Use "
+            "the regressor of this student."
         )
-    logits = check_logits(teacher.logits(X), n_samples)
-    classes = _class_order(teacher, logits.shape[1], present)
-    if present is not None:
-        order = {label: column for column, label in enumerate(classes.tolist())}
-        unknown = [label for label in present.tolist() if label not in order]
-        if unknown:
-            raise ValueError(
-                f"The labels hold {unknown[:5]}, which the teacher does not know. Its classes are "
-                f"{classes.tolist()[:20]}."
-            )
-        codes = np.array([order[label] for label in present.tolist()], dtype=np.intp)[codes]
-    return ClassSupervision(classes, logits, codes, teacher)
+    logits = check_logits(teacher.logits(X), _num_samples(X))
+    by_class = teacher.sorted_by_class()
+    if by_class is not teacher:
+        logits = logits[:, np.argsort(teacher.classes_, kind="stable")]
+    classes, columns = match_classes(by_class, logits.shape[1], present)
+    if codes is not None and columns is not None:
+        if by_class.only_labelled_classes and len(columns) < len(classes):
+            logits, classes = logits[:, columns], classes[columns]
+            by_class = by_class.with_columns(columns, classes)
+            columns = np.arange(len(columns))
+        codes = columns[codes]
+        warn_of_disagreement(by_class, logits, codes)
+    return ClassSupervision(classes, logits, codes, by_class)
 
 
 @dataclass(frozen=True)
 class ValueSupervision:
-    """What a regressor learns from, aligned with the rows of X.
+    """Supervision of a regressor, aligned with the rows of X.
 
     Parameters
     ----------
-    said : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+    teacher_values : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
         The teacher's values; None without a teacher.
     true : ndarray of the same shape, or None
         True values.
     teacher : Teacher or None
     """
 
-    said: np.ndarray | None
+    teacher_values: np.ndarray | None
     true: np.ndarray | None
     teacher: Teacher | None
 
     def targets(self, hard_weight: float) -> np.ndarray:
-        """Return the teacher's values, mixed with the true ones; these without a teacher."""
-        if self.said is None:
+        """Return the teacher's values mixed with the true ones; without a teacher, the latter."""
+        if self.teacher_values is None:
             if self.true is None:
-                raise ValueError("Neither a teacher nor values were given.")
+                raise ValueError("Neither a teacher nor values are given. Pass one of them.")
             return self.true
-        return _mix_values(self.said, self.true, hard_weight)
+        return _mix_values(self.teacher_values, self.true, hard_weight)
 
     def asker(self, hard_weight: float) -> Ask | None:
-        """Return a function that gives the values of other rows, mixed with those they bear.
+        """Return a function to the values of new rows, mixed with those of their source rows.
 
-        None if there is no teacher to be asked.
+        None without a teacher.
         """
         teacher, true = self.teacher, self.true
         if teacher is None:
             return None
 
         def ask(rows: Any, originals: np.ndarray | None) -> np.ndarray:
-            borne = None if true is None or originals is None else true[originals]
-            return _mix_values(_values(teacher, rows), borne, hard_weight)
+            kept = None if true is None or originals is None else true[originals]
+            return _mix_values(_values(teacher, rows), kept, hard_weight)
 
         return ask
+
+
+def check_weights(sample_weight: ArrayLike | None, X: Any) -> np.ndarray | None:
+    """Return sample weights as an array of float64, or None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If one is negative, or all are zero.
+    """
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+    return weights
 
 
 def value_supervision(
@@ -244,8 +286,8 @@ def value_supervision(
     Parameters
     ----------
     student, X, y, labels, teacher, hard_weight
-        As in `class_supervision`; targets are values of shape (n_samples,) or
-        (n_samples, n_outputs), and a teacher is a regressor.
+        See `class_supervision`. Targets are values of shape (n_samples,) or (n_samples, n_outputs),
+        and the teacher is a regressor.
 
     Returns
     -------
@@ -258,7 +300,7 @@ def value_supervision(
         teacher, y = y, None
     if y is not None and labels is not None:
         raise ValueError(
-            f"{name}.fit got true values twice, as y and as labels. Pass fit(X, teacher, labels=y) "
+            f"{name}.fit got true values twice, as y and as labels. Call fit(X, teacher, labels=y) "
             "or fit(X, y, teacher=teacher)."
         )
     true = y if labels is None else labels
@@ -282,62 +324,75 @@ def value_supervision(
     teacher = as_teacher(teacher, task="regression")
     if teacher.task != "regression":
         raise ValueError(
-            f"{name} needs a teacher of values, but {teacher!r} predicts classes. Use the "
-            "classifier of this student, or pass its logits as y."
+            f"{name} needs a teacher that predicts values, but {teacher!r} predicts classes. Use "
+            "the classifier of this student, or pass the teacher's logits as y."
         )
-    said = _values(teacher, X)
+    teacher_values = _values(teacher, X)
     if true is not None and isinstance(hard_weight, str):
-        _check_same_shape(said, true)
-    return ValueSupervision(said, true, teacher)
+        _check_same_shape(teacher_values, true)
+    return ValueSupervision(teacher_values, true, teacher)
 
 
 def _values(teacher: Teacher, rows: Any) -> np.ndarray:
     values = np.asarray(teacher.predict(rows), dtype=np.float64)
     if len(values) != _num_samples(rows) or not np.isfinite(values).all():
         raise ValueError(
-            f"The teacher {teacher!r} must give one finite value a row; got an array of shape "
-            f"{values.shape} with {np.count_nonzero(~np.isfinite(values))} non-finite values."
+            f"The teacher {teacher!r} must return finite values for each row. Got an array of "
+            f"shape {values.shape} with {np.count_nonzero(~np.isfinite(values))} non-finite values."
         )
     return values
 
 
-def _mix_values(said: np.ndarray, true: np.ndarray | None, hard_weight: float) -> np.ndarray:
+def _mix_values(
+    teacher_values: np.ndarray, true: np.ndarray | None, hard_weight: float
+) -> np.ndarray:
     if true is None or hard_weight == 0:
-        return said
-    _check_same_shape(said, true)
-    return hard_weight * true + (1 - hard_weight) * said
+        return teacher_values
+    _check_same_shape(teacher_values, true)
+    return hard_weight * true + (1 - hard_weight) * teacher_values
 
 
-def _check_same_shape(said: np.ndarray, true: np.ndarray) -> None:
-    if true.shape != said.shape:
+def _check_same_shape(teacher_values: np.ndarray, true: np.ndarray) -> None:
+    if true.shape != teacher_values.shape:
         raise ValueError(
-            f"The true values have the shape {true.shape}, the teacher's {said.shape}."
+            f"The true values must have the shape of the teacher's, {teacher_values.shape}. Got "
+            f"{true.shape}."
         )
 
 
 def _is_matrix(y: Any) -> bool:
-    """Whether `y` is an array of more than one column."""
+    """Return whether `y` is an array, or a list of rows, of more than one column."""
     shape = getattr(y, "shape", None)
-    return shape is not None and len(shape) == 2 and shape[1] > 1
+    if shape is not None:
+        return len(shape) == 2 and shape[1] > 1
+    return (
+        isinstance(y, list | tuple)
+        and len(y) > 0
+        and all(isinstance(row, list | tuple) and len(row) > 1 for row in y)
+        and all(isinstance(value, Real) for row in y for value in row)
+    )
+
+
+def _are_probabilities(y: Any) -> bool:
+    """Return whether `y` is one probability per row: numbers in [0, 1], not all integers."""
+    if not (hasattr(y, "dtype") or isinstance(y, list | tuple)):
+        return False
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    if values.size != len(values) or not np.isfinite(values).all():
+        return False
+    inside = values.min(initial=0) >= 0 and values.max(initial=0) <= 1
+    return bool(inside and (values != np.floor(values)).any())
 
 
 def _teaches(y: Any) -> bool:
-    """Whether `y` is a teacher or soft targets rather than labels."""
+    """Return whether `y` is a teacher, soft targets, or meant as a teacher, not labels."""
     if hasattr(y, "predict") or callable(y) or _is_matrix(y):
         return True
-    return isinstance(y, (list, tuple)) and any(_teaches(member) for member in y)
-
-
-def _class_order(teacher: Teacher, n_classes: int, present: np.ndarray | None) -> np.ndarray:
-    if teacher.classes_ is not None:
-        return np.asarray(teacher.classes_)
-    if present is not None and len(present) == n_classes:
-        return present
-    if present is not None and not (
-        np.issubdtype(present.dtype, np.integer) and present[0] >= 0 and present[-1] < n_classes
-    ):
-        raise ValueError(
-            f"The teacher has {n_classes} outputs and does not say which class each stands for; "
-            f"the labels hold {len(present)} classes. Name them: as_teacher(teacher, classes=[..])."
-        )
-    return np.arange(n_classes)
+    if isinstance(y, str | os.PathLike) or hasattr(y, "dataset"):
+        return True  # a path or a DataLoader: as_teacher raises an error with the remedy
+    return isinstance(y, list | tuple) and any(
+        hasattr(member, "predict") or callable(member) for member in y
+    )

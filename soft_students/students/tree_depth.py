@@ -1,19 +1,19 @@
-"""The greatest depth of a boosted tree in a file."""
+"""Limit on the depth of boosted trees in files."""
 
-#: XGBoost and LightGBM recurse when they explain a row, and their trees as JSON are nested: a chain
-#: of 10,000 splits takes gigabytes or ends the process.
+#: XGBoost and LightGBM recurse when they explain a row, and their trees are nested JSON: a chain of
+#: 10,000 splits takes gigabytes or crashes the process.
 MAX_DEPTH = 450
 
 
 def check_depth(depth: int, where: str) -> None:
-    """Refuse a tree that is too deep.
+    """Raise ValueError if a tree is too deep.
 
     Parameters
     ----------
     depth : int
-        Splits from the root to a leaf, at most or so far.
+        Number of splits from the root to a leaf, in total or so far.
     where : str
-        Name of the tree, to begin the message with.
+        Name of the tree, at the beginning of the message.
 
     Raises
     ------

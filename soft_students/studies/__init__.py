@@ -1,8 +1,8 @@
-"""Studies: published results, run again from the raw data to the table."""
+"""Reproductions of published results, from the raw data to the table."""
 
 from soft_students.studies.mnist_soft_tree import (
-    Plan,
     Row,
+    StudyPlan,
     quick_plan,
     run_study,
     soft_tree_plan,
@@ -11,8 +11,8 @@ from soft_students.studies.pictures import draw_study
 from soft_students.studies.table import markdown_table, summarize
 
 __all__ = [
-    "Plan",
     "Row",
+    "StudyPlan",
     "draw_study",
     "markdown_table",
     "quick_plan",

@@ -1,9 +1,9 @@
-"""The soft-tree study on MNIST: labels against a teacher, the same images against distorted ones.
+"""The soft-tree study on MNIST: labels or a teacher, original or distorted images.
 
 Frosst and Hinton (2017) report 94.45 % for a tree of depth 8 trained on labels, and 96.76 % for one
-distilled from a network of 99.21 %. Here every row of the table is one kind of training at one
-depth, run from several seeds. Settings were chosen on images held out of the training set
-(``docs/mnist.md``); the test set is measured once for each tree, when it is finished.
+distilled from a network with 99.21 %. Each row of the table is one kind of training at one depth,
+run with several seeds. Settings were chosen on images held out of the training set
+(``docs/mnist.md``); each tree is measured once on the test set, after its training.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from soft_students.teachers import (
 from soft_students.teachers.checkpoint import record_test_accuracy
 from soft_students.transfer import ImageDistortion
 
-#: What all trees on the images as they are share; such a tree overfits when trained for longer.
+#: Settings of trees on the original images, which overfit when trained for longer.
 SAME_IMAGES: dict[str, Any] = {
     "mixture_weight": 1.0,
     "batch_size": 512,
@@ -44,7 +44,7 @@ SAME_IMAGES: dict[str, Any] = {
     "epochs": 30,
 }
 
-#: What the paper describes: the loss of the leaves, a learned β, plain Adam.
+#: Settings of the paper: the loss of the leaves, a learned β, plain Adam.
 PAPER: dict[str, Any] = {
     "mixture_weight": 0.0,
     "beta_schedule": "learned",
@@ -53,7 +53,7 @@ PAPER: dict[str, Any] = {
     "epochs": 40,
 }
 
-#: Of trees on distorted images.
+#: Settings of trees on distorted images.
 DISTORTED: dict[str, Any] = {
     "mixture_weight": 1.0,
     "focusing": 1.0,
@@ -75,13 +75,13 @@ class Row:
     ----------
     depth : int
     trained_on : str
-        For the table.
+        Description for the table.
     temperature : float or None
-        Of the teacher's targets; None trains on the labels.
+        Temperature of the teacher's targets; None trains on the labels.
     settings : dict
         Further constructor parameters of `SoftDecisionTreeClassifier`, plain values.
     copies : int
-        Distorted copies of each image; 0 trains on the images as they are.
+        Distorted copies of each image; 0 trains on the original images.
     """
 
     depth: int
@@ -92,13 +92,13 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The beginning of the names of the row's files."""
+        """Prefix of the names of the row's files."""
         words = self.trained_on.replace(",", "").replace(" ", "-")
         at = "" if self.temperature is None else f"-at-{self.temperature:g}"
         return f"depth-{self.depth}-{words}{at}"
 
     def student(self, seed: int) -> SoftDecisionTreeClassifier:
-        """Return the tree of one seed, to be trained."""
+        """Return the untrained tree of one seed."""
         return SoftDecisionTreeClassifier(
             self.depth,
             temperature=1.0 if self.temperature is None else self.temperature,
@@ -112,16 +112,16 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a study trains.
+class StudyPlan:
+    """The trainings of a study.
 
     Parameters
     ----------
     rows : list of Row
     teacher_epochs : int or None
-        None takes those of the recipe.
+        None: those of the recipe.
     train_rows, test_rows : int or None
-        Images taken from the beginning of each set; None takes all.
+        Number of images, from the beginning of each set; None: all.
     """
 
     rows: list[Row]
@@ -130,12 +130,12 @@ class Plan:
     test_rows: int | None = None
 
 
-def soft_tree_plan() -> Plan:
-    """Return the whole study: depths 4 to 10, labels and teacher, images as they are and distorted.
+def soft_tree_plan() -> StudyPlan:
+    """Return the full study: depths 4 to 10, labels and teacher, original and distorted images.
 
     Returns
     -------
-    Plan
+    StudyPlan
     """
     rows = [
         Row(8, "labels, as in the paper", None, PAPER),
@@ -147,20 +147,20 @@ def soft_tree_plan() -> Plan:
         rows.append(Row(depth, "labels", None, SAME_IMAGES))
         for temperature in (1.0, 2.0, 3.0, 5.0) if depth == 8 else (3.0,):
             rows.append(Row(depth, "teacher", temperature, SAME_IMAGES))
-        # The deepest tree takes four times as long for each epoch.
+        # An epoch of the deepest tree takes four times as long.
         settings = {**DISTORTED, "epochs": 60 if depth == 10 else 120}
         if depth == 8:
             rows.append(Row(depth, "labels, distorted images", None, settings, copies=9))
         rows.append(Row(depth, "teacher, distorted images", 3.0, settings, copies=9))
-    return Plan(rows)
+    return StudyPlan(rows)
 
 
-def quick_plan() -> Plan:
-    """Return a study that shows within two minutes that everything works.
+def quick_plan() -> StudyPlan:
+    """Return a small study that checks within two minutes that everything works.
 
     Returns
     -------
-    Plan
+    StudyPlan
     """
     settings = {
         "mixture_weight": 1.0,
@@ -176,12 +176,12 @@ def quick_plan() -> Plan:
             Row(depth, "teacher", 3.0, settings),
             Row(depth, "teacher, distorted images", 3.0, settings, copies=3),
         ]
-    return Plan(rows, teacher_epochs=4, train_rows=6000, test_rows=2000)
+    return StudyPlan(rows, teacher_epochs=4, train_rows=6000, test_rows=2000)
 
 
 def run_study(
     folder: Path,
-    plan: Plan,
+    plan: StudyPlan,
     *,
     seeds: int = 3,
     n_jobs: int = 1,
@@ -191,38 +191,39 @@ def run_study(
 ) -> dict[str, Any]:
     """Train the teacher and all trees, measure them, and write the results.
 
-    What the folder already holds is not made again, so that an interrupted study goes on where it
-    stopped. Written are ``teacher.pt``, ``parts/`` (the result of each tree, and the tree of the
-    first seed), ``results.json``, and the table ``results.md``.
+    An interrupted study continues from the files in the folder. It writes ``teacher.pt``,
+    ``parts/`` (the result of each tree, and the tree of the first seed), ``results.json``, and the
+    table ``results.md``.
 
     Parameters
     ----------
     folder : Path
-        Made if need be.
-    plan : Plan
+        Created if it does not exist.
+    plan : StudyPlan
     seeds : int, default=3
-        Trees of each row, from the seeds 0, 1, ...
+        Number of trees per row, with the seeds 0, 1, ...
     n_jobs : int, default=1
-        Trees trained at a time, each with one thread; the teacher takes as many threads.
+        Number of trees trained at once, with one thread each; also the threads of the teacher.
     data_dir : path or None, default=None
-        As in `soft_students.datasets.load_dataset`.
+        As for `soft_students.datasets.load_dataset`.
     about : dict, default=None
-        Further entries of the results, plain values: versions, say.
+        Further entries of the results, plain values, for example versions.
     on_part : callable
-        Called after each tree with those finished, those of the study, and what was measured.
+        Called after each tree with the number of finished trees, the number of all trees, and a
+        line of text with the result.
 
     Returns
     -------
     dict
-        What ``results.json`` holds: ``teacher``, ``rows``, ``seeds``, ``train_rows``,
+        Content of ``results.json``: ``teacher``, ``rows``, ``seeds``, ``train_rows``,
         ``test_rows``.
 
     Raises
     ------
     ValueError
-        If the folder holds parts of another study.
+        If the folder contains parts of another study.
     OSError
-        If MNIST cannot be had, or files cannot be written.
+        If MNIST cannot be loaded, or files cannot be written.
     """
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     named: dict[Path, tuple[Row, int]] = {
@@ -231,7 +232,7 @@ def run_study(
         for row in plan.rows
     }
     work = {path: _part(plan, row, seed) for path, (row, seed) in named.items()}
-    for path, part in work.items():  # before hours go into the others
+    for path, part in work.items():  # raise for a bad part before hours of training
         read_part(path, part)
     teacher = _teacher(folder, plan, n_jobs, data_dir)
     results: dict[Path, dict[str, Any]] = {}
@@ -263,16 +264,16 @@ def run_study(
 
 
 def tree_file(folder: Path, row: Row) -> Path:
-    """Return where the tree of a row's first seed is kept."""
+    """Return the file of the tree of a row's first seed."""
     return folder / "parts" / f"{row.name}-seed-0.student"
 
 
-def _part(plan: Plan, row: Row, seed: int) -> Part:
+def _part(plan: StudyPlan, row: Row, seed: int) -> Part:
     rows = {"train_rows": plan.train_rows, "test_rows": plan.test_rows}
     return {**asdict(row), **rows, "teacher_epochs": plan.teacher_epochs, "seed": seed}
 
 
-def study_data(plan: Plan, data_dir: str | Path | None) -> Dataset:
+def study_data(plan: StudyPlan, data_dir: str | Path | None) -> Dataset:
     """Load the images of a plan."""
     data = load_dataset("mnist", data_dir=data_dir)
     return replace(
@@ -284,8 +285,10 @@ def study_data(plan: Plan, data_dir: str | Path | None) -> Dataset:
     )
 
 
-def _teacher(folder: Path, plan: Plan, n_jobs: int, data_dir: str | Path | None) -> dict[str, Any]:
-    """Train and save the teacher, unless it is there; return what is known of it."""
+def _teacher(
+    folder: Path, plan: StudyPlan, n_jobs: int, data_dir: str | Path | None
+) -> dict[str, Any]:
+    """Train and save the teacher, unless its file exists; return its results."""
     about = {
         "epochs": plan.teacher_epochs,
         "train_rows": plan.train_rows,
@@ -324,14 +327,14 @@ def _teacher(folder: Path, plan: Plan, n_jobs: int, data_dir: str | Path | None)
 
 
 def _train(
-    plan: Plan,
+    plan: StudyPlan,
     named: Mapping[Path, tuple[Row, int]],
     teacher_file: Path,
     data_dir: str | Path | None,
     path: Path,
     part: Part,
 ) -> dict[str, Any]:
-    """Train and measure one tree, in a process of its own."""
+    """Train and measure one tree, in a separate process."""
     row, seed = named[path]
     data, teacher = study_data(plan, data_dir), load_teacher(teacher_file)
     start = time.perf_counter()
@@ -350,14 +353,14 @@ def _measure(
         prediction: copy.copy(student).set_params(prediction=prediction).predict(data.X_test)
         for prediction in _PREDICTIONS
     }
-    said = teacher.predict(data.X_test)
+    taught = teacher.predict(data.X_test)
     measured = {
         f"accuracy_{name}": float(np.mean(labels == data.y_test))
         for name, labels in predicted.items()
     }
     return measured | {
-        "agreement": float(np.mean(predicted["expectation"] == said)),
-        "agreement_greatest_path": float(np.mean(predicted["greatest_path"] == said)),
+        "agreement": float(np.mean(predicted["expectation"] == taught)),
+        "agreement_greatest_path": float(np.mean(predicted["greatest_path"] == taught)),
         "bytes": bundle_bytes(student),
         "parameters": student.gate_weights_.size
         + student.gate_biases_.size

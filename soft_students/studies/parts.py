@@ -1,4 +1,4 @@
-"""Work in independent parts, each kept in a file, so that what is finished is not done again."""
+"""Runs work in independent parts, each with a result file, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ Part = Mapping[str, Any]
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, whole or not at all.
+    """Write a value as JSON, atomically.
 
     Parameters
     ----------
     path : Path
     value : object
-        Of plain JSON types; NaN and infinity are refused.
+        Plain JSON types, without NaN and infinity.
     """
     with atomic_write(path) as file:
         file.write((json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_part(path: Path, part: Part) -> dict[str, Any] | None:
-    """Return the result of a part that is finished, else None.
+    """Return the result of a finished part, or None.
 
     Parameters
     ----------
     path : Path
     part : mapping
-        What the part is; the file holds it beside the result.
+        Settings of the part, which the file stores with the result.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def read_part(path: Path, part: Part) -> dict[str, Any] | None:
     Raises
     ------
     ValueError
-        If the file is that of another part, or damaged.
+        If the file is damaged, or its settings differ.
     """
     if not path.exists():
         return None
@@ -51,7 +51,7 @@ def read_part(path: Path, part: Part) -> dict[str, Any] | None:
         kept = json.loads(path.read_text())
         result, about = kept["result"], kept["part"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"'{path}' is damaged. Delete it, and it is made again.") from error
+        raise ValueError(f"'{path}' is damaged. Delete it and run again.") from error
     if about != json.loads(json.dumps(dict(part))):
         raise ValueError(
             f"'{path}' was made with other settings. Choose another folder, or delete this one."
@@ -65,16 +65,16 @@ def run_parts(
     *,
     n_jobs: int,
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Run parts in parallel, and yield results as they come, those of earlier runs first.
+    """Run parts in parallel, and yield results in order of completion, earlier runs first.
 
     Parameters
     ----------
     parts : iterable of (Path, mapping)
-        The file of each part's result, and what the part is, of plain JSON values.
+        Result file and settings of each part; settings are plain JSON values.
     run : callable
-        Called with both in another process; returns the result, of plain JSON values.
+        Called with both in another process; returns the result as plain JSON values.
     n_jobs : int
-        Processes.
+        Number of processes.
 
     Yields
     ------

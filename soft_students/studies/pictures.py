@@ -1,4 +1,4 @@
-"""The pictures of the soft-tree study, drawn from the trees that it kept."""
+"""Draws the pictures of the soft-tree study from its saved trees."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 
 from soft_students.explain import plot_learning_curves, plot_path, plot_tree, save_picture
 from soft_students.students.files import load
-from soft_students.studies.mnist_soft_tree import Plan, study_data, tree_file
+from soft_students.studies.mnist_soft_tree import StudyPlan, study_data, tree_file
 
-_LEVELS = 4  # of gates in one picture: more are too small to be read
-_DIGIT = 42  # of the test set, whose path is drawn
+_LEVELS = 4  # levels of gates in one picture: more are too small to read
+_DIGIT = 42  # test image whose path is drawn
 
 
-def draw_study(folder: Path, plan: Plan, *, data_dir: str | Path | None = None) -> list[Path]:
-    """Draw the trees that learnt from distorted images, one digit's path, the learning curves.
+def draw_study(folder: Path, plan: StudyPlan, *, data_dir: str | Path | None = None) -> list[Path]:
+    """Draw the trees distilled on distorted images, the path of a digit, and learning curves.
 
     Parameters
     ----------
     folder : Path
-        Where `run_study` has been. Pictures of earlier times are replaced.
-    plan : Plan
+        Folder of a finished `run_study`. Existing pictures are replaced.
+    plan : StudyPlan
     data_dir : path or None, default=None
-        As in `soft_students.datasets.load_dataset`.
+        As for `soft_students.datasets.load_dataset`.
 
     Returns
     -------
     list of Path
-        ``tree-depth-D.png`` is the top of each tree, with its lower parts in
-        ``tree-depth-D-below-NODE.png``; ``path.png`` and ``learning-curves.png``.
+        ``tree-depth-D.png`` with the top of each tree, ``tree-depth-D-below-NODE.png`` with its
+        lower parts; ``path.png`` and ``learning-curves.png``.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def draw_study(folder: Path, plan: Plan, *, data_dir: str | Path | None = None) 
 
 
 def _views(depth: int) -> Iterator[tuple[int, str]]:
-    """Yield the gates at which pictures of a tree begin, and their names; of depth 8 at most."""
+    """Yield the root gate and the file name of each picture of a tree of up to depth 8."""
     yield 0, f"tree-depth-{depth}.png"
     above = depth - _LEVELS
     if 0 < above <= _LEVELS:

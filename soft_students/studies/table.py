@@ -1,4 +1,4 @@
-"""Results over seeds: mean, spread, and the table that people read."""
+"""Summarises results over seeds, and formats them as a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-#: Measures of a row, with their headings and how mean and spread are shown.
+#: Measures of a row, with their headings and scales.
 _COLUMNS = {
     "accuracy_expectation": ("expectation", 100),
     "accuracy_greatest_path": ("greatest path", 100),
@@ -27,7 +27,7 @@ def summarize(values: Sequence[float]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``values``, ``mean`` and ``sd`` (with n - 1; None of a single value).
+        ``values``, ``mean`` and ``sd`` (with n - 1; None for a single value).
 
     Examples
     --------
@@ -45,8 +45,8 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     rows : sequence of dict
-        Each with ``depth``, ``trained_on``, ``temperature``, ``epochs``, ``bytes`` and, as
-        `summarize` returns them, the measures.
+        Each with ``depth``, ``trained_on``, ``temperature``, ``epochs``, ``bytes``, and the
+        measures as returned by `summarize`.
 
     Returns
     -------

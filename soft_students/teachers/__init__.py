@@ -1,9 +1,11 @@
-"""Who teaches: any fitted model, behind one interface."""
+"""Teachers: any fitted model, behind one interface."""
 
 from soft_students.teachers.array import ArrayTeacher
 from soft_students.teachers.base import Teacher
+from soft_students.teachers.cached import CachedTeacher
 from soft_students.teachers.checkpoint import save_teacher
 from soft_students.teachers.conversion import as_teacher
+from soft_students.teachers.course import Epoch
 from soft_students.teachers.ensemble import EnsembleTeacher
 from soft_students.teachers.estimator import EstimatorTeacher
 from soft_students.teachers.files import load_teacher
@@ -15,7 +17,9 @@ from soft_students.teachers.training import train_teacher
 
 __all__ = [
     "ArrayTeacher",
+    "CachedTeacher",
     "EnsembleTeacher",
+    "Epoch",
     "EstimatorTeacher",
     "FunctionTeacher",
     "InputRangeWarning",

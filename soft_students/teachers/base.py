@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import warnings
@@ -13,24 +14,25 @@ import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from soft_students.targets import check_probabilities, check_temperature, soften
+from soft_students.teachers.class_columns import class_columns, column_positions
 from soft_students.teachers.inputs import InputRangeWarning, check_n_features, range_complaint
 
-# A single logit of each of that many rows lies in [0, 1] by chance once in a million teachers.
-_ROWS_TO_SUSPECT_A_SIGMOID = 10
+# So many single logits all lie in [0, 1] by chance for about one teacher in a million.
+_ROWS_TO_RECOGNISE_A_SIGMOID = 10
 
 
 @dataclass
 class TrainingRecord:
-    """What is known of how a teacher came to be; the attribute `record` of a trained teacher.
+    """Origin of a trained teacher, stored as its attribute `record`.
 
     Parameters
     ----------
     accuracy : dict of str to float
-        Measured accuracy by name of the split: "validation", "test".
+        Measured accuracy by split: "validation", "test".
     seed : int or None
-        Of a single network.
+        Seed of the training, for a single network.
     data : dict
-        What it was trained on, of plain JSON values: name, source, numbers of rows, and so on.
+        Description of the training data, in plain JSON values: name, source, numbers of rows, ...
     """
 
     accuracy: dict[str, float] = field(default_factory=dict)
@@ -39,39 +41,43 @@ class TrainingRecord:
 
 
 class Teacher(ABC):
-    """A fitted model that is asked, and never changed.
+    """Base class of the teachers: a fitted model that predicts and is never changed.
 
     Parameters
     ----------
     name : str
-        Short, for tables and messages.
+        Short name for tables and messages.
     task : {"classification", "regression"}, default="classification"
     kind : {"logits", "probabilities"} or None, default="logits"
-        What the model gives. None stands for logits, with a warning if they look like
-        probabilities. One column alone is that of the second of two classes: its logit z, beside
-        which the first class has the logit 0, or its probability.
+        Kind of the model's outputs. None means probabilities if they lie in [0, 1] and sum to one
+        (with a warning), and logits otherwise. A single column belongs to the second of two
+        classes: its probability, or its logit, with logit 0 for the first class.
     classes : array-like of shape (n_classes,), default=None
         Label of each column.
     n_features : int, default=None
-        Values a row.
+        Number of features.
     input_range : tuple of float, default=None
-        Smallest and largest value of the inputs it was trained on.
+        Smallest and largest value of the training inputs.
 
     Attributes
     ----------
-    name, task, kind
+    name, task
         As given.
     classes_ : ndarray of shape (n_classes,) or None
-        Label of each column; None if the model does not say.
+        Label of each column; None if unknown.
     n_features_in_ : int or None
-        Values a row; None if any number may do.
+        Number of features; None if not fixed.
     input_range_ : tuple of float or None
         Inputs far outside give an `InputRangeWarning`; None if unknown.
     record : TrainingRecord or None
-        How it came to be, for teachers of `train_teacher`.
+        Origin of a teacher of `train_teacher`.
     """
 
     record: TrainingRecord | None = None
+    #: Whether calls may cost money: such a teacher is only timed on request.
+    may_cost = False
+    #: Whether students leave out classes of the teacher that no label has.
+    only_labelled_classes = False
 
     def __init__(
         self,
@@ -96,13 +102,15 @@ class Teacher(ABC):
         self.name = name
         self.task = task
         self.kind = kind
-        self.classes_ = None if classes is None else _check_classes(classes)
+        self.classes_ = None if classes is None else check_classes(classes)
+        self._column_order: np.ndarray | None = None
+        self._model_classes: np.ndarray | None = None
         self.n_features_in_ = n_features
         self.input_range_ = None if input_range is None else _check_range(input_range)
 
     @abstractmethod
     def _outputs(self, X: Any) -> Any:
-        """Return what the model gives, an array of shape (n,) or (n, n_columns)."""
+        """Return the model's outputs, an array of shape (n,) or (n, n_columns)."""
 
     def logits(self, X: Any) -> np.ndarray:
         """Return the logits of each class.
@@ -110,19 +118,19 @@ class Teacher(ABC):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            As the model takes it.
+            Rows, in the form that the model takes.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Logits, or logarithms of probabilities where the model gives no logits; a probability
-            of zero counts as the smallest float there is.
+            Logits, or logarithms of the model's probabilities. A probability of zero counts as the
+            smallest positive float.
 
         Raises
         ------
         ValueError
-            If `X` has no rows or another number of features, the model gives something else than
-            one row of finite logits for each row of `X`, or it is a regressor.
+            If `X` has no rows or another number of features, the model does not return one row of
+            finite logits for each row of `X`, or the teacher is a regressor.
         """
         if self.task != "classification":
             raise ValueError(f"The teacher {self.name!r} predicts values and has no logits.")
@@ -136,8 +144,8 @@ class Teacher(ABC):
         ----------
         X : array-like of shape (n_samples, n_features)
         temperature : float, default=1.0
-            T > 0 of ``softmax(logits / T)``. Probabilities p of a model without logits become
-            ``p ** (1 / T)``, normalised: the same.
+            T > 0 of ``softmax(logits / T)``. Without logits, probabilities p become ``p ** (1 /
+            T)``, normalised, which is equivalent.
 
         Returns
         -------
@@ -148,7 +156,7 @@ class Teacher(ABC):
         return soften(self.logits(X), temperature)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the likeliest label of each row, or a regressor's values.
+        """Return the most probable label of each row, or a regressor's values.
 
         Parameters
         ----------
@@ -156,8 +164,8 @@ class Teacher(ABC):
 
         Returns
         -------
-        ndarray of shape (n_samples,), or (n_samples, n_outputs) of a regressor
-            Labels are column numbers where the teacher does not know its classes.
+        ndarray of shape (n_samples,), or (n_samples, n_outputs) for several outputs
+            Labels are column numbers if `classes_` is None.
         """
         if self.task == "regression":
             self._check(X)
@@ -165,8 +173,65 @@ class Teacher(ABC):
         columns = self.logits(X).argmax(axis=1)
         return columns if self.classes_ is None else self.classes_[columns]
 
+    def sorted_by_class(self) -> Self:
+        """Return this teacher with its columns in the order of its sorted classes.
+
+        Returns
+        -------
+        Teacher
+            Itself if the classes are unknown, sorted already, or of types that cannot be compared.
+        """
+        if self.classes_ is None:
+            return self
+        try:
+            order = np.argsort(self.classes_, kind="stable")
+        except TypeError:
+            return self
+        if np.array_equal(order, np.arange(len(order))):
+            return self
+        return self.with_columns(order, self.classes_[order])
+
+    def with_columns(self, columns: np.ndarray, classes: np.ndarray) -> Self:
+        """Return this teacher with some of its columns, in another order.
+
+        Parameters
+        ----------
+        columns : ndarray of int, shape (n_kept,)
+            Positions among the present columns. The probability of those left out is spread over
+            the kept ones.
+        classes : ndarray of shape (n_kept,)
+            Label of each kept column.
+
+        Returns
+        -------
+        Teacher
+        """
+        twin = copy.copy(self)
+        twin._model_classes = self._output_classes
+        twin.classes_ = classes
+        twin._column_order = columns if self._column_order is None else self._column_order[columns]
+        return twin
+
+    @property
+    def _output_classes(self) -> np.ndarray | None:
+        """Label of each column of the model's outputs, before `with_columns`."""
+        return self.classes_ if self._column_order is None else self._model_classes
+
+    def in_class_order(self, logits: Any) -> Any:
+        """Return the model's logits, an array or a tensor, with columns in the order of `classes_`.
+
+        Parameters
+        ----------
+        logits : ndarray or Tensor of shape (n_samples, n_classes)
+
+        Returns
+        -------
+        ndarray or Tensor
+        """
+        return logits if self._column_order is None else logits[:, self._column_order]
+
     def __sklearn_clone__(self) -> Self:
-        # A teacher is fitted, and shared by all students that learn from it.
+        # a fitted teacher is shared by all its students
         return self
 
     def __repr__(self) -> str:
@@ -190,56 +255,57 @@ class Teacher(ABC):
 
     def _check_inputs(self, X: Any) -> None:
         if _num_samples(X) == 0:
-            raise ValueError(f"The teacher {self.name!r} was asked about no rows: X is empty.")
+            raise ValueError(f"X is empty: the teacher {self.name!r} needs at least one row.")
         check_n_features(X, self.n_features_in_, self.name)
 
     def _range_complaint(self, X: Any) -> str | None:
         return range_complaint(X, self.input_range_, self.name)
 
     def _logits(self, X: Any) -> np.ndarray:
-        """Return checked logits of inputs that are known to be fit."""
+        """Return checked logits of checked inputs."""
         outputs = self._finite_outputs(X)
-        single = outputs.shape[1] == 1 and (self.classes_ is None or len(self.classes_) == 2)
+        if self.kind is None:
+            self._recognise_kind(outputs)
+        classes = self._output_classes
+        single = outputs.shape[1] == 1 and (classes is None or len(classes) == 2)
         if self.kind == "probabilities":
             if single:
                 outputs = np.hstack([1 - outputs, outputs])
             logits = _logarithms(check_probabilities(outputs, len(outputs)))
         else:
-            if self.kind is None:
-                self._warn_of_probabilities(outputs)
             logits = np.hstack([np.zeros_like(outputs), outputs]) if single else outputs
-        if self.classes_ is not None and logits.shape[1] != len(self.classes_):
+        if classes is not None and logits.shape[1] != len(classes):
             raise ValueError(
-                f"The teacher {self.name!r} gave {logits.shape[1]} columns for its "
-                f"{len(self.classes_)} classes."
+                f"The teacher {self.name!r} returned {logits.shape[1]} columns for "
+                f"{len(classes)} classes."
             )
-        return logits
+        return self.in_class_order(logits)
 
     def _values(self, X: Any) -> np.ndarray:
-        """Return checked values of inputs that are known to be fit."""
+        """Return checked values of checked inputs."""
         values = self._finite_outputs(X)
         return values[:, 0] if values.shape[1] == 1 else values
 
     def _finite_outputs(self, X: Any) -> np.ndarray:
-        outputs = as_array(self._outputs(X))
+        outputs = self._by_name(self._outputs(X))
         n_samples = _num_samples(X)
         if outputs.dtype.kind not in "fiub":
             raise ValueError(
-                f"The teacher {self.name!r} must give numbers. Got an array of {outputs.dtype}."
+                f"The teacher {self.name!r} must return numbers. Got an array of {outputs.dtype}."
             )
         if outputs.shape == (n_samples,):
             outputs = outputs[:, np.newaxis]
         if outputs.ndim != 2 or len(outputs) != n_samples or outputs.shape[1] < 1:
             columns = "n_classes" if self.task == "classification" else "n_outputs"
             raise ValueError(
-                f"The teacher {self.name!r} must give an array of shape ({n_samples}, {columns}) "
+                f"The teacher {self.name!r} must return an array of shape ({n_samples}, {columns}) "
                 f"for the {n_samples} rows of X. Got one of shape {outputs.shape}."
             )
         if outputs.dtype.kind != "f" or outputs.dtype.itemsize < 4:
             outputs = outputs.astype(np.float64)
         bad = ~np.isfinite(outputs)
         if self.task == "classification":
-            # -inf is the logarithm of probability zero; not every class can have that
+            # -inf is the logarithm of probability zero, which not all classes can have
             impossible = np.isneginf(outputs)
             bad &= ~impossible | impossible.all(axis=1, keepdims=True)
         rows = bad.any(axis=1)
@@ -251,40 +317,57 @@ class Teacher(ABC):
             )
         return outputs
 
-    def _warn_of_probabilities(self, outputs: np.ndarray) -> None:
+    def _by_name(self, outputs: Any) -> np.ndarray:
+        """Return outputs as an array; columns that name classes are put in the classes' order."""
+        names = None if self.task == "regression" else class_columns(outputs)
+        if names is None:
+            return as_array(outputs)
+        classes = self._output_classes
+        if classes is None:
+            classes = self.classes_ = check_classes(names)
+        places = column_positions(classes, names)
+        if places is None:
+            raise ValueError(
+                f"The teacher {self.name!r} returned columns named {names[:10]!r}, but its classes "
+                f"are {classes.tolist()[:10]!r}. Name the columns like the classes, or "
+                "return an array and pass its labels in order: as_teacher(..., classes=[...])."
+            )
+        return np.asarray(outputs)[:, places]
+
+    def _recognise_kind(self, outputs: np.ndarray) -> None:
+        """Take outputs that look like probabilities as such, with a warning; others as logits."""
+        single = outputs.shape[1] == 1
         if outputs.min() < 0 or outputs.max() > 1:
+            self.kind = "logits"
+        elif single and len(outputs) < _ROWS_TO_RECOGNISE_A_SIGMOID:
             return
-        if outputs.shape[1] == 1:
-            suspicious = len(outputs) >= _ROWS_TO_SUSPECT_A_SIGMOID
-        else:
-            suspicious = np.allclose(outputs.sum(axis=1), 1, rtol=0, atol=1e-4)
-        if suspicious:
+        elif single or np.allclose(outputs.sum(axis=1), 1, rtol=0, atol=1e-4):
+            self.kind = "probabilities"
+            sums = "" if single else " and sum to one"
             warnings.warn(
-                f"The outputs of the teacher {self.name!r} look like probabilities, but are taken "
-                'as logits, which makes its targets nearly uniform. Pass kind="probabilities" if '
-                'it ends in a softmax or sigmoid, kind="logits" if it does not.',
+                f"The outputs of the teacher {self.name!r} lie in [0, 1]{sums}: they are taken as "
+                'probabilities. If they are logits, pass kind="logits" (--kind logits).',
                 UserWarning,
                 stacklevel=_level_outside(),
             )
+        else:
+            self.kind = "logits"
 
 
 def as_array(values: Any) -> np.ndarray:
-    """Return an array-like as an array, a PyTorch tensor without its gradient."""
+    """Convert an array-like to an array; detach and copy a PyTorch tensor to the CPU."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
     return np.asarray(values)
 
 
 def last_line(error: BaseException) -> str:
-    """Return where long messages say what happened."""
+    """Return the last line of an error, where long messages name the cause."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:300]
 
 
 def _level_outside() -> int:
-    """Return the `stacklevel` at which a warning names who called this package.
-
-    Teachers are asked by their users, and by students within the package.
-    """
+    """Return the `stacklevel` at which a warning names the caller of this package."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals["__name__"].startswith("soft_students."):
         frame, level = frame.f_back, level + 1
@@ -295,12 +378,13 @@ def _logarithms(probabilities: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
 
 
-def _check_classes(classes: Any) -> np.ndarray:
+def check_classes(classes: Any) -> np.ndarray:
+    """Return the labels of a teacher's columns as an array; they must be distinct."""
     labels = np.asarray(classes)
     if labels.ndim != 1 or not len(labels) or len(set(labels.tolist())) < len(labels):
         raise ValueError(
-            "The 'classes' of a teacher must be different labels, one for each column. "
-            f"Got {classes!r} instead."
+            f"The 'classes' of a teacher must be distinct labels, one per column. Got {classes!r} "
+            "instead."
         )
     return labels
 

@@ -1,21 +1,21 @@
-"""Our own teacher file: networks of the registry with all that is needed to use and judge them.
+"""The teacher file of `save_teacher`: networks with their labels, preprocessing and record.
 
-A file holds one dictionary, written by `torch.save` and read with ``weights_only=True``, made of
-tensors, strings, numbers, lists and dictionaries alone:
+A file holds one dictionary, written by `torch.save` and read with ``weights_only=True``. It
+contains only tensors, strings, numbers, lists and dictionaries:
 
 ``format``, ``format_version``
-    `FORMAT` and `FORMAT_VERSION`.
+    `FORMAT` and `FORMAT_VERSION`. Version 1 numbers layers instead of naming them.
 ``members``
-    One entry a network: ``arch``, ``config``, ``input_shape`` and ``state_dict``; ``classes``, the
-    labels in the order of its outputs; ``preprocess``, the ``mean`` and ``std`` that standardise
-    its input; ``input_range``, least and greatest training value; ``weight`` in the average;
-    ``record``.
+    One entry per network: ``arch``, ``config``, ``input_shape`` and ``state_dict``; ``classes``,
+    the labels in the order of its outputs; ``preprocess``, the ``mean`` and ``std`` that
+    standardise its input; ``input_range``, smallest and largest training value; ``weight`` in the
+    average; ``record``.
 ``average``
-    What is averaged over the members: ``"logits"`` or ``"probabilities"``.
+    Output averaged over the members: ``"logits"`` or ``"probabilities"``.
 ``record``
-    Of the whole, see `TrainingRecord`: ``accuracy``, ``seed``, ``data``.
+    `TrainingRecord` of the whole: ``accuracy``, ``seed``, ``data``.
 ``versions``
-    Of the libraries that wrote the file; for people, not read back.
+    Versions of the libraries that wrote the file, for information only.
 """
 
 from __future__ import annotations
@@ -35,40 +35,40 @@ from sklearn.metrics import accuracy_score
 
 from soft_students.persistence import atomic_write
 from soft_students.persistence.checkpoints import write_torch
-from soft_students.teachers.architectures import Network, build
 from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.ensemble import EnsembleTeacher
+from soft_students.teachers.network import BuiltNetwork
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
 
 FORMAT = "soft-students teacher"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
-#: Values of one input. A file that claims more is damaged or means harm.
+#: Upper bound for the values of one input in files; larger numbers are corrupt or malicious.
 _LARGEST_INPUT = 2**24
 
 _LARGEST_NUMBER = int(sys.float_info.max)
 
 _LABEL_TYPES = {bool, int, float, str}
 
-#: Rows a forward pass. On a CPU, the activations of larger batches no longer fit its cache.
+#: Rows per forward pass. The activations of larger batches exceed a CPU's cache.
 PREDICT_BATCH = 256
 
 
 def record_test_accuracy(teacher: Teacher, X: np.ndarray, y: np.ndarray) -> float:
-    """Measure a trained teacher on the test set, once, and note the result for its file.
+    """Measure a trained teacher's accuracy on the test set and store it in its `record`.
 
     Parameters
     ----------
     teacher : Teacher
-        From `train_teacher`. Each member of an ensemble is measured too.
+        A teacher from `train_teacher`. The members of an ensemble are measured too.
     X : array-like of shape (n, n_features)
     y : array-like of shape (n,)
 
     Returns
     -------
     float
-        Fraction of rows whose label the teacher predicts.
+        Accuracy: fraction of rows with the correct label.
     """
     for each in [*_members(teacher), teacher]:
         accuracy = float(accuracy_score(y, each.predict(X)))
@@ -79,14 +79,14 @@ def record_test_accuracy(teacher: Teacher, X: np.ndarray, y: np.ndarray) -> floa
 
 
 def save_teacher(teacher: Teacher, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-    """Write a teacher made by `train_teacher` to a file; whole or not at all.
+    """Write a teacher from `train_teacher` to a file, atomically.
 
     Parameters
     ----------
     teacher : Teacher
-        One network of the registry or an ensemble of them.
+        A network of `train_teacher` or an ensemble of them.
     path : str or path-like
-        Usually ending in ``.pt``.
+        Path of the file, usually ending in ``.pt``.
     overwrite : bool, default=True
         Whether an existing file may be replaced.
 
@@ -98,7 +98,7 @@ def save_teacher(teacher: Teacher, path: str | os.PathLike[str], *, overwrite: b
     Raises
     ------
     TypeError
-        If the teacher holds anything else; the message says how to keep such a teacher.
+        If the teacher is of another kind; the message says how to save it.
     FileExistsError
         If the file exists and `overwrite` is False.
     OSError
@@ -111,15 +111,15 @@ def save_teacher(teacher: Teacher, path: str | os.PathLike[str], *, overwrite: b
 
 
 def teacher_from_checkpoint(payload: Mapping[str, Any], device: str = "cpu") -> Teacher:
-    """Rebuild the teacher that `save_teacher` wrote.
+    """Rebuild a teacher from the content of a file of `save_teacher`.
 
-    Nothing in the payload is trusted: every value is checked before it is used, and networks are
-    allocated only once their weights are known to fit.
+    The payload is untrusted: every value is checked before use, and a network is allocated only
+    after its weights were found to fit.
 
     Parameters
     ----------
     payload : dict
-        What ``torch.load(path, weights_only=True, map_location="cpu")`` returns.
+        Result of ``torch.load(path, weights_only=True, map_location="cpu")``.
     device : str, default="cpu"
 
     Returns
@@ -129,25 +129,26 @@ def teacher_from_checkpoint(payload: Mapping[str, Any], device: str = "cpu") -> 
     Raises
     ------
     ValueError
-        If the payload is no usable checkpoint; the message says what is wrong with it.
+        If the payload is no valid checkpoint; the message names the fault.
     """
     if not isinstance(payload, Mapping) or payload.get("format") != FORMAT:
-        raise ValueError("This is no soft-students teacher: it does not say so in 'format'.")
+        raise ValueError(f"This is no soft-students teacher: its 'format' is not {FORMAT!r}.")
     format_version = payload.get("format_version")
-    if format_version != FORMAT_VERSION or isinstance(format_version, bool):
+    if type(format_version) is not int or not 1 <= format_version <= FORMAT_VERSION:
         newer = isinstance(format_version, int) and format_version > FORMAT_VERSION
         raise ValueError(
             f"This teacher has format version {format_version!r:.80}; this soft-students reads "
-            f"version {FORMAT_VERSION}." + (" Upgrade soft-students to read it." if newer else "")
+            f"versions 1 to {FORMAT_VERSION}."
+            + (" Upgrade soft-students to read it." if newer else "")
         )
     average = _read(payload, "average", str)
     if average not in ("logits", "probabilities"):
         raise _damaged(f"'average' is {average!r:.80}, not 'logits' or 'probabilities'")
     entries = _read(payload, "members", list)
     if not entries or not all(isinstance(entry, dict) for entry in entries):
-        raise _damaged("'members' is not a list of one dictionary or more")
+        raise _damaged("'members' is not a list of at least one dictionary")
     teacher = combine(
-        [_read_member(entry, device) for entry in entries],
+        [_read_member(entry, format_version, device) for entry in entries],
         weights=[_read_weight(entry) for entry in entries],
         average=average,
     )
@@ -158,30 +159,30 @@ def teacher_from_checkpoint(payload: Mapping[str, Any], device: str = "cpu") -> 
 def combine(
     members: Sequence[Teacher], *, weights: list[float] | None = None, average: str = "logits"
 ) -> Teacher:
-    """Return the one member itself, or an ensemble of several."""
+    """Return a single member itself, or an ensemble of several."""
     if len(members) == 1:
         return members[0]
     return EnsembleTeacher(members, weights=weights, average=average)
 
 
 def plain_labels(classes: np.ndarray | None, n_classes: int) -> list[Any]:
-    """Return labels as a file can hold them; counted from 0 where there are none."""
+    """Return labels as plain numbers or strings; 0, 1, ... if `classes` is None."""
     labels = list(range(n_classes)) if classes is None else np.asarray(classes).tolist()
     if not {type(label) for label in labels} <= _LABEL_TYPES:
         raise TypeError(
-            "A teacher's labels must be numbers or strings. Got "
-            f"{type(labels[0]).__name__} instead; convert them, for instance with y.astype(str)."
+            f"A teacher's labels must be numbers or strings. Got {type(labels[0]).__name__} "
+            "instead; convert them, e.g. with y.astype(str)."
         )
     return labels
 
 
 def plain_data(data: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a description of data as a file can hold it."""
+    """Return a copy of a description of data, in plain JSON values."""
     try:
         return json.loads(json.dumps(dict(data or {})))
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"The description of a teacher's data must hold plain JSON values alone: {error}"
+            f"The description of a teacher's data must hold plain JSON values only: {error}"
         ) from error
 
 
@@ -230,18 +231,18 @@ def _describe_record(teacher: Teacher) -> dict[str, Any]:
     }
 
 
-def _check_member(member: Teacher) -> tuple[TorchTeacher, Network, Standardize]:
+def _check_member(member: Teacher) -> tuple[TorchTeacher, BuiltNetwork, Standardize]:
     module = getattr(member, "module", None)
     preprocess = getattr(member, "preprocess", None)
     if not (
         isinstance(member, TorchTeacher)
-        and isinstance(module, Network)
+        and isinstance(module, BuiltNetwork)
         and isinstance(preprocess, Standardize)
     ):
         raise TypeError(
             "save_teacher writes teachers made by train_teacher, and ensembles of them. Got "
-            f"{type(module if module is not None else member).__name__} instead; keep it in its "
-            "own format, a PyTorch module for instance with torch.export.save, and load that with "
+            f"{type(module if module is not None else member).__name__} instead; save it in its "
+            "own format, e.g. a PyTorch module with torch.export.save, and load that with "
             "load_teacher."
         )
     return member, module, preprocess
@@ -249,7 +250,7 @@ def _check_member(member: Teacher) -> tuple[TorchTeacher, Network, Standardize]:
 
 def _damaged(what: str) -> ValueError:
     return ValueError(
-        f"This teacher file is damaged: {what}. Write it anew, by save_teacher or 'softkd teach'."
+        f"This teacher file is damaged: {what}. Write it again, by save_teacher or 'softkd teach'."
     )
 
 
@@ -263,7 +264,7 @@ def _read(mapping: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -
 
 
 def _read_number(value: object, what: str) -> float:
-    # A whole number may be too large for a float.
+    # an integer may be too large for a float
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
@@ -280,7 +281,7 @@ def _read_classes(entry: Mapping[str, Any]) -> np.ndarray:
         raise _damaged("'classes' are not all numbers or all strings")
     labels = np.asarray(classes)
     if labels.ndim != 1 or len(set(classes)) < max(len(classes), 2) or not _finite(labels):
-        raise _damaged("'classes' are not two or more different labels")
+        raise _damaged("'classes' are not at least two distinct labels")
     return labels
 
 
@@ -321,7 +322,7 @@ def _read_preprocess(entry: Mapping[str, Any], input_shape: tuple[int, ...]) -> 
             )
         _check_tensor(tensor, f"{key!r} of 'preprocess'")
     if not bool((values["std"] > 0).all()):
-        raise _damaged("'std' of 'preprocess' is not above zero everywhere")
+        raise _damaged("'std' of 'preprocess' is not positive everywhere")
     return Standardize(values["mean"], values["std"])
 
 
@@ -336,20 +337,20 @@ def _read_record(mapping: Mapping[str, Any]) -> TrainingRecord:
     try:
         data = plain_data(_read(record, "data", dict))
     except TypeError as error:
-        raise _damaged("'data' holds more than plain values") from error
+        raise _damaged("'data' holds values that JSON lacks") from error
     return TrainingRecord(dict(accuracy), _read(record, "seed", (int, type(None))), data)
 
 
 def _read_weight(entry: Mapping[str, Any]) -> float:
     weight = _read_number(_read(entry, "weight", (int, float)), "the weight of a member")
     if weight < 0:
-        raise _damaged(f"the weight of a member is {weight!r}, below zero")
+        raise _damaged(f"the weight of a member is {weight!r}, which is negative")
     return weight
 
 
-def _read_member(entry: Mapping[str, Any], device: str) -> TorchTeacher:
+def _read_member(entry: Mapping[str, Any], format_version: int, device: str) -> TorchTeacher:
     classes, input_shape = _read_classes(entry), _read_shape(entry)
-    network = _read_network(entry, input_shape, len(classes))
+    network = _read_network(entry, format_version, input_shape, len(classes))
     member = TorchTeacher(
         network,
         classes=classes,
@@ -365,17 +366,19 @@ def _read_member(entry: Mapping[str, Any], device: str) -> TorchTeacher:
 
 
 def _read_network(
-    entry: Mapping[str, Any], input_shape: tuple[int, ...], n_classes: int
-) -> Network:
+    entry: Mapping[str, Any], format_version: int, input_shape: tuple[int, ...], n_classes: int
+) -> BuiltNetwork:
     arch, config = _read(entry, "arch", str), _read(entry, "config", dict)
     state = _read(entry, "state_dict", dict)
-    # On the meta device nothing is allocated: a configuration may claim any size.
+    # the meta device allocates nothing: a configuration may claim any size
     with torch.device("meta"):
-        network = build(arch, input_shape, n_classes, config)
+        network = BuiltNetwork(arch, input_shape, n_classes, config)
     expected = network.state_dict()
+    if format_version == 1 and len(state) == len(expected):
+        state = dict(zip(expected, state.values(), strict=True))
     if set(state) != set(expected):
         odd = sorted(map(str, set(state) ^ set(expected)))[0]
-        raise _damaged(f"the weights are not those of its {arch!r}: {odd!r} is missing or extra")
+        raise _damaged(f"the weights do not fit the arch {arch!r}: {odd!r} is missing or extra")
     for name, tensor in state.items():
         want = expected[name]
         if not isinstance(tensor, torch.Tensor) or tensor.dtype != want.dtype:
@@ -386,14 +389,14 @@ def _read_network(
             )
         _check_tensor(tensor, f"weight {name!r}")
         if name.endswith("running_var") and bool((tensor < 0).any()):
-            raise _damaged(f"weight {name!r} holds a negative variance")
+            raise _damaged(f"weight {name!r} contains a negative variance")
     network.load_state_dict(state, assign=True)
     return network.eval()
 
 
 def _check_tensor(tensor: torch.Tensor, what: str) -> None:
-    # A tensor may repeat few stored bytes over a shape without bound.
+    # strides of zero let a tensor of any shape share a few stored bytes
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise _damaged(f"{what} claims more values than are stored")
     if not bool(torch.isfinite(tensor).all()):
-        raise _damaged(f"{what} holds NaN or infinite values")
+        raise _damaged(f"{what} contains NaN or infinite values")

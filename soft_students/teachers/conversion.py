@@ -1,22 +1,25 @@
-"""Anything that can teach, as a Teacher."""
+"""Conversion of models to teachers."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from soft_students.teachers.array import ArrayTeacher
 from soft_students.teachers.base import Teacher, as_array
+from soft_students.teachers.cached import CachedTeacher
 from soft_students.teachers.ensemble import EnsembleTeacher
 from soft_students.teachers.estimator import EstimatorTeacher
 from soft_students.teachers.function import FunctionTeacher
 from soft_students.teachers.programs import exported_module
 from soft_students.teachers.torch_module import TorchTeacher
 
-# What each kind of model can be told; a list hands on to its members what they take.
+# The options of each kind of model; a list passes each of its members those that it takes.
 _OPTIONS = {
     "teacher": {"task"},
     "estimator": {"task", "classes", "input_range"},
@@ -48,38 +51,42 @@ def as_teacher(
     average: str | None = None,
     device: str | None = None,
     batch_size: int | None = None,
+    cache: bool = False,
 ) -> Teacher:
-    """Return a model as a :class:`Teacher`; a teacher is returned as it is.
+    """Convert a model to a :class:`Teacher`; a teacher is returned unchanged.
 
     Parameters
     ----------
     model : object
         A PyTorch module or exported program, a fitted scikit-learn compatible classifier or
         regressor, a callable that maps X to an array, an array of shape (n_samples, n_classes) of
-        answers for one X, or a list of models, which becomes an ensemble.
+        outputs for one X, or a list of models, which becomes an ensemble.
     classes : array-like of shape (n_classes,), default=None
-        Label of each output column. A fitted classifier knows its own.
+        Label of each output column. None takes a fitted classifier's own.
     kind : {"logits", "probabilities"}, default=None
-        What a module, callable or array gives. None stands for logits of a module and for
-        probabilities of a callable or array.
+        Kind of the outputs of a module, callable or array. None means probabilities for a callable
+        or array; for a module, what its outputs look like, see :class:`TorchTeacher`.
     task : {"classification", "regression"}, default=None
-        Of a module, callable or array; other models know their own. None stands for
+        Task of a module, callable or array; other models define their own. None means
         classification.
     input_shape : tuple of int, default=None
-        Of one input of a module, to which rows are reshaped.
+        Shape of one input of a module, to which rows are reshaped.
     preprocess : callable, nn.Module or dict, default=None
-        Applied to the inputs of a module, as tensors; a dictionary of ``mean`` and ``std``
+        Applied to the inputs of a module, as tensors. A dictionary of ``mean`` and ``std``
         standardises.
     input_range : tuple of float, default=None
         Smallest and largest value of the training data; inputs far outside give a warning.
     weights : array-like of shape (n_models,), default=None
-        Of the members of a list.
+        Weights of the members of a list. None weights them equally.
     average : {"logits", "probabilities"}, default=None
-        What an ensemble averages. None stands for logits.
+        Outputs that an ensemble averages. None means logits.
     device : str, default=None
-        Where to move modules. None leaves them where they are.
+        Device to which modules are moved. None does not move them.
     batch_size : int, default=None
-        Rows a forward pass of a module. None stands for 1024.
+        Rows per forward pass of a module; None means 1024. With `cache`, rows per call.
+    cache : bool, default=False
+        Whether to cache the output for each distinct row in memory, for a service that costs money
+        or time; see :class:`CachedTeacher`.
 
     Returns
     -------
@@ -88,10 +95,10 @@ def as_teacher(
     Raises
     ------
     TypeError
-        If the model is of no known kind.
+        If the kind of the model is not supported.
     ValueError
-        If an array is not what `kind` says, members of a list do not fit each other, or an option
-        means nothing to the model.
+        If an array is not of the given `kind`, members of a list do not fit each other, or an
+        option does not apply to the model.
 
     Examples
     --------
@@ -103,6 +110,22 @@ def as_teacher(
     >>> teacher.predict_proba(X[:1], temperature=5.0).round(2)
     array([[0.68, 0.31, 0.02]])
     """
+    if cache:
+        is_module = isinstance(model, nn.Module | ExportedProgram)
+        teacher = as_teacher(
+            model,
+            classes=classes,
+            kind=kind,
+            task=task,
+            input_shape=input_shape,
+            preprocess=preprocess,
+            input_range=input_range,
+            weights=weights,
+            average=average,
+            device=device,
+            batch_size=batch_size if is_module else None,
+        )
+        return CachedTeacher(teacher, batch_size=None if is_module else batch_size)
     given = {
         "task": task,
         "classes": classes,
@@ -160,17 +183,45 @@ def _kind_of(model: Any) -> str:
         raise TypeError(
             f"A teacher must be a fitted model, not the class {model.__name__}. Fit an instance."
         )
-    if hasattr(model, "predict_proba") or (hasattr(model, "predict") and hasattr(model, "fit")):
+    if hasattr(model, "predict_proba"):
+        return "estimator"
+    if hasattr(model, "predict"):
+        # a network of Keras has fit and predict as well, and its predict gives probabilities
+        if not isinstance(model, BaseEstimator):
+            raise TypeError(_how_to_wrap(model))
         return "estimator"
     if callable(model):
         return "callable"
     is_array = hasattr(model, "__array__") or isinstance(model, (list, tuple))
     if is_array and as_array(model).dtype.kind in "fiub":
         return "array"
-    raise TypeError(
+    raise TypeError(_how_to_wrap(model))
+
+
+def _how_to_wrap(model: Any) -> str:
+    """Return why an object is no teacher, and the code that makes it one."""
+    kind = type(model).__name__
+    module = type(model).__module__.partition(".")[0]
+    if isinstance(model, str | os.PathLike):
+        return (
+            f"A teacher must be a model, not a path. Read it from its file first: "
+            f"soft_students.teachers.load_teacher({os.fspath(model)!r})."
+        )
+    if hasattr(model, "dataset") and hasattr(model, "batch_size"):
+        return (
+            f"A teacher must be a model, and a {kind} holds rows. Read its arrays first: X, y = "
+            "map(torch.cat, zip(*loader)); then call fit(X, teacher, labels=y)."
+        )
+    if hasattr(model, "predict"):
+        rows = "xgboost.DMatrix(X)" if module == "xgboost" else "X"
+        return (
+            f"A teacher needs predict_proba, which {kind} lacks. If its predict returns "
+            f"probabilities, pass it as a function: as_teacher(lambda X: model.predict({rows}))."
+        )
+    return (
         "A teacher must be a PyTorch module, a fitted classifier or regressor, a callable, an "
-        f"array of shape (n_samples, n_classes) or a list of models. Got {type(model).__name__}. "
-        "To read a teacher from a file, use soft_students.teachers.load_teacher(path)."
+        f"array of shape (n_samples, n_classes) or a list of models. Got {kind}. To read a teacher "
+        "from a file, use soft_students.teachers.load_teacher(path)."
     )
 
 
@@ -186,6 +237,6 @@ def _check_options(kind_of_model: str, options: dict[str, Any], known: set[str])
     unknown = sorted(options.keys() - known)
     if unknown:
         raise ValueError(
-            f"as_teacher got {', '.join(map(repr, unknown))}, which means nothing to a model of "
-            f"the kind {kind_of_model!r}. It takes {', '.join(map(repr, sorted(known)))}."
+            f"as_teacher got {', '.join(map(repr, unknown))}, which does not apply to a model of "
+            f"the kind {kind_of_model!r}. Available: {', '.join(map(repr, sorted(known)))}."
         )

@@ -1,4 +1,4 @@
-"""Several teachers as one."""
+"""Ensembles of teachers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class EnsembleTeacher(Teacher):
     Parameters
     ----------
     members : sequence of Teacher
-        Of the same task and the same classes, which each may have in its own order. One that does
-        not know its classes has the order of the first that does.
+        Teachers with the same task and the same classes, in any order. A member without `classes_`
+        has the order of the first that has them.
     weights : array-like of shape (n_members,), default=None
-        Non-negative; scaled to sum to one. None weighs all alike.
+        Non-negative weights, scaled to sum to one. None weights all equally.
     average : {"logits", "probabilities"}, default="logits"
-        What is averaged. Logits give the (normalised) geometric mean of the probabilities: a class
-        that one member rules out is ruled out.
+        Outputs to average. The mean of logits gives the normalised geometric mean of the
+        probabilities, in which a class excluded by one member is excluded.
 
     Attributes
     ----------
     members : list of Teacher
     weights : ndarray of shape (n_members,)
-        They sum to one.
+        Weights, which sum to one.
     average : str
 
     Raises
@@ -37,7 +37,7 @@ class EnsembleTeacher(Teacher):
     TypeError
         If a member is no teacher.
     ValueError
-        If members disagree on task, classes or features, or a weight is unusable.
+        If members differ in task, classes or features, or a weight is invalid.
 
     Examples
     --------
@@ -62,8 +62,8 @@ class EnsembleTeacher(Teacher):
         for member in self.members:
             if not isinstance(member, Teacher):
                 raise TypeError(
-                    "The members of an ensemble must be teachers. Got "
-                    f"{type(member).__name__} instead; as_teacher([...]) takes models."
+                    f"The members of an ensemble must be teachers. Got {type(member).__name__} "
+                    "instead; as_teacher([...]) converts models."
                 )
         if average not in ("logits", "probabilities"):
             raise ValueError(
@@ -82,13 +82,14 @@ class EnsembleTeacher(Teacher):
         )
         ranges = {member.input_range_ for member in self.members}
         self.input_range_ = ranges.pop() if len(ranges) == 1 else None
+        self.may_cost = any(member.may_cost for member in self.members)
 
     def _check_inputs(self, X: Any) -> None:
         for member in self.members:
             member._check_inputs(X)
 
     def _range_complaint(self, X: Any) -> str | None:
-        # one warning a question, whoever is the first to complain
+        # one warning per call, from the first member that warns
         if self.input_range_ is not None:
             return super()._range_complaint(X)
         complaints = (member._range_complaint(X) for member in self.members)
@@ -99,41 +100,42 @@ class EnsembleTeacher(Teacher):
         for member, weight in zip(self.members, self.weights, strict=True):
             if weight == 0:
                 continue
-            said = self._said(member, X)
+            outputs = self._aligned(member, X)
             if total is None:
-                total, first = weight * said, member
-            elif said.shape == total.shape:
-                total += weight * said
+                total, first = weight * outputs, member
+            elif outputs.shape == total.shape:
+                total += weight * outputs
             else:
                 raise ValueError(
-                    "The teachers of an ensemble must give arrays of the same shape; "
-                    f"{first.name!r} gives {total.shape}, {member.name!r} {said.shape}."
+                    "The teachers of an ensemble must return arrays of the same shape. "
+                    f"{first.name!r} returned {total.shape}, {member.name!r} {outputs.shape}."
                 )
         if total is None:
-            raise ValueError("All members of this ensemble weigh nothing.")
+            raise ValueError("All weights of this ensemble are zero.")
         if self.task == "classification" and self.average == "probabilities":
             return np.log(np.maximum(total, np.finfo(np.float64).tiny))
         return total
 
-    def _said(self, member: Teacher, X: Any) -> np.ndarray:
+    def _aligned(self, member: Teacher, X: Any) -> np.ndarray:
+        """Return a member's outputs to average, columns in the order of `classes_`."""
         if self.task == "regression":
             return member._values(X).astype(np.float64)
         logits = member._logits(X).astype(np.float64)
-        if self.classes_ is not None and member.classes_ is not None:
+        own = self._output_classes
+        if own is not None and member.classes_ is not None:
             order = {label: column for column, label in enumerate(member.classes_.tolist())}
-            logits = logits[:, [order[label] for label in self.classes_.tolist()]]
+            logits = logits[:, [order[label] for label in own.tolist()]]
         return logits if self.average == "logits" else soften(logits)
 
     def _common(self, attribute: str) -> Any:
         values = [getattr(member, attribute) for member in self.members]
         known = set(values) - {None}
         if len(known) > 1:
-            said = ", ".join(
+            got = ", ".join(
                 f"{m.name!r}: {value}" for m, value in zip(self.members, values, strict=True)
             )
             raise ValueError(
-                f"The teachers of an ensemble must have the same {attribute.strip('_')}. "
-                f"Got {said}."
+                f"The teachers of an ensemble must have the same {attribute.strip('_')}. Got {got}."
             )
         return known.pop() if known else None
 
@@ -142,7 +144,7 @@ class EnsembleTeacher(Teacher):
         for classes in known[1:]:
             if set(classes.tolist()) != set(known[0].tolist()):
                 raise ValueError(
-                    "The teachers of an ensemble must know the same classes. Got "
+                    "The teachers of an ensemble must have the same classes. Got "
                     f"{known[0].tolist()[:10]} and {classes.tolist()[:10]}."
                 )
         return known[0] if known else None
@@ -157,7 +159,7 @@ def _check_weights(weights: Any, n_members: int) -> np.ndarray:
         or given.sum() <= 0
     ):
         raise ValueError(
-            f"The 'weights' of an ensemble of {n_members} must be that many numbers >= 0, not all "
-            f"zero. Got {weights!r} instead."
+            f"The 'weights' of an ensemble of {n_members} must be {n_members} numbers >= 0, not "
+            f"all zero. Got {weights!r} instead."
         )
     return given / given.sum()

@@ -11,32 +11,33 @@ from xgboost import XGBClassifier
 
 from soft_students.teachers.base import Teacher
 
-# Of these, XGBoost's raw margins are the logits of what predict_proba gives.
+# Objectives for which XGBoost's raw margins are the logits of predict_proba.
 _MARGINS_ARE_LOGITS = ("binary:logistic", "multi:softprob", "multi:softmax")
 
 
 class EstimatorTeacher(Teacher):
     """A fitted classifier or regressor with scikit-learn's interface, pipelines included.
 
-    Logits are the raw margins of an `XGBClassifier`, and logarithms of `predict_proba` otherwise.
+    Logits are the raw margins of an `XGBClassifier`, and the logarithms of `predict_proba`
+    otherwise.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted. It is not copied.
+        The fitted estimator; not copied.
     classes : array-like of shape (n_classes,), default=None
-        Other names for the columns of `predict_proba`, as for an XGBoost classifier, which counts
-        its classes. None takes the estimator's own.
+        Labels of the columns of `predict_proba`, e.g. for an XGBoost classifier, which numbers its
+        classes. None takes the estimator's own.
     input_range : tuple of float, default=None
         Smallest and largest value of the training data.
 
     Raises
     ------
     TypeError
-        If it is a classifier without probabilities or with several outputs, or neither classifier
-        nor regressor.
+        If the estimator is a classifier without probabilities or with several outputs, or neither
+        classifier nor regressor.
     NotFittedError
-        If it is not fitted.
+        If the estimator is not fitted.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class EstimatorTeacher(Teacher):
             classes = _check_classes(estimator, classes)
         elif not (isinstance(estimator, BaseEstimator) and is_regressor(estimator)):
             raise TypeError(
-                f"{name} has no predict_proba, and so no soft targets. If it is a classifier, fit "
+                f"{name} has no predict_proba, hence no soft targets. If it is a classifier, fit "
                 "it inside sklearn.calibration.CalibratedClassifierCV."
             )
         self._margins = (
@@ -82,8 +83,8 @@ def _check_classes(estimator: Any, classes: Any) -> Any:
     own = getattr(estimator, "classes_", None)
     if own is not None and (isinstance(own, list) or np.ndim(own) != 1):
         raise TypeError(
-            f"{type(estimator).__name__} has several outputs; a teacher has one. Fit one model for "
-            "each output."
+            f"{type(estimator).__name__} has several outputs, but a teacher has one. Fit one model "
+            "per output."
         )
     if classes is None:
         return own

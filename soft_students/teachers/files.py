@@ -1,4 +1,4 @@
-"""Teachers from files, of whichever format."""
+"""Teachers from files of all supported formats."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from soft_students.teachers.onnx import OnnxTeacher
 from soft_students.teachers.programs import load_exported, load_torchscript
 from soft_students.teachers.torch_module import TorchTeacher, check_device
 
-# torch stores tensors uncompressed: an archive that unpacks to much more than its size is no model.
+# torch stores tensors uncompressed: an archive that unpacks to far more than its size is no model.
 _EXPANSION, _EXPANSION_FREE = 20, 2**26
 
 _ZIP = b"PK\x03\x04"
-# What joblib may compress a pickle with: zlib, gzip, bzip2, xz, lzma.
+# First bytes of joblib's compressions of pickles: zlib, gzip, bzip2, xz, lzma.
 _COMPRESSED = (
     b"\x78\x01",
     b"\x78\x5e",
@@ -39,7 +39,7 @@ _COMPRESSED = (
 )
 
 _TRUST = (
-    "Loading it can run any code that its maker put there. If you made it yourself, say so: "
+    "Loading it can run any code that its author put there. If you trust its source, allow it: "
     "--trust, or trust=True."
 )
 
@@ -66,15 +66,15 @@ def load_teacher(
         A file of `save_teacher`, an ONNX file, a plain state dict (with `arch`), or, with `trust`,
         a TorchScript or ``torch.export`` archive or a pickled module or estimator.
     arch : str, default=None
-        ``module:factory``, to be imported and called without arguments: makes the module that a
-        plain state dict belongs to.
+        ``module:factory``, imported and called without arguments to build the module of a plain
+        state dict.
     trust : bool, default=False
-        Allow formats whose loading can run code from the file. Besides pickles these are
-        TorchScript and ``torch.export`` archives. Pass True only for files whose maker you trust.
+        Whether to allow formats that can run code when loaded: pickles, TorchScript and
+        ``torch.export`` archives. Set it only for files from a source you trust.
     classes, kind, task, input_shape, preprocess, input_range
-        As in :func:`~soft_students.teachers.as_teacher`, for files that do not hold them.
+        See :func:`~soft_students.teachers.as_teacher`; for files that do not contain them.
     output : str, default=None
-        Name of the output of an ONNX file to use, where there are several.
+        Name of the output to use of an ONNX file with several.
     device : str, default="cpu"
 
     Returns
@@ -86,9 +86,9 @@ def load_teacher(
     BundleError
         If the file is damaged, of an unknown format, or needs `trust` or `arch`.
     ValueError
-        If an option means nothing to the file, or `arch` cannot be used.
+        If an option does not apply to the file, or `arch` is invalid.
     OSError
-        If it is missing or cannot be read.
+        If the file is missing or cannot be read.
     """
     path = Path(path)
     if path.is_dir():
@@ -129,7 +129,7 @@ def load_teacher(
             device=device,
         )
     if not isinstance(model, Teacher) and not hasattr(model, "predict"):
-        raise BundleError(f"Cannot load '{path}': it holds a {type(model).__name__}, and no model.")
+        raise BundleError(f"Cannot load '{path}': it holds a {type(model).__name__}, not a model.")
     try:
         return as_teacher(
             model,
@@ -147,7 +147,7 @@ def load_teacher(
 def _is_onnx(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(1)
-    # a protobuf message that begins with the version of the format
+    # the protobuf message begins with the version of the format
     return start == b"\x08" or (path.suffix.lower() == ".onnx" and start != b"")
 
 
@@ -166,8 +166,8 @@ def _read(path: Path, *, trust: bool, device: str) -> Any:
         if any(name.endswith("/data.pkl") for name in names):
             return _read_torch_save(path, trust=trust, device=device)
         if "metadata.json" in names:
-            raise BundleError("it is a student's bundle; soft_students.load reads it.")
-        raise BundleError("it is a zip archive, but none that torch wrote.")
+            raise BundleError("it is a student's bundle; load it with soft_students.load.")
+        raise BundleError("it is a zip archive that torch did not write.")
     if start == LEGACY_TORCH:
         return _read_torch_save(path, trust=trust, device=device)
     if start[:1] == b"\x80":
@@ -176,10 +176,10 @@ def _read(path: Path, *, trust: bool, device: str) -> Any:
         return _unpickle(lambda: joblib.load(path))
     if start.startswith(_COMPRESSED):
         if not trust:
-            raise BundleError(f"it is compressed, as pickles may be. {_TRUST}")
+            raise BundleError(f"it is compressed and may hold a pickle. {_TRUST}")
         return _unpickle(lambda: joblib.load(path))
     raise BundleError(
-        "it is no teacher file. Known are files of 'softkd teach', state dicts, TorchScript, "
+        "it is no teacher file. Supported are files of 'softkd teach', state dicts, TorchScript, "
         "torch.export and ONNX."
     )
 
@@ -189,12 +189,12 @@ def _archive_members(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             damaged = archive.testzip() if _fits(members, path) else None
-    except Exception as error:  # of a damaged archive, zipfile raises much more than BadZipFile
+    except Exception as error:  # for damaged archives zipfile raises more than BadZipFile
         raise BundleError(f"the file is damaged or truncated ({last_line(error)}).") from error
     if not _fits(members, path):
-        raise BundleError("the archive unpacks to far more than a model of its size holds.")
+        raise BundleError("the archive unpacks to far more than a model of its size can hold.")
     if damaged is not None:
-        raise BundleError(f"the file is damaged: {damaged!r} in it has another checksum.")
+        raise BundleError(f"the file is damaged: the checksum of {damaged!r} in it is wrong.")
     return [member.filename for member in members]
 
 
@@ -228,7 +228,7 @@ def _unpickle(load: Callable[[], Any]) -> Any:
             f"it needs code that cannot be imported here ({last_line(error)}). Pickles hold no "
             "code: make the module that defines its classes importable under the same name."
         ) from error
-    except Exception as error:  # an unpickler raises whatever the pickle tells it to
+    except Exception as error:  # an unpickler can raise any exception
         raise BundleError(f"the pickle is damaged ({last_line(error)}).") from error
 
 
@@ -240,19 +240,19 @@ def _from_state_dict(payload: Mapping[Any, Any], arch: str | None) -> nn.Module:
         or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
     ):
         raise BundleError(
-            f"it holds a dictionary with the keys {list(payload)[:5]}, and no state dict."
+            f"it holds a dictionary with the keys {list(payload)[:5]}, not a state dict."
         )
     if arch is None:
         raise BundleError(
-            "it is a plain state dict, which does not say which module it belongs to. Name a "
-            "factory: --arch module:factory, or arch='module:factory'."
+            "it is a plain state dict, which does not name its module. Name a factory: --arch "
+            "module:factory, or arch='module:factory'."
         )
     module = _make(arch)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        said = " ".join(str(error).split())[:400]
-        raise BundleError(f"the weights do not fit {arch}: {said}") from error
+        reason = " ".join(str(error).split())[:400]
+        raise BundleError(f"the weights do not fit {arch}: {reason}") from error
     return module
 
 
@@ -278,4 +278,4 @@ def _make(arch: str) -> nn.Module:
 def _check_unused(path: Path, what: str, **options: object) -> None:
     for name, value in options.items():
         if value is not None:
-            raise ValueError(f"{name!r} means nothing to '{path}', which is {what}.")
+            raise ValueError(f"{name!r} does not apply to '{path}', which is {what}.")

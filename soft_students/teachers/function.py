@@ -9,12 +9,12 @@ from soft_students.teachers.base import Teacher
 
 
 class FunctionTeacher(Teacher):
-    """A callable that maps rows to probabilities, logits or values.
+    """A callable that maps rows to probabilities, logits or values, as a teacher.
 
     Parameters
     ----------
     function : callable
-        Takes `X` as it is, all rows at once; returns an array of shape (n_samples, n_classes), or
+        Called with all rows of `X`, unchanged. Returns an array of shape (n_samples, n_classes), or
         the probability or logit of the second of two classes, of shape (n_samples,).
     kind : {"logits", "probabilities"}, default="probabilities"
     task : {"classification", "regression"}, default="classification"
@@ -22,6 +22,8 @@ class FunctionTeacher(Teacher):
     input_range : tuple of float, default=None
         Smallest and largest value of the training data.
     """
+
+    may_cost = True
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What teachers check about the rows they are shown."""
+"""Checks of a teacher's inputs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
-# Held-out rows of common tables leave the range of their training rows by up to a fifth of its
-# width, standardised ones by a third and more.
+# Held-out rows of common tables exceed the range of the training rows by up to a fifth of its
+# width, standardised rows by a third and more.
 _MARGIN = 0.25
-# Rows that fill no more than this part of the known range are on another scale; standardised rows
-# of a table with one large feature are, and never reach its margin.
+# Rows that span at most this share of the known range are on another scale: standardised rows of a
+# table with one large feature never reach the margin.
 _NARROW = 0.1
 
 
 class InputRangeWarning(UserWarning):
-    """A teacher is asked about inputs far outside the range it was trained on."""
+    """A teacher's inputs are far outside the range of its training data."""
 
 
 def check_n_features(X: Any, n_features: int | None, name: str) -> None:
-    """Refuse rows of another size than the teacher knows.
+    """Raise ValueError if the rows have another number of features than the teacher takes.
 
     Parameters
     ----------
     X : array-like of shape (n, ...)
     n_features : int or None
-        Values a row; None accepts any.
+        Number of features; None accepts any.
     name : str
-        The teacher's, for the message.
+        Name of the teacher, for the message.
     """
     shape = np.shape(X)
     if n_features is None or len(shape) < 2 or math.prod(shape[1:]) == n_features:
@@ -40,16 +40,16 @@ def check_n_features(X: Any, n_features: int | None, name: str) -> None:
 
 
 def range_complaint(X: Any, known: tuple[float, float] | None, name: str) -> str | None:
-    """Return what is wrong with the range of `X`, or None.
+    """Return a warning if `X` is far outside the teacher's training range, or else None.
 
     Parameters
     ----------
     X : array-like
-        What is not numeric, or sparse, passes unseen.
+        Sparse or non-numeric rows are not checked.
     known : tuple of float or None
-        Smallest and largest value that the teacher was trained on.
+        Smallest and largest training value of the teacher.
     name : str
-        The teacher's, for the message.
+        Name of the teacher, for the message.
     """
     if known is None or issparse(X):
         return None
@@ -57,7 +57,7 @@ def range_complaint(X: Any, known: tuple[float, float] | None, name: str) -> str
     if values.dtype.kind not in "fiub" or not values.size:
         return None
     low, high = known
-    # fmin and fmax pass over NaN: some models take missing values
+    # fmin and fmax ignore NaN: some models take missing values
     seen_low, seen_high = float(np.fmin.reduce(values, None)), float(np.fmax.reduce(values, None))
     margin = _MARGIN * (high - low)
     far = seen_low < low - margin or seen_high > high + margin
@@ -65,10 +65,10 @@ def range_complaint(X: Any, known: tuple[float, float] | None, name: str) -> str
     if not far and not (outside and seen_high - seen_low < _NARROW * (high - low)):
         return None
     return (
-        f"The teacher {name!r} was trained on inputs in [{low:g}, {high:g}], and is asked about "
-        f"inputs in [{seen_low:g}, {seen_high:g}]: its answers may be meaningless. A Pipeline "
-        "passes transformed rows to its last step; to show the teacher the rows as they come, use "
-        "DistilledClassifier(pipeline, teacher)."
+        f"The teacher {name!r} was trained on inputs in [{low:g}, {high:g}], but got inputs in "
+        f"[{seen_low:g}, {seen_high:g}]: its outputs may be meaningless. A Pipeline passes "
+        "transformed rows to its last step; DistilledClassifier(pipeline, teacher) passes the "
+        "teacher the original rows."
     )
 
 
@@ -79,9 +79,9 @@ def dense_rows(X: Any, input_shape: tuple[int, ...] | None, name: str) -> np.nda
     ----------
     X : array-like of shape (n, n_features) or ``(n, *input_shape)``
     input_shape : tuple of int or None
-        None leaves rows in their shape.
+        Shape of one input; None keeps the shape of the rows.
     name : str
-        The teacher's, for the message.
+        Name of the teacher, for the message.
     """
     rows = check_array(
         X, input_name="X", allow_nd=True, ensure_all_finite=False, ensure_min_samples=0
@@ -89,7 +89,7 @@ def dense_rows(X: Any, input_shape: tuple[int, ...] | None, name: str) -> np.nda
     if input_shape is None:
         return rows
     shape = rows.shape[1:]
-    # (28, 28) may stand for (1, 28, 28); channels at the wrong end may not be shuffled in silence
+    # (28, 28) may become (1, 28, 28), but channels-last images must not be reshaped silently
     if len(shape) > 1 and [s for s in shape if s != 1] != [s for s in input_shape if s != 1]:
         raise ValueError(
             f"The teacher {name!r} takes inputs of shape {input_shape}. Got {shape} instead."

@@ -16,34 +16,34 @@ _FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(fl
 
 
 class OnnxTeacher(Teacher):
-    """An ONNX file, run by ONNX Runtime. Needs ``pip install 'soft-students[onnx]'``.
+    """An ONNX file as a teacher, run by ONNX Runtime (``pip install 'soft-students[onnx]'``).
 
-    Pickling keeps the path, not the model: the file must stay where it is.
+    Pickling stores the path, not the model: the file must not be moved.
 
     Parameters
     ----------
     path : str or path-like
-        A model with one input, whose first axis is the batch.
+        File of a model with one input, whose first axis is the batch.
     kind : {"logits", "probabilities"}, default=None
-        What the output holds. None decides by its name: an output called like ``probabilities``
-        holds probabilities, another one logits, with a warning if it does not look like it.
+        Kind of the output. None means probabilities if its name contains "prob", or if the values
+        lie in [0, 1] and sum to one (with a warning); logits otherwise.
     output : str, default=None
-        Name of the output. None takes the only floating one of up to two dimensions, such as the
-        probabilities beside the labels in a converted scikit-learn model.
+        Name of the output. None takes the only floating-point output of at most two dimensions,
+        such as the probabilities of a converted scikit-learn model, which also outputs labels.
     task : {"classification", "regression"}, default="classification"
     classes : array-like of shape (n_classes,), default=None
         Label of each column.
     input_shape : tuple of int, default=None
-        Shape of one input. None takes it from the file, where it is fixed there.
+        Shape of one input. None takes it from the file, if fixed there.
     input_range : tuple of float, default=None
         Smallest and largest value of the training data.
     batch_size : int, default=1024
-        Rows a run, unless the file fixes it.
+        Rows per run, unless the file fixes it.
 
     Raises
     ------
     ImportError
-        Without ONNX Runtime.
+        If ONNX Runtime is not installed.
     BundleError
         If the file is no usable ONNX model.
     """
@@ -66,7 +66,7 @@ class OnnxTeacher(Teacher):
         if len(inputs) != 1 or inputs[0].type not in _FLOATS:
             described = ", ".join(f"{i.name!r} of {i.type}" for i in inputs)
             raise BundleError(
-                f"An ONNX teacher must have one input of floats. '{path}' has "
+                f"An ONNX teacher must have one floating-point input. '{path}' has "
                 f"{described or 'none'}."
             )
         self._input = inputs[0].name
@@ -130,11 +130,11 @@ def _open(path: str) -> Any:
     options.log_severity_level = 4  # errors are raised; the log would repeat them
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        # Names that are no text fail when they are asked for.
+        # names that are not valid text raise on access
         for end in (*session.get_inputs(), *session.get_outputs()):
             _ = end.name, end.type, end.shape
         return session
-    except Exception as error:  # as above
+    except Exception as error:  # onnxruntime's own exceptions share no base class
         raise BundleError(
             f"'{path}' cannot be read as an ONNX model ({last_line(error)}). If it is one, it is "
             "damaged or needs a newer onnxruntime."
@@ -148,7 +148,7 @@ def _choose_output(outputs: list[Any], name: str | None) -> str:
     described = ", ".join(f"{o.name!r} of {o.type}" for o in outputs)
     if name is not None:
         raise ValueError(
-            f"The output of an ONNX teacher must be one of its outputs of floats, with up to two "
+            "The output of an ONNX teacher must be a floating-point output of at most two "
             f"dimensions. Got {name!r} instead; the file has {described}."
         )
     if len(fitting) == 1:
@@ -157,4 +157,6 @@ def _choose_output(outputs: list[Any], name: str | None) -> str:
         hint = "Convert it again with options={'zipmap': False}, which gives one array."
     else:
         hint = "Name the one to use: output='...'." if fitting else "Export the logits."
-    raise BundleError(f"An ONNX teacher needs one output of floats; this has {described}. {hint}")
+    raise BundleError(
+        f"An ONNX teacher needs one floating-point output. The file has {described}. {hint}"
+    )

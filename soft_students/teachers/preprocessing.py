@@ -1,4 +1,4 @@
-"""What is done to inputs before a network sees them."""
+"""Standardisation of a network's inputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Standardize:
     Parameters
     ----------
     mean, std : torch.Tensor
-        Float32, of a shape that broadcasts against one input: (channels, 1, 1) or (n_features,).
+        Float32 tensors that broadcast against one input: (channels, 1, 1) or (n_features,).
     """
 
     mean: torch.Tensor
@@ -23,10 +23,10 @@ class Standardize:
 
     @classmethod
     def fit(cls, X: np.ndarray, input_shape: tuple[int, ...]) -> Standardize:
-        """Measure both on rows of `X`: by channel for images, by feature otherwise.
+        """Estimate mean and deviation from rows of `X`: per channel for images, else per feature.
 
-        A pixel alone says nothing about its scale: at the border of a digit it is nearly constant,
-        and dividing by its deviation would blow up the few times that it is not.
+        Not per pixel: a pixel at an image's border is nearly constant, and dividing by its
+        deviation would amplify its few other values.
         """
         if len(input_shape) == 3:
             values = X.reshape(len(X), input_shape[0], -1)
@@ -39,7 +39,7 @@ class Standardize:
     def from_moments(
         cls, mean: np.ndarray, variance: np.ndarray, input_shape: tuple[int, ...]
     ) -> Standardize:
-        """As `fit`, from the mean and the variance of each feature."""
+        """Return the same as `fit`, from the mean and the variance of each feature."""
         if len(input_shape) == 3:
             by_pixel = mean.reshape(input_shape[0], -1)
             mean = by_pixel.mean(1)
@@ -49,7 +49,7 @@ class Standardize:
     @classmethod
     def _of(cls, mean: np.ndarray, std: np.ndarray, input_shape: tuple[int, ...]) -> Standardize:
         shape = (-1, 1, 1) if len(input_shape) == 3 else input_shape
-        # A constant feature has no scale; rounding may leave it a tiny one.
+        # a constant feature has no scale, but rounding may give it a tiny deviation
         std = np.where(std > 1e-6 * np.maximum(np.abs(mean), 1e-30), std, 1.0)
         return cls(
             torch.from_numpy(mean.astype(np.float32)).reshape(shape),

@@ -14,10 +14,10 @@ from soft_students.teachers.base import last_line
 
 
 def load_torchscript(path: Path, *, device: str, trust: bool) -> nn.Module:
-    """Read a TorchScript archive, which can do more than compute with its tensors.
+    """Read a TorchScript archive, a format that can run code when it is loaded.
 
-    It can run code as it is loaded and write any file; and torch's reader of it is made for files
-    that it wrote itself: a changed one can take all memory.
+    The archive can write any file. Torch does not validate it: a manipulated one can take all
+    memory.
 
     Parameters
     ----------
@@ -28,24 +28,24 @@ def load_torchscript(path: Path, *, device: str, trust: bool) -> nn.Module:
     Raises
     ------
     BundleError
-        Without trust, or if it is damaged.
+        If `trust` is False, or the archive is damaged.
     """
     if not trust:
         raise BundleError(
             "it is a TorchScript archive, a program that can write files and take all memory. If "
-            "you made it yourself, say so: --trust, or trust=True. ONNX files need no trust."
+            "you trust its source, allow it: --trust, or trust=True. ONNX files need no trust."
         )
     try:
         return torch.jit.load(str(path), map_location=device)
-    except Exception as error:  # torch's reader fails anywhere
+    except Exception as error:  # torch's reader can raise any exception
         raise BundleError(f"the TorchScript archive is damaged ({last_line(error)}).") from error
 
 
 def load_exported(path: Path, *, trust: bool) -> nn.Module:
-    """Read a torch.export archive, which can run any code.
+    """Read a torch.export archive, a format that can run code when it is loaded.
 
-    `torch.export.load` unpickles constants, unpickles weights where their tensors ask for it,
-    evaluates symbolic expressions as Python, and looks up operators among all attributes of torch.
+    `torch.export.load` unpickles constants, and weights if their tensors request it. It evaluates
+    symbolic expressions as Python, and looks up operators among all attributes of torch.
 
     Parameters
     ----------
@@ -55,39 +55,39 @@ def load_exported(path: Path, *, trust: bool) -> nn.Module:
     Raises
     ------
     BundleError
-        Without trust, or if it is damaged.
+        If `trust` is False, or the archive is damaged.
     """
     if not trust:
         raise BundleError(
-            "it is a torch.export archive, which can run any code that its maker put there when "
-            "it is loaded. If you made it yourself, say so: --trust, or trust=True. ONNX files "
+            "it is a torch.export archive, which can run any code that its author put there when "
+            "it is loaded. If you trust its source, allow it: --trust, or trust=True. ONNX files "
             "need no trust."
         )
     try:
         program = torch.export.load(path)
-    except Exception as error:  # torch.export raises whatever its deserialiser meets
+    except Exception as error:  # torch.export's deserialiser can raise any exception
         raise BundleError(f"the archive is damaged ({last_line(error)}).") from error
     return exported_module(program)
 
 
 def exported_module(program: ExportedProgram) -> nn.Module:
-    """Return an exported program as a module that can be asked.
+    """Convert an exported program to a module.
 
     Parameters
     ----------
     program : ExportedProgram
-        Of a module in eval mode.
+        Program exported in eval mode.
 
     Raises
     ------
     ValueError
-        If it was exported in training mode: the mode is part of the program.
+        If it was exported in training mode, which is fixed in the program.
     """
     for node in program.graph.nodes:
         if _is_training(node):
             raise ValueError(
-                f"The module was exported in training mode ({node.target}), and cannot leave it. "
-                "Call module.eval() before torch.export.export."
+                f"The module was exported in training mode ({node.target}), which cannot be "
+                "changed. Call module.eval() before torch.export.export."
             )
     return _Exported(program)
 
@@ -98,7 +98,7 @@ class _Exported(nn.Module):
         self.program = program.module()
 
     def train(self, mode: bool = True) -> Self:
-        # the program refuses to change its mode
+        # the program's mode is fixed
         return self
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -3,53 +3,52 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from soft_students.networks.prepared import evaluating
 from soft_students.teachers.base import Teacher, last_line
 from soft_students.teachers.inputs import dense_rows
 from soft_students.teachers.preprocessing import Standardize
 
 
 class TorchTeacher(Teacher):
-    """A PyTorch module, asked in batches, without gradients, in eval mode.
+    """A PyTorch module as a teacher, run in batches, without gradients, in eval mode.
 
-    The module is not copied, and after each question every one of its submodules is in the mode
-    it was in before.
+    The module is not copied. Each call restores the train or eval mode of every submodule.
 
     Parameters
     ----------
     module : nn.Module
-        Maps a tensor of shape ``(n, *input_shape)`` and the module's own dtype to logits of shape
-        (n, n_classes); a single logit (n,) or (n, 1) is that of the second of two classes. With
-        ``task="regression"`` it maps to values.
+        Maps a tensor of shape ``(n, *input_shape)`` and the module's dtype to logits of shape (n,
+        n_classes), or to values with ``task="regression"``. A single logit, of shape (n,) or (n,
+        1), belongs to the second of two classes.
     classes : array-like of shape (n_classes,), default=None
         Label of each output.
     input_shape : tuple of int, default=None
-        Shape of one input, to which rows are reshaped; (channels, height, width) of images. None
-        passes rows on as they are.
+        Shape of one input, to which rows are reshaped; (channels, height, width) for images. None
+        keeps the shape of the rows.
     preprocess : callable, nn.Module or dict, default=None
         Applied to each batch of inputs, a float tensor of shape ``(n, *input_shape)`` on the
-        module's device. A dictionary of ``mean`` and ``std``, numbers or one for each channel or
+        module's device. A dictionary of ``mean`` and ``std``, each a number or one per channel or
         feature, standardises.
     input_range : tuple of float, default=None
         Smallest and largest value of the training data before preprocessing; inputs far outside
         give a warning.
     kind : {"logits", "probabilities"}, default=None
-        What the module gives. None stands for logits, with a warning if they look like
-        probabilities.
+        Kind of the module's outputs. None means probabilities if they lie in [0, 1] and sum to one
+        (with a warning), and logits otherwise.
     task : {"classification", "regression"}, default="classification"
     name : str, default=None
-        None takes the class name of the module.
+        Name of the teacher. None takes the class name of the module.
     device : str, default=None
-        Where to move the module. None leaves it where it is.
+        Device to which the module is moved. None does not move it.
     batch_size : int, default=1024
-        Rows a forward pass.
+        Rows per forward pass.
 
     Examples
     --------
@@ -85,7 +84,7 @@ class TorchTeacher(Teacher):
         if isinstance(preprocess, Mapping):
             preprocess = _standardize(preprocess, input_shape)
         super().__init__(
-            # a TorchScript module remembers the name of its class
+            # a TorchScript module stores the name of its class
             name=name or str(getattr(module, "original_name", type(module).__name__)),
             task=task,
             kind=kind,
@@ -107,10 +106,10 @@ class TorchTeacher(Teacher):
         rows = dense_rows(X, self.input_shape, self.name)
         device, dtype = self._placement()
         answers = []
-        # Under inference_mode, what a module caches could never take part in training again.
-        with torch.no_grad(), _evaluating(self.module, self.preprocess):
+        # not inference_mode: tensors that a module caches in it could not be used in training
+        with torch.no_grad(), evaluating(self.module, self.preprocess):
             for start in range(0, len(rows), self.batch_size):
-                # A copy: modules may work in place.
+                # a copy: modules may work in place
                 batch = torch.tensor(
                     # torch takes no negative strides
                     np.ascontiguousarray(rows[start : start + self.batch_size]),
@@ -123,7 +122,7 @@ class TorchTeacher(Teacher):
     def _answer(self, batch: Tensor, dtype: torch.dtype) -> np.ndarray:
         try:
             inputs = batch if self.preprocess is None else self.preprocess(batch)
-            # what is not floating by now, such as tokens, is meant to be so
+            # keep integer inputs, such as tokens
             answer = self.module(inputs.to(dtype) if inputs.is_floating_point() else inputs)
         except torch.OutOfMemoryError:
             raise
@@ -137,10 +136,13 @@ class TorchTeacher(Teacher):
                 f"The teacher {self.name!r} failed on inputs of shape {tuple(batch.shape)}: "
                 f"{last_line(error)}.{hint}"
             ) from error
+        answer = logits_of(answer)
         if not isinstance(answer, Tensor):
             raise ValueError(
-                f"The module of the teacher {self.name!r} returned a {type(answer).__name__}, not "
-                "a tensor. Wrap it in a module that returns the logits alone."
+                f"The module of the teacher {self.name!r} returned a {type(answer).__name__} "
+                "without logits: it must be a tensor, a tuple that begins with one, or have "
+                "'logits' as a key or attribute. Pass a function that returns the logits: "
+                "as_teacher(lambda X: ..., kind='logits')."
             )
         if answer.numel() == len(batch):
             answer = answer.reshape(len(batch), 1)
@@ -149,11 +151,11 @@ class TorchTeacher(Teacher):
                 f"The module of the teacher {self.name!r} must return logits of shape "
                 f"({len(batch)}, n_classes) for {len(batch)} inputs. Got {tuple(answer.shape)}."
             )
-        # numpy knows no bfloat16
+        # numpy has no bfloat16
         return answer.to(torch.promote_types(answer.dtype, torch.float32)).cpu().numpy()
 
     def _placement(self) -> tuple[torch.device, torch.dtype]:
-        """Return the module's device and floating dtype, which its owner may have changed."""
+        """Return the module's current device and floating-point dtype."""
         device, dtype = torch.device(self.device or "cpu"), torch.float32
         for tensor in [*self.module.parameters(), *self.module.buffers()]:
             device = tensor.device
@@ -162,43 +164,40 @@ class TorchTeacher(Teacher):
         return device, dtype
 
 
-def check_device(device: str) -> None:
-    """Refuse a device that torch does not know or that this machine lacks.
+def logits_of(outputs: Any) -> Any:
+    """Return the logits among the outputs of a module.
 
     Parameters
     ----------
-    device : str
+    outputs : object
+        A tensor, a tuple or list that begins with the logits, a mapping with the key ``logits``, or
+        an object with the attribute ``logits``, such as a ``ModelOutput``.
+
+    Returns
+    -------
+    object
+        The logits; `outputs` itself if they are not found.
     """
+    if isinstance(outputs, Tensor):
+        return outputs
+    if isinstance(outputs, Mapping) and "logits" in outputs:
+        return outputs["logits"]
+    if hasattr(outputs, "logits"):
+        return outputs.logits
+    if isinstance(outputs, tuple | list) and outputs and isinstance(outputs[0], Tensor):
+        return outputs[0]
+    return outputs
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError if torch cannot use the device on this machine."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
-            f"The 'device' of a teacher must be one that torch can use here, such as 'cpu'. Got "
-            f"{device!r} instead: {last_line(error)}"
+            "The 'device' of a teacher must be one that torch can use here, such as 'cpu'. Got "
+            f"{device!r}: {last_line(error)}"
         ) from error
-
-
-@contextmanager
-def _evaluating(*modules: object) -> Iterator[None]:
-    """Put modules into eval mode, and each submodule back into the mode it was in.
-
-    Only the flags are touched: ``eval()`` may do more than that, such as merging adapters, and
-    exported modules refuse it.
-    """
-    training = [
-        part
-        for module in modules
-        if isinstance(module, nn.Module)
-        for part in module.modules()
-        if getattr(part, "training", False)  # a frozen TorchScript module has no mode
-    ]
-    try:
-        for part in training:
-            part.training = False
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _standardize(values: Mapping[str, Any], input_shape: tuple[int, ...] | None) -> Standardize:
@@ -210,8 +209,8 @@ def _standardize(values: Mapping[str, Any], input_shape: tuple[int, ...] | None)
     mean, std = (torch.as_tensor(values[key], dtype=torch.float32) for key in ("mean", "std"))
     if not (torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()):
         raise ValueError(
-            "The 'mean' and 'std' of a teacher's 'preprocess' must be finite, and 'std' above "
-            f"zero. Got {dict(values)!r} instead."
+            "The 'mean' and 'std' of a teacher's 'preprocess' must be finite, and 'std' positive. "
+            f"Got {dict(values)!r} instead."
         )
     if input_shape is not None and len(input_shape) == 3:
         mean, std = (t.reshape(-1, 1, 1) if t.ndim == 1 else t for t in (mean, std))

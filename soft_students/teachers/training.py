@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import math
 import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 from numpy.random import RandomState
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, check_X_y
 
 from soft_students.datasets import validation_split
+from soft_students.networks.prepared import Prepared
+from soft_students.networks.shapes import shape_of_rows
+from soft_students.networks.zoo import get_network
 from soft_students.persistence.checkpoints import Checkpoint
-from soft_students.teachers.architectures import build, get_architecture
 from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.checkpoint import (
     PREDICT_BATCH,
@@ -29,9 +25,13 @@ from soft_students.teachers.checkpoint import (
     plain_data,
     plain_labels,
 )
+from soft_students.teachers.course import Epoch, Split, TeacherCourse
+from soft_students.teachers.network import BuiltNetwork
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
-from soft_students.teachers.training_loop import Epoch, Plan, Rows, fit_network
+from soft_students.threads import torch_threads
+from soft_students.training.loop import Alone, run_stages
+from soft_students.training.optimization import OptimizerSettings
 from soft_students.transfer import Transfer
 
 _SMALL_BATCH = 2**15  # values
@@ -76,10 +76,14 @@ def train_teacher(
         Training rows, images as rows of pixels. A test set has no place here.
     y : array-like of shape (n,)
         Their labels: numbers or strings.
-    arch : {"mlp", "cnn", "resnet"}, default="cnn"
+    arch : str, default="cnn"
+        A network of `soft_students.networks.zoo.NETWORKS`: "mlp" for tables; "cnn", "resnet" and
+        others for images.
     config : dict, default=None
-        Settings of the architecture that differ from its own; see
-        `soft_students.teachers.architectures.complete_config`.
+        Settings of the network that differ from a teacher's defaults. "mlp" has ``hidden``
+        (``[256, 256]``) and ``dropout`` (0.1); those of "cnn" and "resnet" are the keyword
+        arguments of `soft_students.networks.convolutional.cnn` and
+        `soft_students.networks.residual.pooled_resnet`.
     input_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of the image in each row. None takes square
         single-channel images where the architecture needs images, plain features elsewhere.
@@ -140,97 +144,92 @@ def train_teacher(
     >>> teacher.predict_proba(X).shape
     (150, 3)
     """
-    entry = get_architecture(arch)
+    entry = get_network(arch)
     if average not in ("logits", "probabilities"):
         raise ValueError(
             "The 'average' parameter of train_teacher must be 'logits' or 'probabilities'. "
             f"Got {average!r} instead."
         )
-    # All that could be wrong is looked at before minutes go into training.
+    # All arguments are checked before minutes go into training.
     described = plain_data(data)
     rng = check_random_state(random_state)
-    rows = _prepare(X, y, X_val, y_val, validation_fraction, rng)
-    described |= {"n_train": len(rows.X), "n_validation": len(rows.X_val)}
-    shape = _image_shape(input_shape, rows.X.shape[1], takes_images=entry.takes_images)
+    split = _prepare(X, y, X_val, y_val, validation_fraction, rng)
+    described |= {"n_train": len(split.X), "n_validation": len(split.X_val)}
+    shape = shape_of_rows(input_shape, split.X.shape[1], takes_images=entry.takes_images)
     recipe = entry.recipe
-    plan = Plan(
-        n_models=n_models,
-        epochs=recipe.epochs(len(rows.X)) if epochs is None else epochs,
-        batch_size=recipe.batch_size(len(rows.X)) if batch_size is None else batch_size,
-        learning_rate=recipe.learning_rate if learning_rate is None else learning_rate,
-        weight_decay=recipe.weight_decay,
-        augment=augment,
+    rate = recipe.learning_rate if learning_rate is None else learning_rate
+    optimizer = OptimizerSettings("adamw", rate, recipe.weight_decay)
+    course = TeacherCourse(
+        split,
+        n_models,
+        recipe.epochs(len(split.X)) if epochs is None else epochs,
+        recipe.batch_size(len(split.X)) if batch_size is None else batch_size,
+        rate,
+        augment,
+        torch.device(device),
     )
-    plan.check()
-    standardize = Standardize.fit(rows.X, shape)
+    standardize = Standardize.fit(split.X, shape)
 
-    training = None
+    def make() -> Prepared:
+        network = BuiltNetwork(arch, shape, len(split.classes), config)
+        return Prepared(network, standardize, shape)
+
+    kept = None
     if checkpoint is not None:
-        training = Checkpoint(
-            checkpoint,
-            _fingerprint((arch, config, shape, plan), rows, rng),
-            resume=resume,
-            interval=CHECKPOINT_INTERVAL,
-        )
-    members = []
-    if n_jobs is None and plan.batch_size * rows.X.shape[1] < _SMALL_BATCH:
+        sizes = (shape, n_models, course.epochs, course.batch_size)
+        fingerprint = _fingerprint((arch, config, sizes, optimizer, augment), split, rng)
+        kept = Checkpoint(checkpoint, fingerprint, resume=resume, interval=CHECKPOINT_INTERVAL)
+    if n_jobs is None and course.batch_size * split.X.shape[1] < _SMALL_BATCH:
         n_jobs = 1
-    with _threads(n_jobs), _progress_bar(plan, len(rows.X), verbose) as (step, note):
-
-        def report(epoch: Epoch) -> None:
-            note(epoch)
-            if callback is not None:
-                callback(epoch)
-
-        for model in range(1, n_models + 1):
-            seed = int(rng.randint(np.iinfo(np.int32).max))
-            # The caller's own stream of random numbers stays as it is.
-            with torch.random.fork_rng():
-                torch.manual_seed(seed)
-                network = build(arch, shape, len(rows.classes), config).to(device)
-                best = fit_network(
-                    network,
-                    standardize,
-                    rows,
-                    plan,
-                    model,
-                    RandomState(seed),
-                    step,
-                    report,
-                    training,
-                )
-            member = TorchTeacher(
-                network.eval(),
-                classes=rows.classes,
-                input_shape=shape,
-                preprocess=standardize,
-                input_range=(float(rows.X.min()), float(rows.X.max())),
-                name=arch,
-                device=device,
-                batch_size=PREDICT_BATCH,
-            )
-            accuracy = {} if best is None else {"validation": best}
-            member.record = TrainingRecord(accuracy, seed, dict(described))
-            members.append(member)
-
-    if training is not None:
-        training.remove()
+    # The caller's own stream of random numbers stays as it is.
+    with torch_threads(n_jobs), torch.random.fork_rng():
+        trained, _ = run_stages(
+            course.stages(make, rng),
+            course,
+            optimizer,
+            Alone(),
+            checkpoint=kept,
+            on_epoch=None if callback is None else lambda report: callback(course.epoch_of(report)),
+            verbose=verbose > 0,
+        )
+    members = [
+        _member(network, split, device, TrainingRecord(accuracy, seed, dict(described)))
+        for network, seed, accuracy in trained
+    ]
+    if kept is not None:
+        kept.remove()
     teacher = combine(members, average=average)
     if n_models > 1:
         teacher.record = TrainingRecord(data=dict(described))
-        if len(rows.X_val):
-            labels = rows.classes[rows.targets_val]
-            accuracy = {"validation": float(accuracy_score(labels, teacher.predict(rows.X_val)))}
-            teacher.record.accuracy = accuracy
+        if len(split.X_val):
+            correct = teacher.predict(split.X_val) == split.classes[split.targets_val]
+            teacher.record.accuracy = {"validation": float(correct.mean())}
     return teacher
 
 
-def _fingerprint(description: Any, rows: Rows, rng: RandomState) -> str:
+def _member(network: Prepared, split: Split, device: str, record: TrainingRecord) -> TorchTeacher:
+    built = network.module.eval()
+    assert isinstance(built, BuiltNetwork)
+    member = TorchTeacher(
+        built,
+        classes=split.classes,
+        input_shape=built.input_shape,
+        preprocess=network.preprocess,
+        input_range=(float(split.X.min()), float(split.X.max())),
+        name=built.arch,
+        device=device,
+        batch_size=PREDICT_BATCH,
+    )
+    member.record = record
+    return member
+
+
+def _fingerprint(description: Any, split: Split, rng: RandomState) -> str:
     """Return what tells this training from others, for its checkpoint."""
     digest = hashlib.sha256(repr(description).encode())
-    for array in (rows.X, rows.targets, rows.X_val, rows.targets_val):
+    for array in (split.X, split.targets, split.X_val, split.targets_val):
         digest.update(np.ascontiguousarray(array).data)
-    digest.update(repr(rows.classes.tolist()).encode())
+    digest.update(repr(split.classes.tolist()).encode())
     digest.update(pickle.dumps(rng.get_state()))
     return digest.hexdigest()
 
@@ -242,7 +241,7 @@ def _prepare(
     y_val: np.ndarray | None,
     fraction: float,
     rng: RandomState,
-) -> Rows:
+) -> Split:
     X, y = check_X_y(X, y, dtype=np.float32, estimator="train_teacher")
     classes, targets = np.unique(y, return_inverse=True)
     if len(classes) < 2:
@@ -259,12 +258,12 @@ def _prepare(
             f"Got {fraction!r} instead."
         )
     if X_val is None and fraction == 0:
-        return Rows(X, targets, X[:0], targets[:0], classes)
+        return Split(X, targets, X[:0], targets[:0], classes)
     if X_val is None:
         X, X_val, targets, targets_val = validation_split(
             X, targets, fraction=fraction, random_state=rng
         )
-        return Rows(X, targets, X_val, targets_val, classes)
+        return Split(X, targets, X_val, targets_val, classes)
     X_val, y_val = check_X_y(X_val, y_val, dtype=np.float32, estimator="train_teacher")
     if X_val.shape[1] != X.shape[1]:
         raise ValueError(
@@ -273,58 +272,4 @@ def _prepare(
     unknown = np.setdiff1d(y_val, classes)
     if len(unknown):
         raise ValueError(f"y_val holds the label {unknown.tolist()[0]!r}, which is not in y.")
-    return Rows(X, targets, X_val, np.searchsorted(classes, y_val), classes)
-
-
-def _image_shape(
-    input_shape: tuple[int, ...] | None, n_features: int, *, takes_images: bool
-) -> tuple[int, ...]:
-    if input_shape is None:
-        side = math.isqrt(n_features)
-        if not takes_images:
-            return (n_features,)
-        if side * side != n_features:
-            raise ValueError(
-                f"Rows of {n_features} features are no square images. Say what they hold by "
-                "input_shape=(height, width) or (channels, height, width), or use arch='mlp'."
-            )
-        return (1, side, side)
-    shape = tuple(int(side) for side in input_shape)
-    if math.prod(shape) != n_features:
-        raise ValueError(
-            f"input_shape {shape} needs {math.prod(shape)} features a row. X has {n_features}."
-        )
-    return (1, *shape) if len(shape) == 2 else shape
-
-
-@contextlib.contextmanager
-def _threads(n_jobs: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    try:
-        if n_jobs is not None:
-            torch.set_num_threads(effective_n_jobs(n_jobs))
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _progress_bar(
-    plan: Plan, n_rows: int, verbose: int
-) -> Iterator[tuple[Callable[[], None], Callable[[Epoch], None]]]:
-    """Yield what to call after each batch and after each epoch."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, disable=not (verbose and console.is_terminal), transient=True
-    ) as progress:
-        total = plan.n_models * plan.epochs * plan.batches(n_rows)
-        task = progress.add_task("Training the teacher", total=total)
-
-        def note(epoch: Epoch) -> None:
-            text = f"Teacher {epoch.model}/{epoch.n_models}, epoch {epoch.epoch}/{epoch.n_epochs}"
-            if epoch.validation_accuracy is not None:
-                text += f", {epoch.validation_accuracy:.2%} on validation rows"
-            progress.update(task, description=text)
-
-        yield lambda: progress.advance(task), note
+    return Split(X, targets, X_val, np.searchsorted(classes, y_val), classes)

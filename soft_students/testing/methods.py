@@ -1,4 +1,4 @@
-"""Checks that every method of the catalogue passes."""
+"""Checks that every distillation method must pass, for authors of methods."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sklearn.base import clone
 from torch import Tensor, nn
 
 from soft_students.methods import Batch, Combination, Lesson, Method, Paper, Stage, TrainingData
-from soft_students.methods.observation import Prepared
 from soft_students.methods.teacher_outputs import TeacherOutputs
+from soft_students.networks.prepared import Prepared
 from soft_students.students.neural import NeuralStudentClassifier
 from soft_students.teachers import TorchTeacher
 from soft_students.testing.instances import quick_instance
@@ -35,7 +35,7 @@ def check_method(method: Method | type[Method]) -> None:
     Raises
     ------
     AssertionError
-        If a check fails; the message names the check.
+        If a check fails; the message describes the fault.
 
     Examples
     --------
@@ -48,10 +48,10 @@ def check_method(method: Method | type[Method]) -> None:
 
 
 def check_teacher_is_untouched(method: Method) -> None:
-    """Weights, statistics, modes and flags of the teacher are as before; it has no gradients."""
+    """Check that a fit changes no weight, statistic, mode, flag or gradient of the teacher."""
     teacher = _teacher(method)
     module = teacher.module
-    module.train()  # as its owner left it
+    module.train()  # a fit must restore this mode
     before = copy.deepcopy(module.state_dict())
     _fit(method, teacher)
     for name, value in module.state_dict().items():
@@ -63,7 +63,7 @@ def check_teacher_is_untouched(method: Method) -> None:
 
 
 def check_no_hook_is_left(method: Method) -> None:
-    """Neither the teacher nor the student keeps a hook."""
+    """Check that a fit leaves no hook on the teacher or the student."""
     teacher = _teacher(method)
     student = _fit(method, teacher)
     for network in (teacher.module, student.module_):
@@ -73,7 +73,7 @@ def check_no_hook_is_left(method: Method) -> None:
 
 
 def check_fit_repeats(method: Method) -> None:
-    """Equal seeds give equal weights bit for bit, in a new fit and in a fit again."""
+    """Check that equal seeds give bit-identical weights, in a new student and a second fit."""
     student = _fit(method, _teacher(method))
     first = copy.deepcopy(student.module_.state_dict())
     history = student.history_
@@ -86,7 +86,7 @@ def check_fit_repeats(method: Method) -> None:
 
 
 def check_method_holds_parameters_alone(method: Method) -> None:
-    """No fit leaves anything in the method, which can be cloned."""
+    """Check that a fit changes no attribute of the method, and that the method can be cloned."""
     before = dict(vars(method))
     _fit(method, _teacher(method))
     assert vars(method) == before, "a fit has changed the method"
@@ -97,7 +97,7 @@ def check_method_holds_parameters_alone(method: Method) -> None:
 
 
 def check_everything_that_trains_gets_a_gradient(method: Method) -> None:
-    """In the last stage, every parameter of every player; before, of all but the student."""
+    """Check the gradients of all players; only the student may lack some before the last stage."""
     lesson = _lesson(method)
     assert_teacher = lesson.teacher
     frozen = _frozen(assert_teacher)
@@ -112,7 +112,7 @@ def check_everything_that_trains_gets_a_gradient(method: Method) -> None:
 
 
 def check_odd_batches_are_finite(method: Method) -> None:
-    """One row, rows of one class, equal rows and rows of zeros give finite losses and gradients."""
+    """Check losses and gradients of one row, one class, equal rows and rows of zeros."""
     lesson = _lesson(method)
     if lesson.data is None:
         return
@@ -135,7 +135,7 @@ def check_odd_batches_are_finite(method: Method) -> None:
                         p for m in player.trains for p in m.parameters() if p.requires_grad
                     ]
                     for module in player.trains:
-                        module.eval()  # batch normalisation cannot stand one row, in any method
+                        module.eval()  # in train mode batch normalisation fails on one row
                     total = _total(player.loss(batch))
                     assert torch.isfinite(total), f"the loss of {what} is {total}"
                     if total.requires_grad:
@@ -145,7 +145,7 @@ def check_odd_batches_are_finite(method: Method) -> None:
 
 
 def check_student_that_is_the_teacher_pays_nothing(method: Method) -> None:
-    """Where the paper implies it, the terms vanish for a copy of the teacher."""
+    """Check that the terms vanish for a copy of the teacher, if `_zero_when_equal` is set."""
     if not method._zero_when_equal:
         return
     lesson = _lesson(method, like_student=True)
@@ -166,7 +166,7 @@ def check_student_that_is_the_teacher_pays_nothing(method: Method) -> None:
 
 
 def check_order_of_a_batch_is_irrelevant(method: Method) -> None:
-    """Rows in another order have the same loss."""
+    """Check that the order of the rows does not change the loss, unless `_order_matters` is set."""
     lesson = _lesson(method)
     if method._order_matters or lesson.data is None:
         return
@@ -197,7 +197,7 @@ def check_facts_are_declared(method: Method) -> None:
         assert name in (method.__doc__ or ""), f"the parameter {name!r} is not documented"
 
 
-#: Each takes a `Method` and raises AssertionError.
+#: All checks; each takes a `Method` and raises AssertionError if it fails.
 METHOD_CHECKS: list[Callable[[Method], None]] = [
     check_facts_are_declared,
     check_teacher_is_untouched,
@@ -212,7 +212,7 @@ METHOD_CHECKS: list[Callable[[Method], None]] = [
 
 
 def _network(channels: int) -> nn.Module:
-    """Return a small network with everything that methods look at."""
+    """Return a small network with all kinds of layers that methods compare."""
     return nn.Sequential(
         nn.Conv2d(1, channels, 3, padding=1),
         nn.BatchNorm2d(channels),
@@ -235,7 +235,7 @@ def _teacher(method: Method, *, like_student: bool = False) -> TorchTeacher:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         network = _network(4 if like_student or method._needs_equal_channels else 8)
-        for _ in range(3):  # statistics of batch normalisation that are not the initial ones
+        for _ in range(3):  # move the statistics of batch normalisation
             network(torch.rand(16, *_SHAPE))
     return TorchTeacher(
         network,

@@ -14,7 +14,6 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils._testing import raises
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import has_fit_parameter
 
@@ -141,9 +140,12 @@ def check_prediction_is_explained_or_refused(student: BaseEstimator) -> None:
     X, _, teacher = _lesson(student)
     fitted = _fit(student, X, teacher)
     if not is_explained(type(student)):
-        message = f"{type(student).__name__} does not explain its predictions"
-        with raises(TypeError, match=message):
+        refusal = ""
+        try:
             explain(fitted, X[0])
+        except TypeError as error:
+            refusal = str(error)
+        assert type(student).__name__ in refusal, "explain neither explains nor refuses it"
         return
     for row in (0, 60):
         found = explain(fitted, X[row])

@@ -1,4 +1,4 @@
-"""On which inputs a student is taught: rows made from the training rows, for the teacher."""
+"""Transfer sets: new rows made from the training rows, for the teacher to label."""
 
 from soft_students.transfer.base import Transfer
 from soft_students.transfer.images import ImageDistortion
@@ -7,7 +7,7 @@ from soft_students.transfer.mixup import Mixup
 from soft_students.transfer.munge import Munge
 from soft_students.transfer.noise import GaussianNoise
 
-#: Transfer sets by the name that the command line calls them; bundles hold those of the classes.
+#: Transfer sets by their name on the command line. Bundles store the names of the classes.
 TRANSFERS: dict[str, type[Transfer]] = {
     "image": ImageDistortion,
     "marginal": MarginalResample,

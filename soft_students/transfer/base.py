@@ -13,19 +13,19 @@ from sklearn.utils import check_random_state
 
 
 class Transfer(BaseEstimator, ABC):
-    """Makes new inputs from training inputs; the teacher then labels them.
+    """Makes new rows from training rows, for the teacher to label.
 
-    Its parameters are hyper-parameters of the student that holds it: they take part in `clone`, in
-    searches and in bundles.
+    Its parameters are hyper-parameters of the student that has it as a parameter: `clone`, searches
+    and bundles include them.
 
     Attributes
     ----------
     eight_bit : bool
-        Class attribute: whether 256 levels between the smallest and the largest value of `X` are
-        enough to keep the new rows, as for images.
+        Class attribute: whether 256 levels between the smallest and the largest value of `X`
+        suffice to store the new rows, as for images.
     keeps_labels : bool
-        Class attribute: whether a new row still bears the label of the row it is made from. If
-        not, a student needs a teacher to use it, and `hard_weight` leaves the new rows alone.
+        Class attribute: whether a new row keeps the label of its source row. If not, new rows need
+        a teacher, and `hard_weight` does not apply to them.
     """
 
     eight_bit: bool = False
@@ -48,8 +48,8 @@ class Transfer(BaseEstimator, ABC):
         X : ndarray of shape (n, n_features)
         random_state : int, RandomState instance or None
         categorical : ndarray of bool, shape (n_features,), default=None
-            Which columns hold codes of categories, as the student knows them. They are added to
-            those that the transfer set itself is told of or finds.
+            Columns with codes of categories, given by the student. They add to those that the
+            transfer set's own parameters name or detect.
 
         Returns
         -------
@@ -64,7 +64,7 @@ class Transfer(BaseEstimator, ABC):
         *,
         categorical: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
-        """Yield `n_copies` times what `sample` returns; work on `X` may be shared between them.
+        """Yield the result of `sample` `n_copies` times; the copies may share work on `X`.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class Transfer(BaseEstimator, ABC):
         n_copies : int
         random_state : int, RandomState instance or None
         categorical : ndarray of bool, shape (n_features,), default=None
-            As in `sample`.
+            As for `sample`.
 
         Yields
         ------

@@ -1,4 +1,4 @@
-"""What transfer sets of tables ask of rows and of their columns."""
+"""Checks of rows and columns for transfer sets of tables."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ DISCRETE: list[Any] = ["array-like", StrOptions({"auto"}), None]
 
 
 def check_rows(X: np.ndarray, owner: str, *, at_least: int = 1) -> np.ndarray:
-    """Return the rows, or refuse what a transfer set of tables cannot start from.
+    """Return the rows as an array after checking shape, dtype, number and finiteness.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
         NaN is a missing value.
     owner : str
-        Class that needs them, for messages.
+        Name of the calling class, for messages.
     at_least : int, default=1
-        How many rows it needs.
+        Minimum number of rows.
 
     Returns
     -------
@@ -31,35 +31,35 @@ def check_rows(X: np.ndarray, owner: str, *, at_least: int = 1) -> np.ndarray:
     Raises
     ------
     ValueError
-        If `X` has another shape, too few rows, infinite values or no numbers.
+        If `X` has another shape or dtype, too few rows or infinite values.
     """
     X = np.asarray(X)
     if X.ndim != 2 or X.dtype.kind not in "iuf":
         raise ValueError(
-            f"{owner} needs numbers in the shape (rows, features). Got {X.dtype} in the shape "
-            f"{X.shape}."
+            f"{owner} needs numbers of shape (rows, features). Got {X.dtype} of shape {X.shape}."
         )
     if len(X) < at_least:
         raise ValueError(
-            f"{owner} makes a row from at least {at_least} rows. Got {len(X)} instead; set "
-            "transfer=None."
+            f"{owner} needs at least {at_least} rows. Got {len(X)} instead; set transfer=None."
         )
     if X.dtype.kind == "f" and np.isinf(X).any():
         columns = np.flatnonzero(np.isinf(X).any(axis=0)).tolist()
-        raise ValueError(f"{owner} needs finite values. Columns {columns[:10]} hold infinite ones.")
+        raise ValueError(
+            f"{owner} needs finite values. Columns {columns[:10]} contain infinite ones."
+        )
     return X
 
 
 def column_mask(columns: ArrayLike | None, n_features: int, name: str, owner: str) -> np.ndarray:
-    """Return which columns a parameter names.
+    """Return the mask of the columns that a parameter names.
 
     Parameters
     ----------
     columns : array-like of int, array-like of bool of shape (n_features,), or None
-        Indices, or one flag a column. None names no column.
+        Indices or mask; None: no column.
     n_features : int
     name, owner : str
-        The parameter and its class, for messages.
+        Names of the parameter and its class, for messages.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def column_mask(columns: ArrayLike | None, n_features: int, name: str, owner: st
     Raises
     ------
     ValueError
-        If there is no such column.
+        If `columns` is neither, or an index is out of range.
     """
     mask = np.zeros(n_features, dtype=bool)
     named = np.asarray([] if columns is None else columns)
@@ -91,18 +91,18 @@ def discrete_mask(
     categorical: np.ndarray | None,
     owner: str,
 ) -> np.ndarray:
-    """Return in which columns only values that occur may be put.
+    """Return the mask of the discrete columns, whose new values must occur in the data.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
-        Columns of an integer dtype are always discrete.
+        With an integer dtype, all columns are discrete.
     discrete : "auto", array-like of int or of bool, or None
-        "auto" takes the columns that hold nothing but whole numbers.
+        "auto": columns of only whole numbers.
     categorical : ndarray of bool, shape (n_features,), or None
-        Columns that are discrete besides.
+        Further discrete columns.
     owner : str
-        Class of the parameter, for messages.
+        Name of the parameter's class, for messages.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Random distortions of images held as rows of pixels."""
+"""Random distortions of images given as rows of pixels."""
 
 from __future__ import annotations
 
@@ -14,39 +14,37 @@ from soft_students.transfer.base import Transfer
 if TYPE_CHECKING:
     import torch
 
-_BATCH = 4096  # images distorted at a time: bounds memory at about 8 * 4096 * height * width bytes
+_BATCH = 4096  # images at once: bounds memory to about 8 * 4096 * height * width bytes
 
 
 class ImageDistortion(Transfer):
-    """Random affine and elastic distortions, one bilinear resampling each image.
+    """Random affine and elastic distortions of images, by one bilinear resampling per image.
 
-    Every image gets its own rotation, anisotropic scale, shear and shift, drawn uniformly from
-    [-limit, limit], and a smooth random displacement field. Pixels from outside repeat the border.
+    Each image gets its own rotation, anisotropic scale, shear and shift, drawn uniformly from
+    [-limit, limit], and a smooth random displacement field. Pixels outside repeat the border.
 
     Parameters
     ----------
     image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of the image in each row. None takes a square
+        (height, width) or (channels, height, width) of the image in each row. None: a square
         single-channel image.
     rotation : float, default=9.0
         Largest rotation, in degrees.
     scale : float, default=0.1
-        Largest change of size of each axis, as a fraction.
+        Largest change of size along each axis, as a fraction.
     shear : float, default=0.16
-        Largest horizontal shear, in columns a row.
+        Largest horizontal shear, in columns per row.
     shift : float, default=0.04
         Largest shift along each axis, as a fraction of the side.
     elastic : float, default=0.02
         Standard deviation of the displacements at the control points, as a fraction of the side.
     elastic_points : int, default=5
-        Control points of the displacement field along each side; between them it is interpolated
-        bicubically.
+        Control points of the displacement field along each side, with bicubic interpolation.
     flip : float, default=0.0
-        Probability of a mirror image, left and right exchanged: for photographs and garments, not
-        for digits.
+        Probability of exchanging left and right: for photographs and garments, not for digits.
     cutout : float, default=0.0
         Side of a square at a random place that is filled with the image's mean, as a fraction of
-        the shorter side of the image. It may reach over the border.
+        the shorter side of the image. The square may extend beyond the border.
 
     References
     ----------
@@ -106,7 +104,7 @@ class ImageDistortion(Transfer):
             Images as rows of pixels.
         random_state : int, RandomState instance or None
         categorical : ndarray of bool, shape (n_features,), default=None
-            Refused if any: pixels are no categories.
+            Must not contain True: pixels are not categories.
 
         Returns
         -------
@@ -115,15 +113,15 @@ class ImageDistortion(Transfer):
         Raises
         ------
         ValueError
-            If a row of `X` does not hold an image of `image_shape`, or a parameter is out of range.
+            If `X` does not match `image_shape`, or a parameter is out of range.
         """
-        import torch  # here: a student that holds this as a parameter predicts without torch
+        import torch  # here: a student with this as a parameter predicts without torch
         from torch.nn import functional as F
 
         X = np.asarray(X)
         if categorical is not None and np.any(categorical):
             raise ValueError(
-                "ImageDistortion needs rows of pixels; got categorical columns "
+                "ImageDistortion needs rows of pixels. Got categorical columns "
                 f"{np.flatnonzero(categorical).tolist()[:10]}. Use Munge or MarginalResample."
             )
         channels, height, width = self._shape(X.shape[1])
@@ -148,7 +146,7 @@ class ImageDistortion(Transfer):
         return distorted
 
     def _grid(self, n: int, height: int, width: int, generator: torch.Generator) -> torch.Tensor:
-        """Where each output pixel is read from, in grid_sample's [-1, 1] coordinates."""
+        """Return the source of each output pixel, in grid_sample's [-1, 1] coordinates."""
         import torch
         from torch.nn import functional as F
 
@@ -185,7 +183,7 @@ class ImageDistortion(Transfer):
         half = self.cutout * min(height, width) / 2
 
         def beyond(side: int) -> torch.Tensor:
-            """Return which places along a side are outside of the square, of shape (n, side)."""
+            """Return the mask of the places outside the square along a side, shape (n, side)."""
             centre = torch.rand(n, 1, generator=generator) * side
             return (torch.arange(side) + 0.5 - centre).abs() > half
 
@@ -203,7 +201,7 @@ class ImageDistortion(Transfer):
         if len(shape) != 3 or math.prod(shape) != n_features:
             wanted = "a square image" if self.image_shape is None else f"{self.image_shape} pixels"
             raise ValueError(
-                f"ImageDistortion needs rows that hold {wanted}; got {n_features} features. Set "
+                f"ImageDistortion needs rows of {wanted}. Got {n_features} features. Set "
                 "image_shape=(height, width) or (channels, height, width)."
             )
         return shape[0], shape[1], shape[2]

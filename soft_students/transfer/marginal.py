@@ -1,4 +1,4 @@
-"""Columns redrawn one by one."""
+"""Rows with values redrawn from their column."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from soft_students.transfer.columns import check_rows
 
 
 class MarginalResample(Transfer):
-    """Replaces values by those of other rows, each column by itself.
+    """Redraws values from the marginal distribution of their column.
 
-    Every value is replaced with `probability` by that of a row drawn at random, which is a draw
-    from the column's marginal distribution. At 1, columns become independent: the baseline RANDOM
-    of [1]_, which leaves the region of the data wherever columns depend on each other.
+    Each value is replaced, with `probability`, by that of a random row. At 1, columns become
+    independent: the baseline RANDOM of [1]_, which leaves the region of the data where columns
+    depend on each other.
 
-    Only values that occur are put, missing ones (NaN) included, so that categories and whole
-    numbers need no mention.
+    New values always occur in their column, missing ones (NaN) included; categories and whole
+    numbers need no parameter.
 
     Parameters
     ----------
     probability : float, default=0.5
-        In [0, 1].
+        Probability of replacing a value, in [0, 1].
 
     References
     ----------
@@ -64,7 +64,7 @@ class MarginalResample(Transfer):
         X : ndarray of shape (n, n_features)
         random_state : int, RandomState instance or None
         categorical : ndarray of bool, shape (n_features,), default=None
-            Not needed: all columns are treated alike.
+            Ignored: all columns are treated alike.
 
         Returns
         -------
@@ -73,7 +73,7 @@ class MarginalResample(Transfer):
         Raises
         ------
         ValueError
-            If a value is infinite or a parameter out of range.
+            If a value is infinite, or a parameter is out of range.
         """
         self._validate_params()
         X = check_rows(X, "MarginalResample")

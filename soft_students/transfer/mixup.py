@@ -16,12 +16,12 @@ from soft_students.transfer.columns import DISCRETE, check_rows, discrete_mask
 
 
 class Mixup(Transfer):
-    r"""Mixes every row with another one, drawn at random [1]_.
+    r"""Mixes each row with another one, drawn at random [1]_.
 
     The new row is :math:`\lambda x_i + (1 - \lambda) x_j`, with one
-    :math:`\lambda \sim Beta(\alpha, \alpha)` a row. The teacher says what it is, where the paper
-    mixes the labels too. A discrete value is that of row i with probability λ, otherwise that of
-    row j; so is a value that one of them lacks (NaN).
+    :math:`\lambda \sim Beta(\alpha, \alpha)` per row. The teacher labels it, while the paper also
+    mixes the labels. Discrete values, and values that one of the rows lacks (NaN), come from row i
+    with probability λ, otherwise from row j.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class Mixup(Transfer):
         α, above 0. At 1, λ is uniform; towards 0, new rows are close to one of the two.
     discrete : "auto", array-like of int or of bool, or None, default="auto"
         Indices or mask of columns that take one of the two values: categories and whole numbers.
-        "auto" takes those that hold nothing but whole numbers, None takes none. Columns of an
-        integer dtype always belong here.
+        "auto": columns of only whole numbers; None: no column. Columns of an integer dtype are
+        always discrete.
 
     References
     ----------
@@ -68,10 +68,10 @@ class Mixup(Transfer):
         Parameters
         ----------
         X : ndarray of shape (n, n_features)
-            Two rows or more.
+            At least two rows.
         random_state : int, RandomState instance or None
         categorical : ndarray of bool, shape (n_features,), default=None
-            Columns that take one of the two values, beside those of the parameter.
+            Further discrete columns, in addition to the parameter's.
 
         Returns
         -------
@@ -80,7 +80,7 @@ class Mixup(Transfer):
         Raises
         ------
         ValueError
-            If there is one row only, a value is infinite, or a parameter is out of range.
+            If `X` has a single row, a value is infinite, or a parameter is out of range.
         """
         self._validate_params()
         X = check_rows(X, "Mixup", at_least=2)

@@ -1,4 +1,4 @@
-"""MUNGE: rows between neighbours."""
+"""MUNGE: rows between nearest neighbours."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sklearn.utils._param_validation import Interval
 from soft_students.transfer.base import Transfer
 from soft_students.transfer.columns import DISCRETE, check_rows, column_mask, discrete_mask
 
-_MAX_LEVELS = 32  # of a category, that the search for neighbours tells apart
+_MAX_LEVELS = 32  # categories per column that the search for neighbours distinguishes
 
 
 class Munge(Transfer):
-    r"""Mixes every row with its nearest neighbour [1]_.
+    r"""Mixes each row with its nearest neighbour [1]_.
 
-    Each value :math:`x_a` is replaced with probability p, where :math:`x'` is the nearest neighbour
-    of x: a continuous one by a draw from :math:`N(x'_a, |x_a - x'_a| / s)`, a discrete one by
-    :math:`x'_a`. New rows stay where the data are, which a model that answers well there needs.
+    Each value :math:`x_a` of a row x with nearest neighbour :math:`x'` is replaced with probability
+    p: a continuous value by a draw from :math:`N(x'_a, |x_a - x'_a| / s)`, a discrete one by
+    :math:`x'_a`. New rows stay in the region of the data, where the teacher is accurate.
 
     Parameters
     ----------
@@ -34,29 +34,28 @@ class Munge(Transfer):
     local_variance : float, default=1.0
         s, above 0. The larger, the closer new values are to those of the neighbour.
     categorical : array-like of int or of bool, default=None
-        Indices or mask of columns that hold codes of categories. In the search for neighbours two
-        categories are alike or not.
+        Indices or mask of columns with codes of categories. The search for neighbours only
+        compares categories for equality.
     discrete : "auto", array-like of int or of bool, or None, default="auto"
-        Columns of numbers in which only values that occur may be put. "auto" takes those that hold
-        nothing but whole numbers, None takes none. Columns of an integer dtype always belong here.
+        Indices or mask of numeric columns whose new values must occur in the data. "auto": columns
+        of only whole numbers; None: no column. Columns of an integer dtype are always discrete.
     candidates : int or None, default=20000
-        Neighbours are sought among so many rows, drawn at random: the time then grows with the
-        number of rows and not with its square. Up to that many rows, and with None, the nearest of
-        all is found.
+        Number of rows, drawn at random, among which neighbours are searched, so that the time grows
+        linearly with the number of rows, not with its square. None: all rows.
 
     Notes
     -----
-    The search is made once for all copies, by Euclidean distance between columns of deviation one
-    (in the paper, of range one).
-    Two categories that differ are as far apart as two values drawn at random; the rarest of more
-    than 32 count as one. A missing value (NaN) is the mean in the search; where a row or its
-    neighbour lacks a value, the other's, or the lack, is swapped like a category.
+    One search serves all copies. It uses the Euclidean distance with columns scaled to standard
+    deviation one (in the paper, to range one).
+    Two different categories are as far apart as two random values; beyond 32 categories the rarest
+    count as one. In the search, a missing value (NaN) counts as the mean. Where a row or its
+    neighbour lacks a value, the neighbour's value or its absence is swapped like a category.
 
-    Columns swap one by one: a category belongs in one column of codes, since a row between two
-    one-hot rows may be of no category or of two.
+    Columns swap independently. Encode a category as one column of codes: a row between two one-hot
+    rows may have no category or two.
 
-    Algorithm 1 of the paper goes through the rows in turn and changes the neighbour too. Here all
-    rows are made at once from the rows as they were, so that their order does not matter.
+    Algorithm 1 of the paper processes rows in turn and also changes the neighbour. Here all new
+    rows are made from the original ones, so that their order does not matter.
 
     References
     ----------
@@ -106,10 +105,10 @@ class Munge(Transfer):
         Parameters
         ----------
         X : ndarray of shape (n, n_features)
-            Two rows or more; NaN is a missing value.
+            At least two rows; NaN is a missing value.
         random_state : int, RandomState instance or None
         categorical : ndarray of bool, shape (n_features,), default=None
-            Columns that hold codes of categories, beside those of the parameter.
+            Further columns with codes of categories, in addition to the parameter's.
 
         Returns
         -------
@@ -118,7 +117,7 @@ class Munge(Transfer):
         Raises
         ------
         ValueError
-            If there is one row only, a value is infinite, or a parameter is out of range.
+            If `X` has a single row, a value is infinite, or a parameter is out of range.
         """
         return next(self.copies(X, 1, random_state, categorical=categorical))
 
@@ -130,7 +129,7 @@ class Munge(Transfer):
         *,
         categorical: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
-        """Yield `n_copies` times what `sample` returns, after one search for neighbours."""
+        """Yield the result of `sample` `n_copies` times, with one search for neighbours."""
         self._validate_params()
         X = check_rows(X, "Munge", at_least=2)
         rng = check_random_state(random_state)
@@ -149,7 +148,7 @@ class Munge(Transfer):
             yield made
 
     def _between(self, X: np.ndarray, neighbour: np.ndarray, rng: RandomState) -> np.ndarray:
-        """Draw around the neighbour's values; where one of the two is missing, take them."""
+        """Draw around the neighbour's values; return them unchanged if one is missing."""
         noise = rng.standard_normal(X.shape)
         noise *= np.abs(X - neighbour) / self.local_variance
         np.nan_to_num(noise, copy=False, nan=0.0)
@@ -159,16 +158,16 @@ class Munge(Transfer):
 def nearest_neighbours(
     X: np.ndarray, categorical: np.ndarray, candidates: np.ndarray
 ) -> np.ndarray:
-    """Return the nearest other row of each row.
+    """Return the index of the nearest other row of each row.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
         At least two rows; NaN is a missing value.
     categorical : ndarray of bool, shape (n_features,)
-        Columns in which values are alike or not.
+        Columns whose values are only compared for equality.
     candidates : ndarray of int, shape (n_candidates,)
-        Two or more rows of `X`, among which neighbours are sought.
+        Indices of the possible neighbours, at least two.
 
     Returns
     -------
@@ -191,10 +190,10 @@ def nearest_neighbours(
     if categorical.any():
         encoder = OneHotEncoder(max_categories=_MAX_LEVELS, sparse_output=False)
         places.append(encoder.fit_transform(X[:, categorical]))
-    # In float32, which holds what standardised values need, the search takes half the time.
+    # float32 is precise enough for standardised values and halves the time of the search.
     points = np.concatenate(places, axis=1, dtype=np.float32)
     index = NearestNeighbors(n_neighbors=2).fit(points[candidates])
     nearest = candidates[index.kneighbors(points, return_distance=False)]
-    # The nearest is the row itself, unless that is no candidate or has a duplicate.
+    # The nearest is the row itself, unless it is not a candidate or has a duplicate.
     itself = nearest[:, 0] == np.arange(len(X))
     return np.where(itself, nearest[:, 1], nearest[:, 0])

@@ -16,19 +16,18 @@ from soft_students.transfer.columns import DISCRETE, check_rows, discrete_mask
 
 
 class GaussianNoise(Transfer):
-    r"""Adds :math:`N(0, (scale \cdot sd)^2)` to each value, sd being the column's deviation [1]_.
+    r"""Adds noise :math:`N(0, (scale \cdot sd)^2)` with the column's standard deviation sd [1]_.
 
-    Discrete columns and missing values (NaN) stay as they are. A new row is taken to bear the
-    label of the row it is made from.
+    Discrete columns and missing values (NaN) stay unchanged. New rows keep the label of their
+    source row.
 
     Parameters
     ----------
     scale : float, default=0.3
-        Above 0.
+        Standard deviation of the noise, relative to the column's. Above 0.
     discrete : "auto", array-like of int or of bool, or None, default="auto"
-        Indices or mask of columns without noise: categories and whole numbers. "auto" takes those
-        that hold nothing but whole numbers, None takes none. Columns of an integer dtype always
-        belong here.
+        Indices or mask of columns without noise: categories and whole numbers. "auto": columns of
+        only whole numbers; None: no column. Columns of an integer dtype are always discrete.
 
     References
     ----------
@@ -70,7 +69,7 @@ class GaussianNoise(Transfer):
         X : ndarray of shape (n, n_features)
         random_state : int, RandomState instance or None
         categorical : ndarray of bool, shape (n_features,), default=None
-            Columns without noise, beside those of the parameter.
+            Further columns without noise, in addition to the parameter's.
 
         Returns
         -------
@@ -79,7 +78,7 @@ class GaussianNoise(Transfer):
         Raises
         ------
         ValueError
-            If no column can take noise, a value is infinite, or a parameter is out of range.
+            If all columns are discrete, a value is infinite, or a parameter is out of range.
         """
         self._validate_params()
         X = check_rows(X, "GaussianNoise")
@@ -87,7 +86,7 @@ class GaussianNoise(Transfer):
         if not noisy.any():
             raise ValueError(
                 f"GaussianNoise changes nothing: all {X.shape[1]} columns are discrete. Use "
-                "MarginalResample or Munge, or set discrete=None if whole numbers stand for "
+                "MarginalResample or Munge, or set discrete=None if the whole numbers are "
                 "continuous values."
             )
         rng = check_random_state(random_state)

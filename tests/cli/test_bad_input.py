@@ -21,7 +21,7 @@ def untouched(monkeypatch):
     def trains(*args, **kwargs):
         raise AssertionError("Training began.")
 
-    monkeypatch.setattr("soft_students.teachers.training.fit_network", trains)
+    monkeypatch.setattr("soft_students.teachers.training.run_stages", trains)
     monkeypatch.setattr("soft_students.students.SoftDecisionTreeClassifier.fit", trains)
 
 

@@ -147,7 +147,7 @@ def test_weights_are_normalised_and_it_says_so(done, teacher, compared):
         (("--criteria", "accuracy=1,size"), 2, "to each criterion, or to none"),
         (("--criteria", "size=1,bytes=1"), 2, "named twice"),
         (("--criteria", "accuracy=-1"), 1, "must be 0 or more"),
-        (("--criteria", "r2=1"), 1, "of regression"),
+        (("--criteria", "r2=1"), 1, "is for regression"),
         (("--rank", "ahp"), 2, "needs --judgements"),
         (("--judgements", "accuracy=3"), 2, "not of the form one:two=value"),
         (("--judgements", "accuracy:size=3", "--criteria", "size=1"), 2, "exclude each other"),
@@ -175,7 +175,7 @@ def test_a_folder_of_other_things_is_left_alone(softkd, teacher, tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     result = softkd("compare", "--teacher", teacher, *STUDENTS, "--out", tmp_path)
     assert result.exit_code == 1
-    assert "holds other things than a comparison" in result.stderr
+    assert "contains files that are not of a comparison" in result.stderr
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
 

@@ -162,7 +162,7 @@ def test_bad_usage(softkd, arguments, text):
 def test_what_goes_wrong_with_parts_is_one_line(softkd, targets, tmp_path):
     for folder, more, code, text in (
         (tmp_path, (), 1, "holds no labelled parts"),
-        (targets, ("--hard-weight", 0.5), 1, "names no column of labels"),
+        (targets, ("--hard-weight", 0.5), 1, "has no column of labels"),
         (targets, ("--set", "depht=3"), 2, "Did you mean 'depth'?"),
         (targets, ("--temperature", "auto"), 1, "cannot choose temperature='auto'"),
     ):
@@ -192,7 +192,7 @@ def test_devices_are_for_students_of_several_processes(softkd, targets, teacher,
     assert "--devices and --num-nodes are for soft_tree and neural" in result.stderr
     result = softkd("distill", *source, *NEURAL, "--num-nodes", 2, *more)
     assert result.exit_code == 2
-    assert "n_nodes=2 needs the processes to be started on each host" in result.stderr
+    assert "n_nodes=2 needs processes started by torchrun on each host" in result.stderr
 
 
 @pytest.fixture

@@ -197,5 +197,5 @@ def test_a_student_that_does_not_explain_itself(digits, tmp_path, monkeypatch):
     save(KNeighborsStudentClassifier().fit(digits.X_train, digits.y_train), "a.student")
     done = run("a.student", "--data", "digits", "--row", "7")
     assert done.exit_code == 1
-    assert "KNeighborsStudentClassifier does not explain its predictions" in done.stderr
+    assert "Predictions of KNeighborsStudentClassifier cannot be explained" in done.stderr
     assert "logistic" in done.stderr

@@ -35,5 +35,5 @@ def test_a_forest_is_refused(done, softkd, teacher, tmp_path):
     done("distill", "--teacher", teacher, "--student", "forest", *settings, "--out", forest)
     result = softkd("explore", forest, "--out", tmp_path / "tree.html")
     assert result.exit_code == 1
-    assert "Only one tree can be explored" in result.output
+    assert "The explorer shows single trees" in result.output
     assert not (tmp_path / "tree.html").exists()

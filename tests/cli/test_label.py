@@ -114,7 +114,7 @@ def test_without_the_extra(softkd, teacher, rows, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     result = softkd(*arguments(teacher, rows, tmp_path / "out"))
     assert result.exit_code == 1
-    assert "needs Dask. Install it with: pip install 'soft-students[scale]'" in result.stderr
+    assert "need Dask. Install it with: pip install 'soft-students[scale]'" in result.stderr
 
 
 def start(*command):

@@ -65,7 +65,7 @@ def test_an_unfinished_comparison_is_refused(softkd, compared, tmp_path):
     for name in ("results.json", "answers.npz"):
         (folder / name).unlink()
     out = tmp_path / "report.html"
-    refused(softkd("report", folder, "--out", out), 1, "holds no finished comparison")
+    refused(softkd("report", folder, "--out", out), 1, "has no finished comparison")
     (tmp_path / "empty").mkdir()
     refused(softkd("report", tmp_path / "empty", "--out", out), 1, "softkd compare --out")
     assert not out.exists()

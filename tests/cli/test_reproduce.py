@@ -8,7 +8,7 @@ import pytest
 
 from soft_students import studies
 from soft_students.datasets import Dataset
-from soft_students.studies import Plan, Row, mnist_soft_tree
+from soft_students.studies import Row, StudyPlan, mnist_soft_tree
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def tiny(monkeypatch):
     )
     rows = [Row(1, "teacher, distorted images", 2.0, {"epochs": 1}, copies=1)]
     monkeypatch.setattr(mnist_soft_tree, "load_dataset", lambda name, data_dir: data)
-    monkeypatch.setattr(studies, "quick_plan", lambda: Plan(rows, teacher_epochs=1))
+    monkeypatch.setattr(studies, "quick_plan", lambda: StudyPlan(rows, teacher_epochs=1))
 
 
 def test_it_writes_results_table_and_pictures(done, tiny, tmp_path):
@@ -47,7 +47,7 @@ def test_it_writes_results_table_and_pictures(done, tiny, tmp_path):
 def test_another_study_in_the_folder_is_one_line(softkd, done, tiny, tmp_path, monkeypatch):
     done("reproduce", "mnist", "--quick", "--jobs", 1, "--out", tmp_path)
     rows = [Row(1, "teacher, distorted images", 2.0, {"epochs": 2}, copies=1)]
-    monkeypatch.setattr(studies, "quick_plan", lambda: Plan(rows, teacher_epochs=1))
+    monkeypatch.setattr(studies, "quick_plan", lambda: StudyPlan(rows, teacher_epochs=1))
     result = softkd("reproduce", "mnist", "--quick", "--jobs", 1, "--out", tmp_path)
     assert result.exit_code == 1
     assert "other settings" in result.stderr

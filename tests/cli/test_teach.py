@@ -81,10 +81,10 @@ def test_a_table_without_target_lists_its_columns(softkd, tmp_path, table):
 
 
 def test_ctrl_c_in_training_leaves_no_file(softkd, tmp_path, monkeypatch):
-    def interrupted(*args):
+    def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "fit_network", interrupted)
+    monkeypatch.setattr(training, "run_stages", interrupted)
     result = softkd("teach", "--data", "digits", "--out", tmp_path / "t.pt")
     assert result.exit_code == 130
     assert "Interrupted" in result.stderr

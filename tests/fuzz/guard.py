@@ -65,10 +65,15 @@ class Guard:
             return not args[0].co_filename.startswith((*self._installed, "<frozen "))
         if event == "open":
             path, mode, flags = args
+            if isinstance(path, int):  # of a file that is open already
+                return False
             writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) if mode is None else (
                 set("wax+") & set(mode)
             )  # fmt: skip
             return bool(writes) and not str(path).startswith((self._writable, "/dev/null"))
+        if event in ("os.chmod", "os.remove", "os.rename"):  # how files are written whole
+            paths = [path for path in args if not isinstance(path, int)]
+            return not all(str(path).startswith(self._writable) for path in paths)
         return event.startswith(_FORBIDDEN)
 
 

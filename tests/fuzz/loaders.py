@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.fuzz import mutation, seeds
 
@@ -57,10 +58,31 @@ def _file(name: str, data: bytes) -> Path:
 def _bundle(data: bytes) -> None:
     from soft_students.students.files import loads
 
-    student = loads(data)
+    _use(loads(data))
+
+
+def _use(student: Any) -> None:
+    """Do with a loaded student what its user does: predict, explain, export, and show its tree."""
+    from soft_students.explain import explorer_page
+    from soft_students.export import to_c, to_numpy
+    from soft_students.students.classical.trees import TreeStudent
+    from soft_students.students.soft_tree.base import BaseSoftDecisionTree
+
     rows = seeds.rows_for(student)
-    if rows is not None:
-        student.predict(rows)
+    if rows is None:
+        return
+    student.predict(rows)
+    if hasattr(student, "explain"):
+        explanation = student.explain(rows[:1])
+        explanation.to_text()
+        explanation.to_dict()
+    if isinstance(student, BaseSoftDecisionTree):
+        to_c(student, _folder() / "tree.c", overwrite=True)
+        to_numpy(student, _folder() / "tree.npz", overwrite=True)
+    if isinstance(student, BaseSoftDecisionTree) or (
+        isinstance(student, TreeStudent) and hasattr(student.estimator_, "tree_")
+    ):
+        explorer_page(student, X=rows)
 
 
 @functools.cache
@@ -100,8 +122,7 @@ def _boosted(name: str, data: bytes) -> None:
         arrays=arrays | {key: np.frombuffer(data[1:], dtype=np.uint8)},
         written_by=content["written_by"],
     )
-    student = _from_bundle(bundle)
-    student.predict(seeds.rows_for(student))
+    _use(_from_bundle(bundle))
 
 
 def _after_first(mutate: Callable[[bytes, Random], bytes]) -> Callable[[bytes, Random], bytes]:

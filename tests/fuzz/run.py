@@ -71,9 +71,10 @@ def child(name: str, runs: int, seed: int, folder: Path, shared: Shared) -> None
     import atheris
 
     with atheris.instrument_imports(include=["soft_students", "softkd"]):
-        import soft_students.distributed
-
         import soft_students.datasets
+        import soft_students.explain
+        import soft_students.export
+        import soft_students.labelled
         import soft_students.persistence
         import soft_students.students
         import soft_students.teachers  # noqa: F401

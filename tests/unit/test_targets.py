@@ -154,11 +154,11 @@ def test_logits_must_be_finite(bad):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([0.5, 0.5], r"must have the shape \(n_samples, n_classes\). Got an array of 1 dim"),
-        (0.5, "Got an array of 0 dim"),
-        ([[[0.5, 0.5]]], "Got an array of 3 dim"),
+        ([0.5, 0.5], r"must have the shape \(n_samples, n_classes\). Got an array with 1 dim"),
+        (0.5, "Got an array with 0 dim"),
+        ([[[0.5, 0.5]]], "Got an array with 3 dim"),
         ([[0.5, 0.5]] * 3, "have 3 rows, but X has 2"),
-        ([[0.2, 0.3, 0.5]] * 2, "have 3 columns, but there are 2 classes"),
+        ([[0.2, 0.3, 0.5]] * 2, "have 3 columns, but the number of classes is 2"),
     ],
 )
 def test_targets_of_another_shape_are_refused(check, values, message):
@@ -206,9 +206,9 @@ def test_checking_probabilities_copies_them():
         ([0.0, 0.0], "row 1 sums to 0"),
         ([np.inf, 0.5], "row 1 sums to inf"),
         ([np.inf, -np.inf], "row 1 sums to nan"),
-        ([3.0, -2.0], "must not be negative; row 1 holds -2"),
-        ([1.0001, -0.0001], "must not be negative; row 1 holds -0.0001"),
-        ([np.nan, 0.5], r"hold NaN in 1 of 3 rows \(first: row 1\)"),
+        ([3.0, -2.0], "must not be negative; row 1 contains -2"),
+        ([1.0001, -0.0001], "must not be negative; row 1 contains -0.0001"),
+        ([np.nan, 0.5], r"contain NaN in 1 of 3 rows \(first: row 1\)"),
     ],
 )
 def test_rows_that_are_no_probabilities_are_named(bad, message):
@@ -216,6 +216,6 @@ def test_rows_that_are_no_probabilities_are_named(bad, message):
         check_probabilities([[0.5, 0.5], bad, [0.1, 0.9]], n_samples=3)
 
 
-def test_whoever_passes_logits_for_probabilities_is_shown_the_way():
+def test_logits_passed_as_probabilities_are_refused_with_the_remedy():
     with pytest.raises(ValueError, match=r'as_teacher\(logits, kind="logits"\)'):
         check_probabilities([[2.0, -1.0, 0.5]], n_samples=1)

@@ -13,7 +13,7 @@ import click
 from joblib import cpu_count
 from rich.table import Table
 
-from soft_students.comparison import Comparison, Training, compare_students
+from soft_students.comparison import Comparison, TrainingResult, compare_students
 from soft_students.datasets import Dataset
 from soft_students.evaluation import METRICS
 from soft_students.ranking import METHODS, NORMALIZATIONS, ahp_weights, get_criterion
@@ -259,7 +259,7 @@ def compare(
     origin = data_of(teacher) if data is None else describe_data(dataset, data, data_dir, target)
     done = 0
 
-    def report(training: Training) -> None:
+    def report(training: TrainingResult) -> None:
         nonlocal done
         done += 1
         if training.error is not None:

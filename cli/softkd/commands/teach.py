@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from soft_students.networks.zoo import NETWORKS
 from soft_students.teachers import save_teacher, train_teacher
-from soft_students.teachers.architectures import available_architectures
 from soft_students.teachers.checkpoint import record_test_accuracy
 from soft_students.transfer import ImageDistortion
 from softkd.options import (
@@ -29,7 +29,7 @@ from softkd.options import (
 @data_options
 @click.option(
     "--arch",
-    type=click.Choice(list(available_architectures())),
+    type=click.Choice(list(NETWORKS)),
     help="[default: cnn for images, mlp for tables]",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The teacher file.")

@@ -1,4 +1,4 @@
-"""One tree as one HTML page to explore, which needs no network and no installation."""
+"""An interactive HTML page of one tree, as a single file without dependencies."""
 
 from soft_students.explain.explorer.page import explorer_page, save_explorer
 

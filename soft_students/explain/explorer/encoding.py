@@ -1,4 +1,4 @@
-"""Values and arrays as text that is safe inside a page."""
+"""Encodes values and arrays as text that is safe in an HTML page."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-_TYPES = ("float64", "float32", "int32", "uint8")  # those that the page reads
-_DIVISORS = (255, 16, 1)  # of codes: what pixels are usually multiples of
+_TYPES = ("float64", "float32", "int32", "uint8")  # supported by the page
+_DIVISORS = (255, 16, 1)  # pixels are usually multiples of 1/255, 1/16 or 1
 
 
 def pack(array: np.ndarray) -> dict[str, Any]:
-    """Return an array as its type, shape and base64 of its bytes, little-endian, row by row.
+    """Return an array's type, shape and base64-encoded bytes (little-endian, C order).
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def pack(array: np.ndarray) -> dict[str, Any]:
     Raises
     ------
     TypeError
-        If the array is of another type.
+        If the array has another dtype.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def pack(array: np.ndarray) -> dict[str, Any]:
 
 
 def pack_rows(rows: np.ndarray) -> dict[str, Any]:
-    """Return rows packed, as codes of one byte where these give back each value exactly.
+    """Return packed rows, as one-byte codes if these reproduce each value exactly.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def pack_rows(rows: np.ndarray) -> dict[str, Any]:
     Returns
     -------
     dict
-        That of `pack`, with ``divisor``: a value is its code divided by it, rounded to ``type``,
-        the type of the rows. Without codes both are None.
+        That of `pack`, with ``divisor`` and ``type``, the dtype of the rows: a value is its code
+        divided by the divisor, rounded to ``type``. Both are None without codes.
     """
     for divisor in _DIVISORS:
         codes = np.rint(rows * divisor)
@@ -69,12 +69,12 @@ def pack_rows(rows: np.ndarray) -> dict[str, Any]:
 
 
 def to_script(value: Any) -> str:
-    r"""Return JSON that can stand inside a ``<script>`` element, whatever texts it holds.
+    r"""Return JSON that is safe inside a ``<script>`` element.
 
     Parameters
     ----------
     value : object
-        What :func:`json.dumps` takes; not-a-number and infinities are refused.
+        As for :func:`json.dumps`, without NaN and infinities.
 
     Returns
     -------
@@ -94,5 +94,5 @@ def to_script(value: Any) -> str:
 
 
 def rows_that_fit(n_rows: int, row_bytes: int, *, most: int, budget: int) -> int:
-    """Return how many rows a page takes: at least one, at most `most`, about `budget` bytes."""
+    """Return the number of rows for a page: from one to `most`, about `budget` bytes."""
     return min(n_rows, most, max(1, math.floor(budget / row_bytes)))

@@ -1,4 +1,4 @@
-"""The page itself: what is known of a tree and some rows, put into one HTML file."""
+"""Builds the explorer page: one HTML file with a tree and some rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from soft_students.explain.tree_view import readable
 from soft_students.persistence import atomic_write
 
 _MOST_ROWS = 200
-_ROW_BYTES = 1 << 20  # of all rows together
+_ROW_BYTES = 1 << 20  # for all rows together
 _SCRIPTS = (
     "data.js",
     "routing.js",
@@ -44,12 +44,11 @@ def explorer_page(
     feature_names: Iterable[str] | None = None,
     title: str | None = None,
 ) -> str:
-    """Return a tree as one HTML page, to be explored in a browser.
+    """Return an HTML page to explore a tree in a browser.
 
-    The page shows the tree at any magnification, what each gate asks (a filter as an image, the
-    weightiest features, or a rule) and what each leaf says; it routes rows of `X`, or a picture
-    drawn by hand, and computes the same probabilities as the student. It loads nothing: all is in
-    the text.
+    The page shows the tree at any magnification, each gate (as a filter image, its largest weights,
+    or a rule) and each leaf's output. It routes rows of `X`, or a picture drawn by hand, and
+    computes the same probabilities as the student. The page is self-contained and loads nothing.
 
     Parameters
     ----------
@@ -57,14 +56,14 @@ def explorer_page(
 DecisionTreeStudentClassifier or DecisionTreeStudentRegressor
         Fitted.
     X : array-like of shape (n_samples, n_features), default=None
-        Rows. Branches are as wide as the share of them that comes by. The first rows, at most 200
-        or one megabyte, can be chosen on the page. None of them is on it without.
+        Rows. The width of a branch is the share of rows that take it. The first rows, at most 200
+        or 1 MiB, become part of the page, to be routed there. None: no rows.
     y : array-like of shape (n_samples,), default=None
-        Their labels or values.
+        Labels or values of `X`.
     image_shape, feature_names
-        As of :func:`~soft_students.explain.plot_tree`.
+        As for :func:`~soft_students.explain.plot_tree`.
     title : str, default=None
-        None is the name of the student's class.
+        None: the name of the student's class.
 
     Returns
     -------
@@ -73,10 +72,10 @@ DecisionTreeStudentClassifier or DecisionTreeStudentRegressor
     Raises
     ------
     TypeError
-        If `student` is not one tree: of a forest or boosted trees, say.
+        If `student` is not a single tree, but a forest, for example.
     sklearn.exceptions.NotFittedError
     ValueError
-        If another parameter does not fit the student.
+        If another parameter does not match the student.
 
     Examples
     --------
@@ -122,16 +121,16 @@ def save_explorer(
     title: str | None = None,
     overwrite: bool = True,
 ) -> Path:
-    """Write :func:`explorer_page` to a file that is whole or not there.
+    """Write :func:`explorer_page` to a file, atomically.
 
     Parameters
     ----------
     student, X, y, image_shape, feature_names, title
-        As of :func:`explorer_page`.
+        As for :func:`explorer_page`.
     path : str or path-like
-        Ends in ``.html``.
+        Must end in ``.html`` or ``.htm``.
     overwrite : bool, default=True
-        Whether an existing file may be replaced.
+        Whether to replace an existing file.
 
     Returns
     -------
@@ -141,11 +140,11 @@ def save_explorer(
     Raises
     ------
     TypeError, ValueError
-        As of :func:`explorer_page`, or if the path has another ending.
+        As for :func:`explorer_page`, or if the path has another suffix.
     FileExistsError
         If the file exists and `overwrite` is False.
     OSError
-        If the file cannot be written. An old file is then intact.
+        If the file cannot be written. An existing file is then unchanged.
     """
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):

@@ -1,4 +1,4 @@
-"""What the page is told of a tree: its shape, what gates ask, what leaves say."""
+"""Describes a tree for the explorer page: its shape, gates and leaves."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def describe_tree(
     image_shape: tuple[int, ...] | None,
     feature_names: Iterable[str] | None,
 ) -> dict[str, Any]:
-    """Return all that the page knows of a fitted tree, as JSON values and packed arrays.
+    """Return the page's description of a fitted tree, as JSON values and packed arrays.
 
     Parameters
     ----------
     student : SoftTree or HardTree
     X : array-like of shape (n, n_features) or None
     rows : ndarray of shape (n, n_features) or None
-        `X`, checked: rows whose shares and deviations are told.
+        Result of `checked_rows` for `X`, from which shares and deviations are computed.
     image_shape, feature_names
-        As of :func:`~soft_students.explain.plot_tree`.
+        As for :func:`~soft_students.explain.plot_tree`.
 
     Returns
     -------
@@ -52,23 +52,23 @@ def describe_tree(
 
 
 def check_tree(student: Any) -> None:
-    """Refuse what is not one fitted tree.
+    """Raise unless `student` is a single fitted tree.
 
     Raises
     ------
     TypeError
-        If `student` is of another kind.
+        If `student` is not a single tree.
     sklearn.exceptions.NotFittedError
     """
     if not isinstance(student, SoftTree | HardTree):
         name = type(student).__name__
         hint = "."
         if hasattr(student, "student_"):
-            hint = ". Give its attribute 'student_'."
+            hint = ". Pass its attribute 'student_'."
         elif hasattr(getattr(student, "estimator_", None), "estimators_"):
             hint = ", whose prediction is the mean of many trees."
         raise TypeError(
-            "Only one tree can be explored: a fitted SoftDecisionTreeClassifier, "
+            "The explorer shows single trees: a fitted SoftDecisionTreeClassifier, "
             "SoftDecisionTreeRegressor, DecisionTreeStudentClassifier or "
             f"DecisionTreeStudentRegressor. Got {name}{hint}"
         )
@@ -76,7 +76,7 @@ def check_tree(student: Any) -> None:
 
 
 def checked_rows(student: Any, X: Any) -> np.ndarray:
-    """Return rows as the student's own prediction reads them."""
+    """Return rows as converted for the student's prediction."""
     return student._checked(X) if isinstance(student, SoftTree) else student._rows(X, reset=False)
 
 
@@ -94,7 +94,7 @@ def _soft_tree(
     reach = spread = None
     if rows is not None:
         reach = student.node_statistics(X)["reach"]
-        # Pixels share a unit; but gates trained on features of deviation one weigh in another.
+        # Pixels share a unit, but not the weights of gates trained on standardised features.
         if view.image_shape is None or view.offset is not None:
             spread = rows.std(axis=0, dtype=np.float64)
     shown = view.weights if spread is None else view.weights * spread

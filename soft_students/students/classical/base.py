@@ -1,4 +1,4 @@
-"""What the classical students share: who teaches, which rows, which weights."""
+"""Base classes of the classical students: rows, targets and weights of their `fit`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
-    _check_sample_weight,
     check_is_fitted,
     validate_data,
 )
@@ -24,18 +23,29 @@ from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
 from soft_students.students.declared import Declared
 from soft_students.students.refitting import unchanged_on_failure
-from soft_students.students.supervision import Ask, class_supervision, value_supervision
-from soft_students.students.tuning import class_settings, read_hard_weight, value_settings
+from soft_students.students.restoring import (
+    read_classes,
+    read_temperature,
+    restore_feature_names,
+    restore_hard_weight,
+)
+from soft_students.students.supervision import (
+    Ask,
+    check_weights,
+    class_supervision,
+    value_supervision,
+)
+from soft_students.students.tuning import class_settings, value_settings
 from soft_students.transfer import Transfer
 
-#: Of a student out of a file. One that claims more is damaged or means harm.
+#: Upper bound for `n_features` in files; larger values are corrupt or malicious.
 _MOST_FEATURES = 2**24
 
 
 class ClassicalStudent(Declared, BaseEstimator):
-    """A student that learns from all rows and targets at once.
+    """Base class of students that are fitted on all rows and targets at once.
 
-    Subclasses define `_learn`, and how fitted values are read.
+    Subclasses define `_learn`, and how outputs are computed.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -45,16 +55,16 @@ class ClassicalStudent(Declared, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    #: Whether rows may hold NaN.
+    #: Whether rows may contain NaN.
     _takes_missing: ClassVar[bool] = False
 
-    #: Whether rows may hold codes of categories, in the columns that `is_categorical_` names.
+    #: Whether rows may contain codes of categories, in the columns of `is_categorical_`.
     _takes_categories: ClassVar[bool] = False
 
-    #: Of the DataFrame in training; None after training on an array.
+    #: Columns of the DataFrame in training; None after training on an array.
     _columns: Columns | None = None
 
-    #: By column, whether it is of the dtype ``category``; None if none is.
+    #: Mask of the columns of the dtype ``category``; None without such columns.
     is_categorical_: np.ndarray | None
 
     @property
@@ -64,17 +74,17 @@ class ClassicalStudent(Declared, BaseEstimator):
 
     @abstractmethod
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
-        """Fit `targets` of shape (n, n_outputs) and store what was learnt.
+        """Fit `targets` of shape (n, n_outputs) and store the fitted values.
 
-        `weights`, of shape (n,), are positive; None are equal weights.
+        `weights`, of shape (n,), are positive; None means equal weights.
         """
 
     def _rows(self, X: Any, *, reset: bool) -> np.ndarray:
         if isinstance(X, LabelledParts):
             raise TypeError(
                 f"{type(self).__name__} keeps all rows in memory, and LabelledParts may be larger. "
-                "Soft trees and neural students take them; XGBoost students by "
-                "soft_students.dask.fit_xgboost. If they do fit, load them: "
+                "Use a soft tree or a neural student, or XGBoost by "
+                "soft_students.dask.fit_xgboost. If they fit into memory, load them: "
                 "np.concatenate([part.X() for part in parts])."
             )
         if reset:
@@ -85,10 +95,10 @@ class ClassicalStudent(Declared, BaseEstimator):
             if not is_frame(X):
                 raise ValueError(
                     f"{type(self).__name__} was fitted on a DataFrame with the categorical columns "
-                    f"{self._columns.categorical_names()}. Pass a DataFrame: an array does not say "
-                    "which category a code stands for."
+                    f"{self._columns.categorical_names()}. Pass a DataFrame: the numbers of an "
+                    "array do not identify categories."
                 )
-            if not reset:  # by name and number, before columns are read by place
+            if not reset:  # names and number of columns, before columns are read by position
                 _check_feature_names(self, X, reset=False)
                 _check_n_features(self, X, reset=False)
             X = self._columns.codes(X)
@@ -109,16 +119,16 @@ class ClassicalStudent(Declared, BaseEstimator):
         coded = self._columns.categorical_names()
         if coded and not self._takes_categories:
             raise ValueError(
-                f"{name} does not take categorical columns, and X has {coded}. Encode them in a "
+                f"{name} does not take categorical columns, but X has {coded}. Encode them in a "
                 "Pipeline, with OneHotEncoder or OrdinalEncoder in a ColumnTransformer, and wrap "
-                "it in DistilledClassifier, which shows the teacher the rows as they come; or use "
+                "it in DistilledClassifier, which passes the original rows to the teacher; or use "
                 "a student that takes them, such as XGBoostStudentClassifier."
             )
         if coded:
             self.is_categorical_ = self._columns.is_categorical
 
     def _as_given(self, rows: np.ndarray) -> Any:
-        """Return rows in the form in which the teacher knows them."""
+        """Return rows in the form that the teacher takes."""
         return rows if self._columns is None else self._columns.frame(rows)
 
     def _learn_from(
@@ -130,13 +140,7 @@ class ClassicalStudent(Declared, BaseEstimator):
         sample_weight: ArrayLike | None,
     ) -> None:
         """Gather the training set, unlabelled and transferred rows included, and learn it."""
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            if not weights.any():
-                raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+        weights = check_weights(sample_weight, X)
         originals = np.arange(len(X))
         if unlabeled is not None:
             X = np.concatenate([X, unlabeled[0].astype(X.dtype, copy=False)])
@@ -148,8 +152,8 @@ class ClassicalStudent(Declared, BaseEstimator):
             copies = taught_copies(
                 self, X, targets, originals, ask, random_state, self.is_categorical_
             )
-            rows, told = zip((X, targets), *copies, strict=True)
-            X, targets = np.concatenate(rows), np.concatenate(told)
+            rows, all_targets = zip((X, targets), *copies, strict=True)
+            X, targets = np.concatenate(rows), np.concatenate(all_targets)
             weights = None if weights is None else np.tile(weights, len(rows))
         if weights is not None and not weights.all():
             kept = weights > 0
@@ -157,7 +161,7 @@ class ClassicalStudent(Declared, BaseEstimator):
         self._learn(X, targets, weights)
 
     def _names_state(self) -> dict[str, Any]:
-        """Return the part of a bundle's metadata that describes the rows."""
+        """Return a bundle's metadata of the rows: features, names, categories."""
         state: dict[str, Any] = {"n_features": self.n_features_in_}
         if hasattr(self, "hard_weight_"):
             state["hard_weight"] = self.hard_weight_
@@ -168,15 +172,12 @@ class ClassicalStudent(Declared, BaseEstimator):
         return state
 
     def _restore_names(self, metadata: dict[str, Any]) -> int:
-        """Take back what `_names_state` returned, checked; return the number of features."""
+        """Check and restore the metadata of `_names_state`; return the number of features."""
         n_features, names = metadata["n_features"], metadata.get("feature_names")
         if type(n_features) is not int or not 1 <= n_features <= _MOST_FEATURES:
             raise ValueError(f"n_features must be an integer from 1 to {_MOST_FEATURES}")
-        if names is not None:
-            if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
-                raise ValueError(f"feature_names must be an array of {n_features} strings")
-            self.feature_names_in_ = names
-        read_hard_weight(self, metadata)
+        restore_feature_names(self, metadata, n_features)
+        restore_hard_weight(self, metadata)
         self.n_features_in_, self.is_categorical_ = n_features, None
         if "categories" in metadata:
             known = list(range(n_features)) if names is None else names.tolist()
@@ -186,11 +187,11 @@ class ClassicalStudent(Declared, BaseEstimator):
 
     @abstractmethod
     def _output_state(self) -> dict[str, Any]:
-        """Return the part of a bundle's metadata that describes the outputs."""
+        """Return a bundle's metadata of the outputs."""
 
     @abstractmethod
     def _restore_outputs(self, metadata: dict[str, Any]) -> int:
-        """Take back what `_output_state` returned, checked; return the number of outputs."""
+        """Check and restore the metadata of `_output_state`; return the number of outputs."""
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -199,7 +200,7 @@ class ClassicalStudent(Declared, BaseEstimator):
 
 
 class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
-    """A classical student of classes; subclasses also define `predict_proba`."""
+    """Base class of the classical classifiers; subclasses also define `predict_proba`."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudent._parameter_constraints,
@@ -223,18 +224,18 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         ----------
         X : array-like of shape (n_samples, n_features)
             A DataFrame may have columns of the dtype ``category`` if the student takes them; the
-            teacher is shown the DataFrame as it is.
+            teacher gets the original DataFrame.
         y : teacher, array-like of shape (n_samples, n_classes) or array-like of shape (n_samples,)
             A teacher (anything that :func:`~soft_students.teachers.as_teacher` takes), its
             probabilities for the rows of `X`, or labels.
         labels : array-like of shape (n_samples,), default=None
-            True labels beside the teacher, for `hard_weight`.
+            True labels in addition to the teacher, for `hard_weight`.
         teacher : object, default=None
-            The teacher by name; `y` may then hold the true labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative.
+            The teacher, if `y` holds the true labels.
+        sample_weight : array-like of shape (n_samples,) or "balanced", default=None
+            Non-negative weights. "balanced" gives all classes the same total weight.
         X_unlabeled : array-like of shape (n, n_features), default=None
-            Further rows, which the teacher labels; each weighs one. A transfer set starts from
+            Additional rows, labelled by the teacher, with weight one. A transfer set is made from
             them, too.
 
         Returns
@@ -244,11 +245,12 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         Raises
         ------
         ValueError
-            If the arguments do not fit each other; the message says how.
+            If the arguments do not fit each other; the message describes the conflict.
         """
         with unchanged_on_failure(self):
             rows = self._rows(X, reset=True)
             lesson = class_supervision(self, _shown(X, rows), y, labels, teacher, self.hard_weight)
+            sample_weight = lesson.row_weights(sample_weight)
             temperature, hard_weight = class_settings(self, _shown(X, rows), lesson, sample_weight)
             unlabeled = None
             if X_unlabeled is not None:
@@ -281,7 +283,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         """
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the likeliest class of each row.
+        """Return the most probable class of each row.
 
         Parameters
         ----------
@@ -291,24 +293,19 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         -------
         ndarray of shape (n_samples,)
         """
-        probabilities = self.predict_proba(X)  # first: it says so if the student is not fitted
+        probabilities = self.predict_proba(X)  # first, since it raises NotFittedError
         return self.classes_[probabilities.argmax(axis=1)]
 
     def _output_state(self) -> dict[str, Any]:
         return {"classes": self.classes_, "temperature": self.temperature_}
 
     def _restore_outputs(self, metadata: dict[str, Any]) -> int:
-        classes, temperature = metadata["classes"], metadata["temperature"]
-        if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
-            raise ValueError("classes must be an array of labels")
-        if not (isinstance(temperature, float) and 0 < temperature < np.inf):
-            raise ValueError(f"temperature must be a finite number > 0, not {temperature!r}")
-        self.classes_, self.temperature_ = classes, temperature
-        return len(classes)
+        self.classes_, self.temperature_ = read_classes(metadata), read_temperature(metadata)
+        return len(self.classes_)
 
 
 class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
-    """A classical student of values; subclasses also define `_values`."""
+    """Base class of the classical regressors; subclasses also define `_values`."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -329,13 +326,13 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
         y : teacher or array-like of shape (n_samples,) or (n_samples, n_outputs)
             A fitted regressor or callable, or values.
         labels : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            True values beside the teacher, for `hard_weight`.
+            True values in addition to the teacher, for `hard_weight`.
         teacher : object, default=None
-            The teacher by name; `y` may then hold the true values.
+            The teacher, if `y` holds the true values.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative.
+            Non-negative weights.
         X_unlabeled : array-like of shape (n, n_features), default=None
-            Further rows, which the teacher labels; each weighs one. A transfer set starts from
+            Additional rows, labelled by the teacher, with weight one. A transfer set is made from
             them, too.
 
         Returns
@@ -345,7 +342,7 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
         Raises
         ------
         ValueError
-            If the arguments do not fit each other; the message says how.
+            If the arguments do not fit each other; the message describes the conflict.
         """
         with unchanged_on_failure(self):
             rows = self._rows(X, reset=True)
@@ -360,7 +357,8 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
             if X_unlabeled is not None:
                 if ask is None:
                     raise ValueError(
-                        "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
+                        "X_unlabeled needs a teacher to label it. Pass one, or leave X_unlabeled "
+                        "out."
                     )
                 more = self._rows(X_unlabeled, reset=False)
                 values = ask(_shown(X_unlabeled, more), None)
@@ -390,7 +388,7 @@ class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            As the targets were.
+            Values, in the shape of the training targets.
         """
         values = self._values(self._rows(X, reset=False))
         return values.reshape(-1) if self._flat else values.reshape(-1, self.n_outputs_)

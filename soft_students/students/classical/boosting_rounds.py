@@ -1,4 +1,4 @@
-"""The rounds of a boosted training in a checkpoint, so that it goes on where it was interrupted."""
+"""Checkpoints of boosted trainings, to resume an interrupted one."""
 
 from __future__ import annotations
 
@@ -15,46 +15,47 @@ import numpy as np
 if TYPE_CHECKING:
     from soft_students.persistence.checkpoints import Checkpoint
 
-CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints, at the least
+CHECKPOINT_INTERVAL = 10.0  # minimum seconds between checkpoints
 _LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class BoostingRounds:
-    """What a boosted training has come to, round by round.
+    """Progress of a boosted training.
 
-    Trees that are grown on all rows and columns follow from the model so far: such a training goes
-    on after any round, to the same model bit for bit. Random draws do not: libraries begin them
-    anew and do not tell where they were. A training with such draws is therefore made of parts,
-    each with a seed of its own, and goes on after any of them.
+    Trees grown on all rows and columns depend only on the model so far: such a training resumes
+    after any round, to a bit-identical model. Libraries cannot resume their random draws. A
+    training with draws is therefore divided into parts, each with its own seed, and resumes after
+    any part.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     n_rounds : int
     n_parts : int
-        One goes on after any round.
+        Number of parts. 1 resumes after any round.
     patience : int or None
-        Rounds without a lower loss on held-out rows that end the training.
+        Stop after this many rounds without a lower loss on held-out rows.
     check : callable
-        Raises ValueError if the bytes that it is given are not a model of this training after as
-        many rounds.
+        Called with bytes and a number of rounds; raises ValueError if the bytes are not a model of
+        this training after as many rounds.
     stage : int, default=0
-        Of the checkpoint.
+        Stage of the checkpoint.
 
     Attributes
     ----------
     n_done : int
+        Number of finished rounds.
     model : bytes or None
-        That a training goes on from.
+        Model from which training resumes.
     losses : list of float
-        On the held-out rows, after each round.
+        Loss on the held-out rows after each round.
     best : int
-        The round of the least loss, counted from 0; of equal ones the first.
+        Round of the lowest loss, counted from 0; ties go to the first.
 
     Raises
     ------
     ValueError
-        If what the checkpoint holds is damaged.
+        If the content of the checkpoint is damaged.
     """
 
     def __init__(
@@ -84,19 +85,19 @@ class BoostingRounds:
 
     @property
     def finished(self) -> bool:
-        """Whether no round is left to be trained."""
+        """Whether the training is finished."""
         if self.n_done >= self._n_rounds:
             return True
         return self._patience is not None and self.n_done - 1 - self.best >= self._patience
 
     def parts(self, seed: int) -> Iterator[tuple[int, int]]:
-        """Yield the number of rounds of each part that is left, and its seed."""
+        """Yield the number of remaining rounds and the seed of each remaining part."""
         for part, end in enumerate(self._ends):
             if self.n_done < end and not self.finished:
                 yield end - self.n_done, (seed + part) % _LARGEST_SEED
 
     def end_round(self, model: Callable[[], bytes], loss: float | None) -> bool:
-        """Count a round, and write the model if it is time; tell whether it was the last one."""
+        """Count a round and write the model if due; return whether it was the last round."""
         self.n_done += 1
         if loss is not None:
             self.losses.append(loss)
@@ -107,13 +108,13 @@ class BoostingRounds:
         return self.finished
 
     def end_part(self, model: bytes) -> None:
-        """Take the model that the next part goes on from, and write it if it is time."""
+        """Store the model for the next part, and write it if due."""
         self.model = model
         if len(self._ends) > 1 and not self.finished:
             self._checkpoint.write_if_due(self._stage, lambda: self._state(model), self._seconds)
 
     def write(self) -> None:
-        """Write what the last part has come to: another stage follows."""
+        """Write the final model, before another stage."""
         if self.model is not None:
             self._checkpoint.write(self._stage, self._state(self.model), self._seconds)
 
@@ -153,17 +154,17 @@ def open_checkpoint(
     *,
     resume: bool,
 ) -> Iterator[Checkpoint]:
-    """Open the checkpoint of a training, and remove it once the training has ended.
+    """Open the checkpoint of a training, and remove it at the end of the training.
 
     Parameters
     ----------
     path : str or path-like
     description : object
-        With a `repr` that says how the trees are grown.
+        Settings of the training; its `repr` identifies them.
     arrays : iterable of ndarray or None
         Rows, targets and weights.
     resume : bool
-        Whether to go on from what the file holds, if it is there.
+        Whether to continue from the file, if it exists.
 
     Yields
     ------
@@ -172,7 +173,7 @@ def open_checkpoint(
     Raises
     ------
     ValueError
-        If the file is damaged, of another training, or no checkpoint.
+        If the file is damaged, of another training, or not a checkpoint.
     """
     from soft_students.persistence.checkpoints import Checkpoint  # imports torch
 

@@ -1,4 +1,4 @@
-"""The columns of a pandas DataFrame: categories as codes, and back."""
+"""Columns of a pandas DataFrame: conversion between categories and codes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Columns:
-    """What a student remembers of the DataFrame it was trained on.
+    """The columns of the DataFrame that a student was trained on.
 
     Parameters
     ----------
     names : list
-        Of all columns, as in the DataFrame.
+        Names of all columns.
     categories : list of (ndarray or None)
-        By column: the categories in the order of their codes, None for a column of numbers.
+        Categories of each column, in the order of their codes; None for a column of numbers.
     ordered : list of bool
-        By column, whether its categories have an order.
+        Whether the categories of each column are ordered.
     """
 
     names: list[Hashable]
@@ -36,7 +36,7 @@ class Columns:
         ----------
         frame : DataFrame
         student : str
-            For messages.
+            Name of the student, for messages.
 
         Returns
         -------
@@ -45,16 +45,16 @@ class Columns:
         Raises
         ------
         ValueError
-            If a column is neither of numbers nor of the dtype ``category``, its categories are
-            neither text nor integers, or two columns have one name.
+            If a column is neither numeric nor of the dtype ``category``, its categories are neither
+            text nor integers, or two columns have the same name.
         """
         twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
         if twice:
             raise ValueError(
-                f"{student} got several columns of the name {', '.join(map(repr, twice))}. Each "
-                "column needs a name of its own; rename them, or pass X.to_numpy()."
+                f"{student} got several columns named {', '.join(map(repr, twice))}. Rename them, "
+                "or pass X.to_numpy()."
             )
-        # Most columns are of numpy's numbers, and there may be many.
+        # columns of numpy's numbers need no check, and may be many
         special = {
             i: frame.iloc[:, i]
             for i, dtype in enumerate(frame.dtypes)
@@ -68,9 +68,9 @@ class Columns:
         if unfit:
             what = ", ".join(f"{name!r} of dtype {dtype}" for name, dtype in unfit.items())
             raise ValueError(
-                f"{student} takes columns of numbers and of the dtype 'category'; X has {what}. "
-                f"Convert them, with X.astype({dict.fromkeys(unfit, 'category')}) say, or encode "
-                "them in a Pipeline, with OneHotEncoder or OrdinalEncoder."
+                f"{student} takes columns of numbers and of the dtype 'category', but X has "
+                f"{what}. Convert them, e.g. with X.astype({dict.fromkeys(unfit, 'category')}), or "
+                "encode them in a Pipeline, with OneHotEncoder or OrdinalEncoder."
             )
         categories: list[np.ndarray | None] = [None] * frame.shape[1]
         ordered = [False] * frame.shape[1]
@@ -82,7 +82,7 @@ class Columns:
 
     @property
     def is_categorical(self) -> np.ndarray:
-        """By column, whether it holds codes of categories: an ndarray of bool."""
+        """Mask of the categorical columns: an ndarray of bool."""
         return np.array([categories is not None for categories in self.categories])
 
     def categorical_names(self) -> list[str]:
@@ -90,23 +90,23 @@ class Columns:
         return [str(self.names[i]) for i in np.flatnonzero(self.is_categorical)]
 
     def codes(self, frame: Any) -> Any:
-        """Return a DataFrame with codes in the place of categories.
+        """Replace categories by codes.
 
         Parameters
         ----------
         frame : DataFrame
-            Columns as in training. A column of categories may also hold the plain values.
+            Columns as in training. A categorical column may also contain the plain values.
 
         Returns
         -------
         DataFrame
-            NaN where a value is missing or was no category in training.
+            Codes; NaN where a value is missing or was no category in training.
 
         Raises
         ------
         ValueError
-            If values are of another kind than the categories (numbers for text, say), or a column
-            of numbers has become one of categories.
+            If values are of another type than the categories (e.g. numbers instead of text), or a
+            column of numbers is now categorical.
         """
         import pandas as pd
 
@@ -116,8 +116,8 @@ class Columns:
             if known is None:
                 if _is_category(column):
                     raise ValueError(
-                        f"The column {name!r} held numbers in training and is of the dtype "
-                        "'category' here. Convert it to numbers."
+                        f"The column {name!r} contained numbers in training, but now has the dtype "
+                        "'category'. Convert it to numbers."
                     )
                 continue
             values = column if _is_category(column) else column.astype("category")
@@ -125,16 +125,16 @@ class Columns:
             text = _are_text(np.array(given.tolist()))
             if len(known) and len(given) and text != _are_text(known):
                 raise ValueError(
-                    f"The column {name!r} held categories such as {known.tolist()[0]!r}; here it "
-                    f"holds {given.tolist()[0]!r}. Convert it."
+                    f"The column {name!r} contained categories such as {known.tolist()[0]!r} in "
+                    f"training, but now contains {given.tolist()[0]!r}. Convert it."
                 )
             position = pd.Index(known, dtype=object).get_indexer(given.astype(object))
-            found = np.append(position, -1)[values.cat.codes]  # -1 is missing, in both
+            found = np.append(position, -1)[values.cat.codes]  # -1 means missing in both
             coded[frame.columns[i]] = np.where(found < 0, np.nan, found)
         return coded
 
     def frame(self, rows: np.ndarray) -> Any:
-        """Return rows, which hold codes, as a DataFrame like the one in training.
+        """Convert rows with codes to a DataFrame like the one in training.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class Columns:
         Raises
         ------
         ValueError
-            If a code stands for no category.
+            If a code has no category.
         """
         import pandas as pd
 
@@ -160,9 +160,9 @@ class Columns:
             wrong = codes[~np.isin(codes, np.arange(-1, len(known)))]
             if wrong.size:
                 raise ValueError(
-                    f"{wrong[0]:g} stands for no category of the column {self.names[i]!r}; there "
-                    f"are {len(known)}, numbered from 0. A transfer set must leave the columns "
-                    "that `categorical` names at values that occur."
+                    f"{wrong[0]:g} is no category of the column {self.names[i]!r}, which has "
+                    f"{len(known)}, numbered from 0. A transfer set may only use existing values "
+                    "in the columns of `categorical`."
                 )
             labels = pd.Index(known.tolist() if known.dtype == object else known)
             frame[self.names[i]] = pd.Categorical.from_codes(
@@ -176,14 +176,14 @@ class Columns:
 
     @classmethod
     def restored(cls, state: Any, names: list[Hashable]) -> Self:
-        """Take back what `state` returned.
+        """Check and restore the result of `state`.
 
         Parameters
         ----------
         state : object
-            Nothing is taken for granted about it.
+            Untrusted metadata of a bundle.
         names : list
-            Of the columns.
+            Names of the columns.
 
         Returns
         -------
@@ -192,21 +192,21 @@ class Columns:
         Raises
         ------
         ValueError
-            If it is not what `state` returns for as many columns.
+            If it is no valid state of as many columns.
         """
         categories, ordered = state["categories"], state["ordered"]
         if not (type(categories) is list and type(ordered) is list):
             raise ValueError("categories and ordered must be lists")
         if not len(categories) == len(ordered) == len(names):
-            raise ValueError(f"categories and ordered must be of {len(names)} columns")
+            raise ValueError(f"categories and ordered must have {len(names)} entries")
         for known, order in zip(categories, ordered, strict=True):
             if type(order) is not bool or not (known is None or _are_labels(known)):
-                raise ValueError("categories must be arrays of different integers or strings")
+                raise ValueError("categories must be arrays of distinct integers or strings")
         return cls(names, categories, ordered)
 
 
 def is_frame(X: Any) -> bool:
-    """Whether `X` is a pandas DataFrame; does not import pandas."""
+    """Return whether `X` is a pandas DataFrame, without importing pandas."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(X, pandas.DataFrame)
 
@@ -218,7 +218,7 @@ def _is_category(column: Any) -> bool:
 def _is_fit(column: Any) -> bool:
     from pandas.api.types import infer_dtype, is_numeric_dtype
 
-    if column.dtype == object:  # numbers are fit, as in an array of objects
+    if column.dtype == object:  # numbers are allowed, as in an array of objects
         return infer_dtype(column, skipna=True) in (
             "integer",
             "floating",
@@ -235,13 +235,13 @@ def _labels(name: Hashable, categories: Any) -> np.ndarray:
     if not values:  # every value is missing
         return np.array([], dtype=np.int64)
     if all(type(value) is str for value in values):
-        # As objects: the longest of many strings would set the width of all.
+        # as objects: in a fixed-width array, the longest string would set the width of all
         return np.array(values, dtype=object)
     if all(type(value) is int for value in values):
         return np.array(values)
     raise ValueError(
-        f"The categories of the column {name!r} must be text, or integers; {values[0]!r:.60} is "
-        f"among them. Rename them, X[{name!r}].cat.rename_categories(str) say."
+        f"The categories of the column {name!r} must be text, or integers. Got {values[0]!r:.60}. "
+        f"Rename them, e.g. by X[{name!r}].cat.rename_categories(str)."
     )
 
 

@@ -1,4 +1,4 @@
-"""Constraints on features, given by number or by name, as boosting libraries take them."""
+"""Conversion of constraints on features, by number or name, to the form of boosting libraries."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sklearn.base import BaseEstimator
 def monotone_signs(
     given: ArrayLike | Mapping[str, int] | None, student: BaseEstimator
 ) -> tuple[int, ...] | None:
-    """Return -1, 0 or 1 for each feature.
+    """Return the sign of each feature's monotone constraint: -1, 0 or 1.
 
     Parameters
     ----------
     given : array-like of shape (n_features,), dict of str to int, or None
-        The student's parameter `monotone_constraints`; features that a dict lacks are free.
+        The student's parameter `monotone_constraints`. Features missing in a dict have none.
     student : estimator
-        It knows the number of its features, and their names if they have some.
+        Student with `n_features_in_`, and `feature_names_in_` if the features have names.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def monotone_signs(
     Raises
     ------
     ValueError
-        If it is not one sign for each feature, or names an unknown one.
+        If `given` is not one sign per feature, or a feature is unknown.
     """
     if given is None:
         return None
@@ -52,14 +52,14 @@ def monotone_signs(
 def interaction_groups(
     given: Iterable[Iterable[int | str]] | None, student: BaseEstimator
 ) -> list[list[int]] | None:
-    """Return groups of numbers of features.
+    """Return the groups of interaction constraints, as numbers of features.
 
     Parameters
     ----------
     given : iterable of iterables of int or str, or None
         The student's parameter `interaction_constraints`.
     student : estimator
-        As in `monotone_signs`.
+        See `monotone_signs`.
 
     Returns
     -------

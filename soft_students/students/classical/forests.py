@@ -1,4 +1,4 @@
-"""Forests of hard trees, by scikit-learn's multi-output regression on probabilities."""
+"""Forests of hard trees: scikit-learn's multi-output regression on probabilities."""
 
 from __future__ import annotations
 
@@ -139,20 +139,20 @@ class _ForestRegressor(_Forest, TreeRegressor):
 
 
 class RandomForestStudentClassifier(_ForestClassifier):
-    """A random forest, taught by a network or by labels.
+    """A random forest, trained on a teacher or on labels.
 
     Parameters
     ----------
     temperature, hard_weight, transfer, transfer_copies
-        As in :class:`DecisionTreeStudentClassifier`.
+        See :class:`DecisionTreeStudentClassifier`.
     n_estimators, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
 ccp_alpha, n_jobs, random_state
-        As in :class:`sklearn.ensemble.RandomForestClassifier`.
+        See :class:`sklearn.ensemble.RandomForestClassifier`.
 
     Attributes
     ----------
     estimator_ : RandomForestRegressor
-        Its outputs are the classes' probabilities at `temperature_`.
+        Forest whose outputs are the classes' probabilities at `temperature_`.
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int
@@ -174,15 +174,15 @@ ccp_alpha, n_jobs, random_state
 
 
 class RandomForestStudentRegressor(_ForestRegressor):
-    """A random forest, taught by a regressor or by values.
+    """A random forest, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight, transfer, transfer_copies
-        As in :class:`DecisionTreeStudentRegressor`.
+        See :class:`DecisionTreeStudentRegressor`.
     n_estimators, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
 ccp_alpha, n_jobs, random_state
-        As in :class:`sklearn.ensemble.RandomForestRegressor`.
+        See :class:`sklearn.ensemble.RandomForestRegressor`.
     """
 
     _library = RandomForestRegressor
@@ -190,20 +190,20 @@ ccp_alpha, n_jobs, random_state
 
 
 class ExtraTreesStudentClassifier(_ForestClassifier):
-    """Extremely randomised trees, taught by a network or by labels.
+    """Extremely randomised trees, trained on a teacher or on labels.
 
     Parameters
     ----------
     temperature, hard_weight, transfer, transfer_copies
-        As in :class:`DecisionTreeStudentClassifier`.
+        See :class:`DecisionTreeStudentClassifier`.
     n_estimators, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
 ccp_alpha, n_jobs, random_state
-        As in :class:`sklearn.ensemble.ExtraTreesClassifier`.
+        See :class:`sklearn.ensemble.ExtraTreesClassifier`.
 
     Attributes
     ----------
     estimator_ : ExtraTreesRegressor
-        Its outputs are the classes' probabilities at `temperature_`.
+        Trees whose outputs are the classes' probabilities at `temperature_`.
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int
@@ -224,15 +224,15 @@ ccp_alpha, n_jobs, random_state
 
 
 class ExtraTreesStudentRegressor(_ForestRegressor):
-    """Extremely randomised trees, taught by a regressor or by values.
+    """Extremely randomised trees, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight, transfer, transfer_copies
-        As in :class:`DecisionTreeStudentRegressor`.
+        See :class:`DecisionTreeStudentRegressor`.
     n_estimators, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
 ccp_alpha, n_jobs, random_state
-        As in :class:`sklearn.ensemble.ExtraTreesRegressor`.
+        See :class:`sklearn.ensemble.ExtraTreesRegressor`.
     """
 
     _library = ExtraTreesRegressor

@@ -20,12 +20,12 @@ from soft_students.students.classical.logits import LogitStudentClassifier
 from soft_students.targets import sharpen
 from soft_students.transfer import Transfer
 
-#: Of a row's weight: a class that gets less is left out of a classifier's rows.
+#: Classes with a smaller probability are left out of a classifier's rows.
 LEAST_SHARE = 1e-5
 
 
 class _GenericStudent(ClassicalStudent):
-    """What both share: the estimator, cloned once an output unless it takes them together."""
+    """Base class of the generic students: one clone of the estimator per output, or for all."""
 
     def _chosen(self) -> BaseEstimator:
         return Ridge() if self.estimator is None else self.estimator
@@ -44,8 +44,8 @@ class _GenericStudent(ClassicalStudent):
             name = type(self).__name__
             raise ValueError(
                 f"{type(estimator).__name__}.fit takes no sample_weight, which {name} needs for "
-                "sample weights and to teach soft targets to a classifier. Leave out the weights "
-                "and choose a regressor; put a Pipeline around the student, not inside."
+                "sample weights and for soft targets of a classifier. Pass no weights and use a "
+                "regressor; put a Pipeline around the student, not inside."
             )
         return estimator.fit(X, y, sample_weight=weights)
 
@@ -60,11 +60,10 @@ class _GenericStudent(ClassicalStudent):
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         if self.estimator is not None:
             raise TypeError(
-                f"A bundle keeps a {type(self).__name__} with estimator=None alone; this one has "
-                f"{type(self.estimator).__name__}, and to restore estimators of any class would be "
-                "to run their code. joblib.dump(student, path) keeps it, and soft_students.load("
-                "path, trust=True) reads it; or choose a student with a bundle of its own (softkd "
-                "students)."
+                f"A bundle supports {type(self).__name__} with estimator=None only, since "
+                f"restoring a {type(self.estimator).__name__} could run any code. Save it by "
+                "joblib.dump(student, path) and load it by soft_students.load(path, trust=True); "
+                "or use another student (softkd students)."
             )
         (ridge,) = self.estimators_
         return {**self._names_state(), **self._output_state()}, {
@@ -74,7 +73,7 @@ class _GenericStudent(ClassicalStudent):
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         if self.estimator is not None:
-            raise ValueError("a bundle keeps no estimator")
+            raise ValueError("estimator must be None in a bundle")
         n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
         ridge = Ridge()
         ridge.coef_, ridge.intercept_ = _take_linear(arrays, n_outputs, n_features)
@@ -83,40 +82,40 @@ class _GenericStudent(ClassicalStudent):
 
 
 class GenericStudentClassifier(_GenericStudent, LogitStudentClassifier):
-    """Any scikit-learn regressor or classifier, taught by a network or by labels.
+    """Any scikit-learn regressor or classifier, trained on a teacher or on labels.
 
-    A regressor learns the logits: the logarithm of the teacher's probability of each class (none
-    taken as less than 0.001) less the mean of the row. A scale and biases, fitted to the soft
-    cross-entropy on the training rows, turn its outputs into logits. A classifier learns each row
-    once a class, weighed by the probability of the class; of less than 0.00001 not at all.
+    A regressor is fitted on logits: logarithms of the teacher's probabilities (clipped at 0.001)
+    minus the mean of the row. A scale and biases, fitted to the soft cross-entropy on the training
+    rows, turn its outputs into logits. A classifier is fitted on each row once per class, weighted
+    by the class's probability; those below 0.00001 are left out.
 
     Parameters
     ----------
     estimator : estimator or None, default=None
-        A regressor, or a classifier whose `fit` takes `sample_weight` and which has
-        `predict_proba`; cloned, never fitted itself. None is :class:`sklearn.linear_model.Ridge`.
-        A regressor of several outputs learns all logits together, any other is cloned for each.
+        A regressor, or a classifier with `sample_weight` in `fit` and with `predict_proba`. Clones
+        are fitted: one for all logits if it is a regressor of several outputs, otherwise one per
+        logit. None means :class:`sklearn.linear_model.Ridge`.
     temperature : float or "auto", default=1.0
-        T of the soft targets; `predict_proba` undoes it. A regression on logits scales with it, so
-        that it matters little there. Ignored on labels alone.
+        T of the soft targets; `predict_proba` undoes it. A regression on logits scales with T,
+        which matters little there. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
-        Also of the estimator; None leaves it with its own.
+        Seed of `transfer` and of the estimator; None keeps the estimator's own.
 
     Attributes
     ----------
     estimators_ : list of estimators
-        The classifier, the regressor of all outputs, or one regressor an output (of two classes
-        there is one, the second's).
+        The classifier, the regressor of all outputs, or one regressor per output. Two classes have
+        one output, that of the second.
     scale_ : float
     bias_ : ndarray of shape (n_classes,)
-        Of regressors: logits at `temperature_` are ``scale_ * outputs + bias_``.
+        For regressors, logits at `temperature_` are ``scale_ * outputs + bias_``.
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int
@@ -188,23 +187,23 @@ class GenericStudentClassifier(_GenericStudent, LogitStudentClassifier):
 
 
 class GenericStudentRegressor(_GenericStudent, ClassicalStudentRegressor):
-    """Any scikit-learn regressor, taught by a regressor or by values.
+    """Any scikit-learn regressor, trained on a regressor or on values.
 
     Parameters
     ----------
     estimator : estimator or None, default=None
-        A regressor; cloned, never fitted itself. None is :class:`sklearn.linear_model.Ridge`. One
-        of several outputs learns all of them together, any other is cloned for each.
+        A regressor. Clones are fitted: one for all outputs if it supports several, otherwise one
+        per output. None means :class:`sklearn.linear_model.Ridge`.
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     transfer, transfer_copies, random_state
-        As in :class:`GenericStudentClassifier`.
+        See :class:`GenericStudentClassifier`.
 
     Attributes
     ----------
     estimators_ : list of estimators
-        The regressor of all outputs, or one an output.
+        The regressor of all outputs, or one per output.
     n_outputs_, n_features_in_ : int
     """
 

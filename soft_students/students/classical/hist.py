@@ -1,4 +1,4 @@
-"""Gradient-boosted trees of scikit-learn, one regression a logit."""
+"""Gradient-boosted trees of scikit-learn: one regression per logit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _SHARED: dict[str, list[Any]] = {
     "checkpoint": [str, os.PathLike, None],
     "resume": ["boolean"],
 }
-#: The fields of a node that predictions need, and what bundles keep them as.
+#: Fields of a node that predictions need, and their types in bundles.
 _FIELDS: dict[str, str] = {
     "value": "float64",
     "feature_idx": "int32",
@@ -58,11 +58,11 @@ _FIELDS: dict[str, str] = {
     "is_leaf": "uint8",
 }
 _OF_TREES = ("tree_sizes", "trees_per_output", "baseline")
-_WIDENED = ("left", "right")  # in checkpoints, whose integers have signs
+_WIDENED = ("left", "right")  # to signed integers, in checkpoints
 
 
 class _HistStudent(Explained, BoostedTrees):
-    """What both share: the trees as arrays of nodes."""
+    """Base class of the boosted students of scikit-learn, with trees as arrays of nodes."""
 
     _takes_missing = True
 
@@ -96,7 +96,7 @@ class _HistStudent(Explained, BoostedTrees):
     def _kept_outputs(
         self, checkpoint: Checkpoint | None, n_outputs: int
     ) -> tuple[list[list[np.ndarray]], list[float]]:
-        """Return the trees and baselines of the outputs that are trained already."""
+        """Return the trees and baselines of the outputs in the checkpoint."""
         state = None if checkpoint is None else checkpoint.take(0)
         if checkpoint is None or state is None:
             return [], []
@@ -185,7 +185,7 @@ def _paths(nodes: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
 
 
 def _packed(nodes: list[list[np.ndarray]], baseline: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the trees of the outputs as arrays that a file can hold."""
+    """Pack the trees of all outputs into arrays for a file."""
     trees = [tree for output in nodes for tree in output]
     joined = np.concatenate(trees)
     arrays = {name: joined[name].astype(kind) for name, kind in _FIELDS.items()}
@@ -198,7 +198,7 @@ def _packed(nodes: list[list[np.ndarray]], baseline: np.ndarray) -> dict[str, np
 def _unpacked(
     arrays: dict[str, np.ndarray], n_features: int, n_outputs: int
 ) -> tuple[list[list[np.ndarray]], np.ndarray]:
-    """Take back what `_packed` returned, checked: the trees of the outputs, and the baseline."""
+    """Check and unpack the arrays of `_packed`; return trees by output, and the baseline."""
     baseline = arrays["baseline"]
     sizes, per_output = arrays["tree_sizes"], arrays["trees_per_output"]
     if baseline.dtype != np.float64 or baseline.shape != (n_outputs,):
@@ -225,7 +225,7 @@ def _unpacked(
 
 
 def _state(nodes: list[list[np.ndarray]], baseline: list[float]) -> dict[str, Any]:
-    """Return the trees of the outputs as a checkpoint can hold them."""
+    """Return the trees of the outputs as tensors for a checkpoint."""
     import torch
 
     arrays = _packed(nodes, np.array(baseline))
@@ -234,12 +234,11 @@ def _state(nodes: list[list[np.ndarray]], baseline: list[float]) -> dict[str, An
 
 
 def _kept(nodes: np.ndarray) -> np.ndarray:
-    """Return the nodes with what predictions need alone."""
+    """Return the nodes with only the fields that predictions need."""
     kept = np.zeros_like(nodes)
     for name in _FIELDS:
         kept[name] = nodes[name]
-    # Infinity splits missing values from the others, and leaves have no threshold; bundles keep
-    # finite numbers.
+    # bundles need finite numbers: infinity splits missing values from others, and leaves have none
     kept["num_threshold"] = np.nan_to_num(kept["num_threshold"])
     kept["num_threshold"][kept["is_leaf"] == 1] = 0
     kept["feature_idx"][kept["is_leaf"] == 1] = 0
@@ -247,7 +246,7 @@ def _kept(nodes: np.ndarray) -> np.ndarray:
 
 
 def _check_tree(nodes: np.ndarray, n_features: int) -> None:
-    """Refuse what is no tree: the compiled code follows children and reads features unchecked."""
+    """Raise ValueError if nodes are no tree: the compiled code does not check their indices."""
     leaf = nodes["is_leaf"].astype(bool)
     n = len(nodes)
     here = np.tile(np.flatnonzero(~leaf), 2)
@@ -261,46 +260,46 @@ def _check_tree(nodes: np.ndarray, n_features: int) -> None:
     ):
         raise ValueError("the children of a tree's nodes do not make a tree")
     if not ((feature >= 0) & (feature < n_features)).all():
-        raise ValueError(f"a tree asks for features beyond the {n_features} there are")
+        raise ValueError(f"a tree uses features beyond the {n_features} of the student")
 
 
 class HistGradientBoostingStudentClassifier(_HistStudent, LogitStudentClassifier):
-    """Gradient-boosted trees of scikit-learn, taught by a network or by labels.
+    """Gradient-boosted trees of scikit-learn, trained on a teacher or on labels.
 
-    One ``HistGradientBoostingRegressor`` learns each logit: the logarithm of the teacher's
-    probability (none taken as less than 0.001) less the mean of the row. A scale and biases, fitted
-    to the soft cross-entropy on the training rows, turn their outputs into logits.
+    One ``HistGradientBoostingRegressor`` is fitted per logit: the logarithm of the teacher's
+    probability (clipped at 0.001) minus the mean of the row. A scale and biases, fitted to the soft
+    cross-entropy on the training rows, turn their outputs into logits.
 
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. A regression on logits scales with it, so that it matters little: through the least
-        probability and the calibration. Ignored on labels alone.
+        T. A regression on logits scales with T, which therefore matters little (through the
+        clipping of probabilities and the calibration). Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     learning_rate, max_iter, max_leaf_nodes, max_depth, min_samples_leaf, l2_regularization, \
 max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, tol
-        As in :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each logit.
+        See :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each logit.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     checkpoint : str or path-like, default=None
-        A file for the logits that are learnt, written after one of them every ten seconds and
-        removed at the end. Of two classes there is one logit, whose training begins anew.
+        File for the finished logits, written after a logit at most every ten seconds and removed at
+        the end. Two classes have one logit, whose training starts again.
     resume : bool, default=False
-        Go on from `checkpoint` if it is there: to the same result bit for bit.
+        Whether to continue from an existing `checkpoint`, to a bit-identical result.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
     ----------
     nodes_ : list of list of ndarray
-        The nodes of each tree of each output. Of two classes there is one output, the second's.
+        Nodes of each tree of each output. Two classes have one output, that of the second.
     baseline_ : ndarray of shape (n_outputs,)
-        What the trees are added to.
+        Constant to which the trees are added.
     n_iter_ : ndarray of shape (n_outputs,)
-        Trees of each output.
+        Number of trees of each output.
     scale_ : float
     bias_ : ndarray of shape (n_classes,)
         Logits at `temperature_` are ``scale_ * outputs + bias_``.
@@ -370,26 +369,26 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
 
 
 class HistGradientBoostingStudentRegressor(_HistStudent, ClassicalStudentRegressor):
-    """Gradient-boosted trees of scikit-learn, taught by a regressor or by values.
+    """Gradient-boosted trees of scikit-learn, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     learning_rate, max_iter, max_leaf_nodes, max_depth, min_samples_leaf, l2_regularization, \
 max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, tol
-        As in :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each output.
+        See :class:`sklearn.ensemble.HistGradientBoostingRegressor`, for each output.
     transfer, transfer_copies, checkpoint, resume, random_state
-        As in :class:`HistGradientBoostingStudentClassifier`.
+        See :class:`HistGradientBoostingStudentClassifier`.
 
     Attributes
     ----------
     nodes_ : list of list of ndarray
-        The nodes of each tree of each output.
+        Nodes of each tree of each output.
     baseline_ : ndarray of shape (n_outputs,)
     n_iter_ : ndarray of shape (n_outputs,)
-        Trees of each output.
+        Number of trees of each output.
     n_outputs_, n_features_in_ : int
     """
 

@@ -52,33 +52,33 @@ class _LinearStudent(Explained, ClassicalStudent):
 class LogisticStudentClassifier(_LinearStudent, ClassicalStudentClassifier):
     r"""Softmax regression on soft targets.
 
-    It minimises :math:`\rho\|W\|_1 + \frac{1-\rho}2\|W\|^2 +
-    C\,T^2 \sum_x w_x H(q_x, softmax(z_x / T))` with :math:`z_x = W x + b`, the teacher's
-    distribution q at temperature T, the cross-entropy H and `l1_ratio` ρ, by L-BFGS. On labels (q
-    one-hot, T = 1) this is scikit-learn's ``LogisticRegression`` for several classes.
+    L-BFGS minimises :math:`\rho\|W\|_1 + \frac{1-\rho}2\|W\|^2 + C\,T^2 \sum_x w_x H(q_x,
+    softmax(z_x / T))` with :math:`z_x = W x + b`, the teacher's distribution q at temperature T,
+    the cross-entropy H and `l1_ratio` ρ. On labels (q one-hot, T = 1) this is scikit-learn's
+    multinomial ``LogisticRegression``.
 
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. `predict_proba` is at temperature one. Ignored on labels alone.
+        T. `predict_proba` is at temperature one. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     C : float, default=1.0
-        Inverse of the strength of the penalty; infinity is none.
+        Inverse strength of the penalty; infinity means no penalty.
     l1_ratio : float, default=0.0
-        Share of the L1 penalty: 0 is L2 alone; 1 is L1 alone, which sets the coefficients of
-        features that say little to exactly zero.
+        Share of the L1 penalty. 0 is L2 only; 1 is L1 only, which sets the coefficients of features
+        with little information to exactly zero.
     fit_intercept : bool, default=True
     tol : float, default=1e-6
-        L-BFGS stops where no derivative of the mean loss is larger.
+        L-BFGS stops if no derivative of the mean loss exceeds this.
     max_iter : int, default=1000
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
-        For `transfer`.
+        Seed of `transfer`.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class LogisticStudentClassifier(_LinearStudent, ClassicalStudentClassifier):
     coef_ : ndarray of shape (n_classes, n_features)
     intercept_ : ndarray of shape (n_classes,)
     feature_mean_ : ndarray of shape (n_features,) or None
-        Of the training rows, for `explain`; None in students from files that lack it.
+        Mean of the training rows, for `explain`; None in students from files that lack it.
     n_iter_ : int
     temperature_, hard_weight_ : float
     n_features_in_ : int
@@ -147,8 +147,8 @@ class LogisticStudentClassifier(_LinearStudent, ClassicalStudentClassifier):
         weights = np.ones(len(X)) if weights is None else weights
         n_classes, n_features = targets.shape[1], X.shape[1]
         T, total = self.temperature_, weights.sum()
-        # The search runs in features of deviation one, where it takes far fewer steps. The penalty
-        # stays on the coefficients as they are.
+        # The optimiser uses features of deviation one and needs far fewer steps. The penalty
+        # applies to the original coefficients.
         average = np.average(X, axis=0, weights=weights)
         mean = average if self.fit_intercept else np.zeros(n_features)
         self.feature_mean_ = average
@@ -171,7 +171,7 @@ class LogisticStudentClassifier(_LinearStudent, ClassicalStudentClassifier):
             gradient[:, -1] = error.sum(axis=0) if self.fit_intercept else 0
             return loss, gradient.ravel()
 
-        absolute = np.append(self.l1_ratio * strength / scale, 0)  # none of the intercept
+        absolute = np.append(self.l1_ratio * strength / scale, 0)  # no penalty on the intercept
         flat, self.n_iter_ = _minimum(
             mean_loss,
             np.tile(absolute, n_classes),
@@ -190,8 +190,8 @@ class LogisticStudentClassifier(_LinearStudent, ClassicalStudentClassifier):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), or (n_samples,) of two classes
-            Of two classes the second's less the first's.
+        ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            Logits; for two classes, the second's minus the first's.
         """
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
@@ -229,13 +229,13 @@ def _minimum(
     absolute: np.ndarray,
     options: dict[str, Any],
 ) -> tuple[np.ndarray, int]:
-    """Return the minimum of a smooth function plus ``absolute @ abs(x)``, and the iterations."""
+    """Minimise a smooth function plus ``absolute @ abs(x)``; return x and the iterations."""
     n = len(absolute)
     if not absolute.any():
         found = minimize(smooth, np.zeros(n), jac=True, method="L-BFGS-B", options=options)
         return found.x, int(found.nit)
 
-    # x = u - v with u, v >= 0, where the penalty is linear; what is not penalised is u alone.
+    # x = u - v with u, v >= 0, where the penalty is linear; without penalty, v = 0 and u is free
     def split(halves: np.ndarray) -> tuple[float, np.ndarray]:
         u, v = halves[:n], halves[n:]
         loss, gradient = smooth(u - v)
@@ -252,24 +252,24 @@ def _minimum(
 
 
 class RidgeStudentRegressor(_LinearStudent, ClassicalStudentRegressor):
-    """Ridge regression, taught by a regressor or by values.
+    """Ridge regression, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     alpha, fit_intercept
-        As in :class:`sklearn.linear_model.Ridge`.
+        See :class:`sklearn.linear_model.Ridge`.
     transfer, transfer_copies, random_state
-        As in :class:`LogisticStudentClassifier`.
+        See :class:`LogisticStudentClassifier`.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_outputs, n_features)
     intercept_ : ndarray of shape (n_outputs,)
     feature_mean_ : ndarray of shape (n_features,) or None
-        Of the training rows, for `explain`; None in students from files that lack it.
+        Mean of the training rows, for `explain`; None in students from files that lack it.
     n_outputs_, n_features_in_ : int
     """
 
@@ -340,7 +340,7 @@ def _take_linear(
         raise ValueError("coef and intercept must be floating")
     if coef.shape != (n_outputs, n_features) or intercept.shape != (n_outputs,):
         raise ValueError(
-            f"coef and intercept must be of shape {(n_outputs, n_features)} and {(n_outputs,)}; "
-            f"they are of shape {coef.shape} and {intercept.shape}"
+            f"coef and intercept must be of shape {(n_outputs, n_features)} and {(n_outputs,)}, "
+            f"not {coef.shape} and {intercept.shape}"
         )
     return coef, intercept

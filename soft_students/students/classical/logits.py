@@ -1,4 +1,4 @@
-"""Classification where a library only regresses: one regression a logit, and its calibration."""
+"""Classification by regression: one regression per logit, and a calibration of the outputs."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from scipy.special import log_softmax, softmax
 
 from soft_students.students.classical.base import ClassicalStudentClassifier
 
-# Logarithms of smaller probabilities would dominate a squared error, although they hardly differ as
-# probabilities. Tried from 1e-2 to 1e-6 on breast_cancer, wine and digits, with SVR and boosting:
-# 1e-2 loses fidelity to a teacher, and less than 1e-3 loses log-loss on labels. Regression on the
-# probabilities themselves had two to three times the log-loss on wine and digits, and a tenth less
-# on breast_cancer with boosting.
+# Logarithms of smaller probabilities would dominate a squared error, although the probabilities
+# hardly differ. Measured from 1e-2 to 1e-6 on breast_cancer, wine and digits, with SVR and
+# boosting: 1e-2 lowers the fidelity to a teacher, and less than 1e-3 worsens the log-loss on
+# labels. Regression on the probabilities themselves had two to three times the log-loss on wine and
+# digits, and a tenth less on breast_cancer with boosting.
 LEAST_PROBABILITY = 1e-3
-_PULL = 1e-3  # of the scale towards one: it decides where outputs are constant, and nowhere else
+_PULL = 1e-3  # of the scale towards one: matters only if outputs are constant
 
 
 class LogitStudentClassifier(ClassicalStudentClassifier):
-    """A classifier by regression on logits; subclasses define `_fit_values` and `_values`.
+    """Base class of classifiers by regression on logits.
 
-    The targets of regression are the logarithms of the soft targets, no probability taken as less
-    than `LEAST_PROBABILITY`, less their mean in each row; of two classes the second's alone. A
-    regression of logits is off where its library shrinks them or answers the median, so that its
-    outputs f become logits :math:`a f + b`, with the scale a and the biases b of least soft
-    cross-entropy on the training rows.
+    Subclasses define `_fit_values` and `_values`. The regression targets are the logarithms of the
+    soft targets, clipped at `LEAST_PROBABILITY`, minus their mean in each row; for two classes,
+    only the second's. Since a library may shrink the outputs f or predict a median, they become
+    logits :math:`a f + b`, with the scale a and the biases b that minimise the soft cross-entropy
+    on the training rows.
     """
 
     @abstractmethod
     def _fit_values(self, X: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> None:
-        """Fit `values` of shape (n, n_outputs) and store what was learnt."""
+        """Fit `values` of shape (n, n_outputs) and store the fitted values."""
 
     @abstractmethod
     def _values(self, X: np.ndarray) -> np.ndarray:
@@ -79,13 +79,13 @@ class LogitStudentClassifier(ClassicalStudentClassifier):
         if not (isinstance(bias, np.ndarray) and bias.dtype == np.float64):
             raise ValueError("bias must be an array of float64")
         if bias.shape != (n_classes,) or not np.isfinite(bias).all():
-            raise ValueError(f"bias must hold {n_classes} finite numbers")
+            raise ValueError(f"bias must contain {n_classes} finite numbers")
         self.scale_, self.bias_ = scale, bias
         return 1 if n_classes == 2 else n_classes
 
 
 def clipped_logits(targets: np.ndarray) -> np.ndarray:
-    """Return the logarithms of clipped probabilities, less their mean in each row.
+    """Return the logarithms of clipped probabilities, minus their mean in each row.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def clipped_logits(targets: np.ndarray) -> np.ndarray:
 def calibrate(
     outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None
 ) -> tuple[float, np.ndarray]:
-    """Return the scale and the biases that turn outputs into the best logits.
+    """Return the scale and biases of outputs that minimise the soft cross-entropy.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def calibrate(
     -------
     scale : float
     bias : ndarray of shape (n_classes,)
-        Of mean zero.
+        Biases, with mean zero.
     """
     n_classes = targets.shape[1]
     shares = np.full(len(targets), 1.0) if weights is None else weights

@@ -1,4 +1,4 @@
-"""Nearest neighbours, with soft targets in the place of labels."""
+"""Nearest neighbours with soft targets instead of labels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SHARED: dict[str, list[Any]] = {
 
 
 class _NeighborsStudent(ClassicalStudent):
-    """What both share: the training rows, an index of them, and their targets."""
+    """Base class of the nearest-neighbour students: rows, their index, and their targets."""
 
     _image_settings = staticmethod(pixel_settings)
     _expected_failed_checks: ClassVar[dict[str, str]] = dict.fromkeys(
@@ -87,7 +87,7 @@ class _NeighborsStudent(ClassicalStudent):
         shares = self.sample_weight_[neighbors]
         if self.weights == "distance":
             exact = distances == 0
-            # Rows that are the same alone count, as in scikit-learn.
+            # identical rows, if any, exclude all others, as in scikit-learn
             nearness = np.where(exact, 1.0, 1 / np.where(exact, 1.0, distances))
             shares = shares * np.where(exact.any(axis=1, keepdims=True), exact, nearness)
         shares = shares / shares.sum(axis=1, keepdims=True)
@@ -122,27 +122,27 @@ class _NeighborsStudent(ClassicalStudent):
 
 
 class KNeighborsStudentClassifier(_NeighborsStudent, ClassicalStudentClassifier):
-    """The mean of the nearest neighbours' soft targets, taught by a network or by labels.
+    """The mean of the nearest neighbours' soft targets, trained on a teacher or on labels.
 
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T of the soft targets that are averaged; `predict_proba` undoes it. Ignored on labels alone.
+        T of the averaged soft targets; `predict_proba` undoes it. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     n_neighbors, weights, algorithm, leaf_size, p, metric, n_jobs
-        As in :class:`sklearn.neighbors.KNeighborsClassifier`. A neighbour also weighs what its row
-        weighed in `fit`.
+        See :class:`sklearn.neighbors.KNeighborsClassifier`. A neighbour's weight is multiplied by
+        its sample weight in `fit`.
     standardize : bool, default=True
-        Give each column mean zero and deviation one. False for columns of one kind, such as pixels,
-        or scaled already.
+        Whether to scale each column to mean zero and deviation one. False suits columns of one
+        kind, such as pixels, or scaled ones.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
-        For `transfer`.
+        Seed of `transfer`.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class KNeighborsStudentClassifier(_NeighborsStudent, ClassicalStudentClassifier)
     rows_ : ndarray of shape (n_rows, n_features)
         The training rows, standardised.
     targets_ : ndarray of shape (n_rows, n_classes)
-        At `temperature_`.
+        Soft targets at `temperature_`.
     sample_weight_ : ndarray of shape (n_rows,)
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
@@ -225,18 +225,18 @@ class KNeighborsStudentClassifier(_NeighborsStudent, ClassicalStudentClassifier)
 
 
 class KNeighborsStudentRegressor(_NeighborsStudent, ClassicalStudentRegressor):
-    """The mean of the nearest neighbours' values, taught by a regressor or by values.
+    """The mean of the nearest neighbours' values, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     n_neighbors, weights, algorithm, leaf_size, p, metric, n_jobs
-        As in :class:`sklearn.neighbors.KNeighborsRegressor`. A neighbour also weighs what its row
-        weighed in `fit`.
+        See :class:`sklearn.neighbors.KNeighborsRegressor`. A neighbour's weight is multiplied by
+        its sample weight in `fit`.
     standardize, transfer, transfer_copies, random_state
-        As in :class:`KNeighborsStudentClassifier`.
+        See :class:`KNeighborsStudentClassifier`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What each split on the path of a row changes."""
+"""Contributions in trees, from the splits on a row's path."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numpy as np
 
 
 def path_differences(features: np.ndarray, values: np.ndarray, n_features: int) -> np.ndarray:
-    r"""Give each step of a path to the feature that is asked there.
+    r"""Sum the changes of value along a path by the feature of each split.
 
     With the nodes :math:`n_0, ..., n_m` of a path and the mean target :math:`v(n)` of the training
     rows in a node, feature j gets :math:`\sum_i [f(n_i) = j]\,(v(n_{i+1}) - v(n_i))`. The sum over
-    features is :math:`v(n_m) - v(n_0)`, exactly.
+    features is exactly :math:`v(n_m) - v(n_0)`.
 
     Parameters
     ----------
     features : ndarray of int, shape (m,)
-        Asked at each inner node.
+        Feature of the split at each inner node.
     values : ndarray of shape (m + 1, n_outputs)
-        Of each node, from the root to the leaf.
+        Value of each node, from the root to the leaf.
     n_features : int
 
     Returns

@@ -12,18 +12,18 @@ _LEAF = -1
 
 
 def collapse_alphas(tree: Tree) -> np.ndarray:
-    """Return the alpha from which on minimal cost-complexity pruning has cut below each node.
+    """Return the alpha at which minimal cost-complexity pruning turns each node into a leaf.
 
     Parameters
     ----------
     tree : Tree
-        Of a fitted scikit-learn tree.
+        Attribute `tree_` of a fitted scikit-learn tree.
 
     Returns
     -------
     ndarray of shape (n_nodes,)
-        0 at leaves, and at no node more than at its parent: at a given alpha the pruned tree ends
-        in the first node on a row's path whose alpha is not larger.
+        0 at leaves, and never larger at a node than at its parent. At a given alpha, a row's path
+        ends in its first node with an alpha that is not larger.
 
     References
     ----------
@@ -76,30 +76,35 @@ def best_alpha(
 ) -> float:
     """Return the alpha at which the pruned tree has the lowest loss on held-out rows.
 
-    All subtrees of the pruning sequence are measured at once, without fitting again.
+    All subtrees of the pruning sequence are evaluated at once, without refitting.
 
     Parameters
     ----------
     estimator : DecisionTreeRegressor
-        Fitted with ``ccp_alpha=0``.
+        Tree fitted with ``ccp_alpha=0``.
     X : ndarray of shape (n, n_features)
-        Rows held out.
+        Held-out rows.
     targets : ndarray of shape (n, n_outputs)
     weights : ndarray of shape (n,)
     distributions : bool
-        Whether the loss is the cross-entropy of distributions, with probabilities not below the
-        resolution of float32, or the squared error.
+        Whether the loss is the cross-entropy of distributions, with probabilities clipped at the
+        resolution of float32; otherwise the squared error.
 
     Returns
     -------
     float
-        The geometric mean of the ends of the interval of alphas that give the best subtree, as in
-        the book by Breiman et al., section 3.4.3; of equally good ones that of the smallest.
+        Geometric mean of the ends of the interval of alphas that give the best subtree; ties go to
+        the smallest subtree.
+
+    References
+    ----------
+    Breiman, Friedman, Olshen and Stone (1984), "Classification and regression trees", section
+    3.4.3.
     """
     tree = estimator.tree_
     reached = estimator.decision_path(X).T.tocsr()  # (n_nodes, n)
     values = tree.value[:, :, 0]
-    if not distributions:  # no digits are lost to a large mean
+    if not distributions:  # avoids losing digits to a large mean
         values, targets = values - values[0], targets - values[0]
     sums = reached @ (weights[:, None] * targets)
     if distributions:
@@ -111,7 +116,7 @@ def best_alpha(
         loss = squares - 2 * (values * sums).sum(axis=1) + mass * np.square(values).sum(axis=1)
     first = collapse_alphas(tree)
     alphas = np.unique(first)
-    # A node ends paths from its own alpha on, until that of its parent.
+    # a node ends paths for alphas from its own up to that of its parent
     change = np.zeros(len(alphas) + 1)
     np.add.at(change, np.searchsorted(alphas, first), loss)
     inner = np.flatnonzero(tree.children_left != _LEAF)

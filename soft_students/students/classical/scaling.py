@@ -1,4 +1,4 @@
-"""Columns at deviation one, for students that measure distances."""
+"""Standardisation of columns, for students that use distances."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 def column_scaling(
     X: np.ndarray, weights: np.ndarray | None, standardize: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the deviation of each column, or what leaves the columns alone.
+    """Return the mean and standard deviation of each column, or the identity.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def column_scaling(
     Returns
     -------
     mean, scale : ndarray of shape (n_features,)
-        Zeros and ones without `standardize`. The scale of a constant column is one.
+        Zeros and ones if `standardize` is False. The scale of a constant column is one.
     """
     if not standardize:
         return np.zeros(X.shape[1]), np.ones(X.shape[1])
@@ -32,7 +32,7 @@ def column_scaling(
 def restored_scaling(
     arrays: dict[str, np.ndarray], n_features: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the arrays ``mean`` and ``scale`` of a bundle, checked."""
+    """Check and return the arrays ``mean`` and ``scale`` of a bundle."""
     mean, scale = arrays["mean"], arrays["scale"]
     for array in (mean, scale):
         if array.dtype != np.float64 or array.shape != (n_features,):
@@ -43,5 +43,5 @@ def restored_scaling(
 
 
 def pixel_settings(image_shape: tuple[int, ...], n_rows: int) -> dict[str, bool]:
-    """Return the settings for images: pixels are of one kind, and the rare ones are not louder."""
+    """Return the settings for images: no scaling, which would amplify rarely used pixels."""
     return {"standardize": False}

@@ -1,4 +1,4 @@
-"""XGBoost's softmax objective on soft targets."""
+"""XGBoost's softmax objective for soft targets."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ _LEAST_HESSIAN = 1e-16  # XGBoost's own floor
 
 
 class SoftCrossEntropy:
-    """XGBoost's softmax objective, with a distribution in the place of each label."""
+    """XGBoost's softmax objective, with a distribution instead of each label."""
 
     def __init__(self, targets: np.ndarray, weights: np.ndarray, temperature: float) -> None:
-        # One row a class: numpy is slow along short axes.
+        # one row per class: numpy is slow along short axes
         self._targets = np.ascontiguousarray(targets.T, dtype=np.float32)
         self._weights = weights.astype(np.float32)
         self._temperature = temperature
 
     def __call__(self, margins: np.ndarray, data: DMatrix) -> tuple[np.ndarray, np.ndarray]:
-        """Return gradient and (twice the diagonal of the) Hessian by the margins."""
+        """Return gradient and twice the Hessian's diagonal with respect to the margins."""
         T, w = np.float32(self._temperature), self._weights
         if margins.ndim == 1:
             p = 1 / (1 + np.exp(-margins / T))

@@ -1,4 +1,4 @@
-"""Support vector machines, one regression a logit."""
+"""Support vector machines: one regression per logit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from soft_students.students.classical.scaling import (
 )
 from soft_students.transfer import Transfer
 
-_KERNEL_ENTRIES = 2**23  # at once in memory, while predicting
+_KERNEL_ENTRIES = 2**23  # kernel values in memory during prediction
 
 _SHARED: dict[str, list[Any]] = {
     "kernel": [StrOptions({"linear", "poly", "rbf", "sigmoid"})],
@@ -37,7 +37,7 @@ _SHARED: dict[str, list[Any]] = {
 
 
 class _SVMStudent(ClassicalStudent):
-    """What both share: the support vectors of all outputs together, and the kernel expansion."""
+    """Base class of the SVM students: joint support vectors and kernel expansion of all outputs."""
 
     _image_settings = staticmethod(pixel_settings)
 
@@ -57,7 +57,7 @@ class _SVMStudent(ClassicalStudent):
         X = X.astype(np.float64, copy=False)
         self._mean, self._scale = column_scaling(X, weights, self.standardize)
         Z = (X - self._mean) / self._scale
-        # One deviation for all outputs, so that epsilon and C mean the same to each logit.
+        # one deviation for all outputs, so that epsilon and C mean the same for each logit
         centre = np.average(values, axis=0, weights=weights)
         spread = np.sqrt(np.average(np.square(values - centre), axis=0, weights=weights).mean())
         spread = spread if spread > 1e-12 * (1 + np.abs(centre).max()) else 1.0
@@ -144,44 +144,43 @@ class _SVMStudent(ClassicalStudent):
 
 
 class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
-    r"""Support vector machines, taught by a network or by labels.
+    r"""Support vector machines, trained on a teacher or on labels.
 
-    One ``SVR`` learns each logit: the logarithm of the teacher's probability (none taken as less
-    than 0.001) less the mean of the row, all logits divided by their deviation, so that C and
-    epsilon mean the same whatever the teacher. A scale and biases, fitted to the soft cross-entropy
-    on the training rows, turn their outputs into logits. Training takes time of the order of the
-    square of the number of rows.
+    One ``SVR`` is fitted per logit: the logarithm of the teacher's probability (clipped at 0.001)
+    minus the mean of the row. All logits are divided by their deviation, so that C and epsilon mean
+    the same for every teacher. A scale and biases, fitted to the soft cross-entropy on the training
+    rows, turn their outputs into logits. Training time grows with the square of the number of rows.
 
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. A regression on logits scales with it, so that it matters little: through the least
-        probability and the calibration. Ignored on labels alone.
+        T. A regression on logits scales with T, which therefore matters little (through the
+        clipping of probabilities and the calibration). Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     kernel, C, epsilon, gamma, degree, coef0, tol, max_iter
-        As in :class:`sklearn.svm.SVR`; epsilon in deviations of the logits.
+        See :class:`sklearn.svm.SVR`; epsilon in deviations of the logits.
     standardize : bool, default=True
-        Give each column mean zero and deviation one. False for columns of one kind, such as pixels,
-        or scaled already.
+        Whether to scale each column to mean zero and deviation one. False suits columns of one
+        kind, such as pixels, or scaled ones.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
-        For `transfer`.
+        Seed of `transfer`.
 
     Attributes
     ----------
     support_vectors_ : ndarray of shape (n_support_vectors, n_features)
-        Of all outputs, standardised.
+        Support vectors of all outputs, standardised.
     dual_coef_ : ndarray of shape (n_outputs, n_support_vectors)
-        Of two classes there is one output, the second's.
+        Coefficients. Two classes have one output, that of the second.
     intercept_ : ndarray of shape (n_outputs,)
     gamma_ : float
     n_iter_ : ndarray of shape (n_outputs,)
-        Steps of the solver.
+        Number of steps of the solver.
     scale_ : float
     bias_ : ndarray of shape (n_classes,)
         Logits at `temperature_` are ``scale_ * outputs + bias_``.
@@ -241,29 +240,29 @@ class SVMStudentClassifier(_SVMStudent, LogitStudentClassifier):
 
 
 class SVMStudentRegressor(_SVMStudent, ClassicalStudentRegressor):
-    """Support vector machines, taught by a regressor or by values.
+    """Support vector machines, trained on a regressor or on values.
 
-    One ``SVR`` an output, on values divided by their deviation.
+    One ``SVR`` is fitted per output, on values divided by their deviation.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     kernel, C, epsilon, gamma, degree, coef0, tol, max_iter
-        As in :class:`sklearn.svm.SVR`; epsilon in deviations of the values.
+        See :class:`sklearn.svm.SVR`; epsilon in deviations of the values.
     standardize, transfer, transfer_copies, random_state
-        As in :class:`SVMStudentClassifier`.
+        See :class:`SVMStudentClassifier`.
 
     Attributes
     ----------
     support_vectors_ : ndarray of shape (n_support_vectors, n_features)
-        Of all outputs, standardised.
+        Support vectors of all outputs, standardised.
     dual_coef_ : ndarray of shape (n_outputs, n_support_vectors)
     intercept_ : ndarray of shape (n_outputs,)
     gamma_ : float
     n_iter_ : ndarray of shape (n_outputs,)
-        Steps of the solver.
+        Number of steps of the solver.
     n_outputs_, n_features_in_ : int
     """
 

@@ -1,4 +1,4 @@
-"""Fitted trees of scikit-learn as plain arrays, and back, for bundles."""
+"""Conversion of scikit-learn's fitted trees to plain arrays and back, for bundles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LEAF = -1
 
 
 def tree_arrays(estimator: DecisionTreeRegressor) -> dict[str, np.ndarray]:
-    """Return the nodes of a fitted tree, one array a field, and their values.
+    """Return the nodes of a fitted tree, one array per field, and their values.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def tree_arrays(estimator: DecisionTreeRegressor) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to ndarray
-        The fields of a node, and ``values`` of shape (n_nodes, n_outputs).
+        Fields of the nodes, and ``values`` of shape (n_nodes, n_outputs).
     """
     state = estimator.tree_.__getstate__()
     nodes = state["nodes"]
@@ -30,7 +30,7 @@ def tree_arrays(estimator: DecisionTreeRegressor) -> dict[str, np.ndarray]:
 
 
 def forest_arrays(trees: list[DecisionTreeRegressor]) -> dict[str, np.ndarray]:
-    """Return the nodes of all trees one after the other, and the ``tree_sizes``.
+    """Return the concatenated nodes of all trees, and the ``tree_sizes``.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def forest_arrays(trees: list[DecisionTreeRegressor]) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to ndarray
-        As `tree_arrays`, and ``tree_sizes`` of shape (n_trees,): the nodes of each tree.
+        See `tree_arrays`; also ``tree_sizes`` of shape (n_trees,), the number of nodes per tree.
     """
     each = [tree_arrays(tree) for tree in trees]
     arrays = {name: np.concatenate([tree[name] for tree in each]) for name in each[0]}
@@ -52,13 +52,14 @@ def split_forest(arrays: dict[str, np.ndarray], n_trees: int) -> list[dict[str, 
     Parameters
     ----------
     arrays : dict of str to ndarray
-        From `forest_arrays`, or of an earlier version: one array a field and tree, ``values_0``.
+        Arrays of `forest_arrays`, or of an earlier version with one array per field and tree, such
+        as ``values_0``.
     n_trees : int
 
     Returns
     -------
     list of dict of str to ndarray
-        As `restore_tree` takes them.
+        Arguments of `restore_tree`.
 
     Raises
     ------
@@ -91,10 +92,9 @@ def split_forest(arrays: dict[str, np.ndarray], n_trees: int) -> list[dict[str, 
 def restore_tree(
     arrays: dict[str, np.ndarray], n_features: int, n_outputs: int
 ) -> DecisionTreeRegressor:
-    """Return the tree that `tree_arrays` was given.
+    """Check untrusted arrays of `tree_arrays` and restore the tree.
 
-    The compiled code follows children and reads features unchecked, so all of them are checked
-    here: anybody may have made the arrays.
+    The compiled code does not check the indices of children and features, so they are checked here.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def restore_tree(
     ):
         raise ValueError("the children of a tree's nodes do not make a tree")
     if not ((feature[inner] >= 0) & (feature[inner] < n_features)).all():
-        raise ValueError(f"a tree asks for features beyond the {n_features} there are")
+        raise ValueError(f"a tree uses features beyond the {n_features} of the student")
     level, depth = np.flatnonzero(inner[:1]), 0
     while level.size:
         depth += 1

@@ -1,4 +1,4 @@
-"""A fitted tree as text: indented, or one rule a leaf."""
+"""A fitted tree as text: indented, or as one rule per leaf."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _LEAF = -1
 def tree_text(
     tree: Tree, names: list[str], describe: Callable[[int], str], *, max_depth: int, decimals: int
 ) -> str:
-    """Return the tree as indented text, in the manner of :func:`sklearn.tree.export_text`.
+    """Return the tree as indented text, like :func:`sklearn.tree.export_text`.
 
     Parameters
     ----------
     tree : Tree
     names : list of str
-        Of the features.
+        Names of the features.
     describe : callable
-        Maps the number of a node to what is said of it where its branch ends.
+        Maps the number of a node to its description at the end of a branch.
     max_depth : int
-        Levels shown; deeper branches end in what is said of the node, and their number of leaves.
+        Number of levels to show; deeper branches end in the description and their number of leaves.
     decimals : int
-        Of thresholds.
+        Decimals of thresholds.
 
     Returns
     -------
@@ -51,17 +51,17 @@ def tree_text(
 def tree_rules(
     tree: Tree, names: list[str], describe: Callable[[int], str], *, decimals: int
 ) -> list[str]:
-    """Return one rule for each leaf, those of the most rows first.
+    """Return one rule per leaf, sorted by decreasing share of the rows.
 
     Parameters
     ----------
     tree, names, describe, decimals
-        As in `tree_text`.
+        See `tree_text`.
 
     Returns
     -------
     list of str
-        What a path asks of one feature is one condition; in brackets stands the share of the rows.
+        Rules with one condition per feature, and the share of the rows in brackets.
     """
     leaves = sorted(_leaves(tree), key=lambda leaf: -tree.weighted_n_node_samples[leaf[0]])
     rules = []
@@ -77,7 +77,7 @@ def tree_rules(
 
 
 def _leaves(tree: Tree) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
-    """Yield each leaf with the open and the closed end of each feature that its path asks for."""
+    """Yield each leaf with the interval (low, high] of each feature on its path."""
     waiting: list[tuple[int, dict[int, tuple[float, float]]]] = [(0, {})]
     while waiting:
         node, bounds = waiting.pop()

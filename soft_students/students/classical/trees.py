@@ -1,8 +1,8 @@
-"""Hard trees, by scikit-learn's multi-output regression on probabilities.
+"""Hard trees: scikit-learn's multi-output regression on probabilities.
 
-On one-hot targets the squared error of a split is its Gini impurity, so a student of labels is
-scikit-learn's own classifier; on soft targets the same holds for rows that each count in part for
-every class.
+On one-hot targets the squared error of a split is its Gini impurity, so a student trained on labels
+equals scikit-learn's classifier. Soft targets generalise this to rows that count partly for every
+class.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ _CLASSES_SHOWN = 3  # at a leaf, in text
 
 
 class TreeStudent(Explained, ClassicalStudent):
-    """What one tree and forests share: `estimator_`, learnt and kept."""
+    """Base class of single trees and forests, fitted as `estimator_`."""
 
-    #: The scikit-learn regressor that learns; it takes all parameters but a student's own.
+    #: The scikit-learn regressor to fit, with the parameters that it shares with the student.
     _library: ClassVar[type]
 
     def _structure(self) -> dict[str, int]:
@@ -78,6 +78,12 @@ class TreeStudent(Explained, ClassicalStudent):
         return self._library(
             **{name: value for name, value in self.get_params(deep=False).items() if name in known}
         )
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Importance of each feature, of shape (n_features,): see scikit-learn's estimators."""
+        check_is_fitted(self)
+        return self.estimator_.feature_importances_
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         trees = getattr(self.estimator_, "estimators_", [self.estimator_])
@@ -165,7 +171,7 @@ class _OneTree(TreeStudent):
 
     @abstractmethod
     def _describe(self, decimals: int) -> Callable[[int], str]:
-        """Return a function that says what a node of the tree predicts."""
+        """Return a function from the number of a node to a text of its prediction."""
 
     def export_text(self, *, max_depth: int = 10, decimals: int = 2) -> str:
         """Return the tree as text.
@@ -173,13 +179,13 @@ class _OneTree(TreeStudent):
         Parameters
         ----------
         max_depth : int, default=10
-            Levels shown.
+            Number of levels to show.
         decimals : int, default=2
 
         Returns
         -------
         str
-            Each leaf with what it predicts: the likeliest classes with their probabilities at
+            Each leaf with its prediction: the most probable classes with their probabilities at
             temperature one, or values.
         """
         check_is_fitted(self)
@@ -192,7 +198,7 @@ class _OneTree(TreeStudent):
         )
 
     def rules(self, *, decimals: int = 2) -> list[str]:
-        """Return one rule for each leaf.
+        """Return one rule per leaf.
 
         Parameters
         ----------
@@ -201,8 +207,8 @@ class _OneTree(TreeStudent):
         Returns
         -------
         list of str
-            IF conditions THEN what the leaf predicts, and in brackets the share of the (weighted)
-            training rows that it holds; the largest first.
+            IF conditions THEN prediction, with the leaf's share of the (weighted) training rows in
+            brackets; the largest first.
         """
         check_is_fitted(self)
         return tree_rules(
@@ -228,20 +234,20 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T of the teacher's soft targets; `predict_proba` undoes it. Ignored on labels alone.
+        T of the teacher's soft targets; `predict_proba` undoes it. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features
-        As in :class:`sklearn.tree.DecisionTreeRegressor`.
+        See :class:`sklearn.tree.DecisionTreeRegressor`.
     ccp_alpha : float or "auto", default=0.0
-        Strength of minimal cost-complexity pruning. "auto" holds out `validation_fraction` of the
-        rows (transferred ones included), takes the alpha whose pruned tree has the lowest soft
-        cross-entropy on them (squared error for values), and grows the tree again on all rows.
-    validation_fraction : float, default=0.2
-        Read by ``ccp_alpha="auto"`` alone.
+        Strength of minimal cost-complexity pruning. "auto" takes the alpha whose pruned tree has
+        the lowest soft cross-entropy (for values, squared error) on held-out rows, and grows the
+        tree again on all rows.
+    validation_fraction : float, default=0.1
+        Share of the rows (including transferred ones) to hold out for ``ccp_alpha="auto"``.
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     random_state : int, RandomState instance or None, default=None
@@ -251,12 +257,12 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     estimator_ : DecisionTreeRegressor
         The tree; its outputs are the classes' probabilities at `temperature_`.
     ccp_alpha_ : float
-        As given, or as chosen.
+        The given or chosen value.
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        If X had string column names.
+        Column names of X, if they are strings.
 
     Examples
     --------
@@ -296,7 +302,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
         ccp_alpha: float | str = 0.0,
-        validation_fraction: float = 0.2,
+        validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,
@@ -328,25 +334,25 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
 
 
 class DecisionTreeStudentRegressor(_OneTree, TreeRegressor):
-    """One hard tree, taught by a regressor or by values.
+    """One hard tree, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, ccp_alpha, \
 validation_fraction, transfer, transfer_copies, random_state
-        As in :class:`DecisionTreeStudentClassifier`.
+        See :class:`DecisionTreeStudentClassifier`.
 
     Attributes
     ----------
     estimator_ : DecisionTreeRegressor
     ccp_alpha_ : float
-        As given, or as chosen.
+        The given or chosen value.
     n_outputs_, n_features_in_ : int
     feature_names_in_ : ndarray of str
-        If X had string column names.
+        Column names of X, if they are strings.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -364,7 +370,7 @@ validation_fraction, transfer, transfer_copies, random_state
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
         ccp_alpha: float | str = 0.0,
-        validation_fraction: float = 0.2,
+        validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
         random_state: int | RandomState | None = None,

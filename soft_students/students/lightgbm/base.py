@@ -1,4 +1,4 @@
-"""What the classifier and the regressor of LightGBM share."""
+"""Base class of the LightGBM students."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
 
 from soft_students.students.classical.boosting_rounds import BoostingRounds, open_checkpoint
 from soft_students.students.classical.tree_counts import BoostedTrees, nested_depths
@@ -23,8 +24,8 @@ from soft_students.students.lightgbm.text import check_text, trees_only, with_ob
 if TYPE_CHECKING:
     from soft_students.persistence.checkpoints import Checkpoint
 
-_PARTS = 5  # of a training that draws, with a checkpoint: each predicts all rows once
-#: Parameters that LightGBM knows by the same name.
+_PARTS = 5  # of a training with samples and a checkpoint; each starts by predicting all rows
+#: Parameters with the same name in LightGBM.
 _LIBRARY: dict[str, list[Any]] = {
     "num_leaves": [Interval(Integral, 2, 131_072, closed="both")],
     "max_depth": [Integral],
@@ -51,7 +52,7 @@ SHARED: dict[str, list[Any]] = {
 
 
 def load_lightgbm() -> ModuleType:
-    """Return the library, or say how to install it."""
+    """Import LightGBM; if it is missing, raise ImportError with the command to install it."""
     try:
         import lightgbm
     except ImportError as error:
@@ -63,7 +64,7 @@ def load_lightgbm() -> ModuleType:
 
 
 class LightGBMStudent(Explained, BoostedTrees):
-    """What both share: LightGBM's parameters, and the models as text."""
+    """Base class of the LightGBM students: LightGBM's parameters, and the models as text."""
 
     _takes_missing = True
     _takes_categories = True
@@ -107,6 +108,14 @@ class LightGBMStudent(Explained, BoostedTrees):
         )
         return Contributions(parts[:, :-1], parts[:, -1], outputs, "mean output of the trees")
 
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Share of each feature in the gain of all splits, of shape (n_features,)."""
+        check_is_fitted(self)
+        boosters = getattr(self, "boosters_", None) or [self.booster_]
+        gains = sum(each.feature_importance(importance_type="gain") for each in boosters)
+        return gains / (gains.sum() or 1.0)
+
     def _dataset(
         self,
         X: np.ndarray,
@@ -137,7 +146,7 @@ class LightGBMStudent(Explained, BoostedTrees):
             "num_threads": 0 if self.n_jobs is None else self.n_jobs,
             "seed": int(seed),
             "deterministic": True,
-            "force_col_wise": True,  # otherwise timed, and chosen by the clock
+            "force_col_wise": True,  # otherwise chosen by timing, which is not deterministic
             "feature_pre_filter": False,
             "verbosity": -1,
         }
@@ -162,10 +171,10 @@ class LightGBMStudent(Explained, BoostedTrees):
         objective: str | None = None,
         rounds: BoostingRounds | None = None,
     ) -> str | None:
-        """Train; return the text of the best round, or None where no feature has two values.
+        """Train; return the model text up to the best round, or None if all features are constant.
 
-        It holds the scores `start` that the rows were given, and says `objective` if the training
-        had one of its own.
+        The text includes the initial scores `start`, and names `objective` if the training used a
+        custom one.
         """
         lightgbm = load_lightgbm()
         data.construct()
@@ -176,7 +185,7 @@ class LightGBMStudent(Explained, BoostedTrees):
         def take_in_start(booster: Any) -> None:
             if start is None:
                 return
-            # A model text knows no start: the leaves of the first round take it in.
+            # a model text has no initial scores: add them to the leaves of the first round
             first = booster.dump_model(num_iteration=1)["tree_info"]
             for tree, score in enumerate(start):
                 for leaf in range(first[tree]["num_leaves"]):
@@ -184,8 +193,8 @@ class LightGBMStudent(Explained, BoostedTrees):
                     booster.set_leaf_output(tree, leaf, value)
 
         def text(booster: Any) -> str:
-            said = booster.model_to_string()
-            return trees_only(said if objective is None else with_objective(said, objective))
+            model = booster.model_to_string()
+            return trees_only(model if objective is None else with_objective(model, objective))
 
         if rounds is not None:
             return train_in_rounds(
@@ -214,7 +223,7 @@ class LightGBMStudent(Explained, BoostedTrees):
     def _checkpoint(
         self, params: dict[str, Any], *arrays: np.ndarray
     ) -> Iterator[Checkpoint | None]:
-        """Open the checkpoint of a training on rows, targets and weights, if there is to be one."""
+        """Open the checkpoint of a training on rows, targets and weights; None without one."""
         if self.checkpoint is None:
             yield None
             return
@@ -239,7 +248,7 @@ class LightGBMStudent(Explained, BoostedTrees):
         def check(model: bytes, n_rounds: int) -> None:
             array = np.frombuffer(model, dtype=np.uint8)
             booster = self._load_text(array, self.n_features_in_, n_trees, objective)
-            # A round without a split leaves no tree.
+            # a round without a split adds no tree
             if booster.current_iteration() > n_rounds:
                 raise ValueError(f"its model has more than {n_rounds} rounds")
 

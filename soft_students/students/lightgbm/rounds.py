@@ -1,4 +1,4 @@
-"""LightGBM's training in rounds that a checkpoint keeps."""
+"""LightGBM's training with checkpoints."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ def train_in_rounds(
     after_first: Callable[[Any], None],
     text: Callable[[Any], str],
 ) -> str:
-    """Train as `lightgbm.train` does, and go on from what the rounds have come to.
+    """Train like `lightgbm.train`, continuing from the finished rounds.
 
     Parameters
     ----------
     rounds : BoostingRounds
     params : dict
-        With a `seed`.
+        Parameters, including `seed`.
     data : lightgbm.Dataset
-        Constructed, with its rows kept.
+        Constructed data set that keeps its rows.
     held_out : lightgbm.Dataset or None
     metric : callable or None
-        On the held-out rows.
+        Metric on the held-out rows.
     after_first : callable
-        Takes the booster after the first round, to put the scores that all rows start from into
-        its leaves: predictions of a model then add up in the order of training.
+        Called with the booster after the first round, to add the initial scores to its leaves:
+        predictions then add up in the order of training.
     text : callable
-        Returns the text of a booster that is kept.
+        Maps a booster to its model text.
 
     Returns
     -------
     str
-        The text of all rounds; with held-out rows, of those up to the best one.
+        Model text of all rounds; with held-out rows, up to the best round.
     """
     from lightgbm import Booster, EarlyStopException, train
 

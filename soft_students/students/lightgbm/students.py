@@ -1,4 +1,4 @@
-"""Gradient-boosted trees, by LightGBM's own training on soft targets."""
+"""LightGBM students: LightGBM's own training on soft targets."""
 
 from __future__ import annotations
 
@@ -20,56 +20,56 @@ from soft_students.transfer import Transfer
 
 
 class LightGBMStudentClassifier(LightGBMStudent, ClassicalStudentClassifier):
-    """Gradient-boosted trees of LightGBM, taught by a network or by labels.
+    """Gradient-boosted trees of LightGBM, trained on a teacher or on labels.
 
-    LightGBM trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
-    distribution q at temperature T, so that the scores z are logits at temperature one, with its
-    own second derivative :math:`C / (C - 1) p (1 - p)` of C classes. Two classes take one tree
-    a round, as LightGBM's own. The fitted student *is* the plain model in `booster_`:
+    LightGBM minimises the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` to the teacher's
+    distribution q at temperature T, with its own second derivative :math:`C / (C - 1) p (1 - p)`
+    for C classes. The scores z are thus logits at temperature one. Two classes take one tree per
+    round, as in LightGBM. The fitted student *is* the plain model in `booster_`:
     ``lightgbm.Booster(model_str=student.booster_.model_to_string())`` predicts the same
     probabilities. Needs ``pip install 'soft-students[lightgbm]'``.
 
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. Ignored on labels alone.
+        T. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, \
 min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, n_jobs
-        As in ``lightgbm.LGBMClassifier``.
+        See ``lightgbm.LGBMClassifier``.
     max_bin : int, default=255
-        Values that a feature is rounded to.
+        Maximum number of histogram bins per feature.
     early_stopping_rounds : int or None, default=None
-        Hold out `validation_fraction` of the rows, stop after so many rounds without a lower soft
-        log-loss on them, and keep the trees up to the best round.
+        Stop after this many rounds without a lower soft log-loss on held-out rows
+        (`validation_fraction`), and keep the trees up to the best round.
     validation_fraction : float, default=0.1
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     checkpoint : str or path-like, default=None
-        A file for the state of a training, written every ten seconds and removed at the end.
+        File for the state of the training, written every ten seconds and removed at the end.
     resume : bool, default=False
-        Go on from `checkpoint` if it is there: to the same result bit for bit.
+        Whether to continue from an existing `checkpoint`, to a bit-identical result.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
     ----------
     booster_ : lightgbm.Booster
-        Predicts probabilities in the order of `classes_`; of two classes the second's.
+        The model. It predicts probabilities in the order of `classes_`; for two classes, only the
+        second's.
     classes_ : ndarray of shape (n_classes,)
     temperature_, hard_weight_ : float
     n_features_in_ : int
 
     Notes
     -----
-    A checkpoint changes nothing in the result unless trees are grown on samples
-    (`colsample_bytree` below one, or `subsample` with a `subsample_freq`): LightGBM cannot take up
-    its draws again, so that such a training is then made of five parts, each with a seed of its
-    own, and goes on after the last whole part. It takes longer, by the predictions that each part
-    begins with.
+    A checkpoint does not change the result unless trees are grown on samples (`colsample_bytree`
+    below one, or `subsample` with a `subsample_freq`), since LightGBM cannot resume its random
+    draws. Such a training is divided into five parts, each with its own seed, and resumes after the
+    last whole part. It takes longer, since each part begins with a prediction of all rows.
 
     References
     ----------
@@ -177,7 +177,7 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
         self.booster_ = lightgbm.Booster(model_str=text)
 
     def _start(self, share: np.ndarray) -> np.ndarray:
-        """Return the scores that all rows start from: those of the mean target."""
+        """Return the initial scores of all rows: those of the mean target."""
         logits = self.temperature_ * np.log(np.clip(share, np.finfo(np.float32).eps, None))
         return logits[1:] - logits[:1] if len(share) == 2 else logits
 
@@ -211,7 +211,7 @@ min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lamb
 
 
 class _SoftCrossEntropy:
-    """LightGBM's softmax objective, with a distribution in the place of each label."""
+    """LightGBM's softmax objective, with a distribution instead of each label."""
 
     def __init__(self, targets: np.ndarray, weights: np.ndarray, temperature: float) -> None:
         self._targets = targets
@@ -219,7 +219,7 @@ class _SoftCrossEntropy:
         self._temperature = temperature
 
     def __call__(self, scores: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return gradient and (LightGBM's upper bound of the diagonal of the) Hessian."""
+        """Return gradient and LightGBM's upper bound of the Hessian's diagonal."""
         T, w = self._temperature, self._weights
         if scores.ndim == 1:
             p = expit(scores / T)
@@ -239,7 +239,7 @@ class _SoftCrossEntropy:
 
 
 def _objective(n_classes: int) -> str:
-    """Return what a model text calls the loss."""
+    """Return the name of the loss in a model text."""
     return "binary sigmoid:1" if n_classes == 2 else f"multiclass num_class:{n_classes}"
 
 
@@ -248,26 +248,26 @@ def _repeated(start: np.ndarray, n: int) -> np.ndarray:
 
 
 class LightGBMStudentRegressor(LightGBMStudent, ClassicalStudentRegressor):
-    """Gradient-boosted trees of LightGBM, taught by a regressor or by values.
+    """Gradient-boosted trees of LightGBM, trained on a regressor or on values.
 
     Needs ``pip install 'soft-students[lightgbm]'``.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, \
 min_split_gain, subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, n_jobs
-        As in ``lightgbm.LGBMRegressor``.
+        See ``lightgbm.LGBMRegressor``.
     max_bin, early_stopping_rounds, validation_fraction, transfer, transfer_copies, checkpoint, \
 resume, random_state
-        As in :class:`LightGBMStudentClassifier`.
+        See :class:`LightGBMStudentClassifier`.
 
     Attributes
     ----------
     boosters_ : list of lightgbm.Booster
-        One an output.
+        One model per output.
     n_outputs_, n_features_in_ : int
     """
 

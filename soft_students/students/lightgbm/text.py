@@ -1,4 +1,4 @@
-"""LightGBM's model text: one that is safe to load, and one that predicts a constant."""
+"""LightGBM's model text: checks before loading, and a model that predicts a constant."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HEADER = (
     "feature_infos",
     "tree_sizes",
 )
-#: The lines of a tree in their order: whether whole numbers, and how many fewer than leaves.
+#: Lines of a tree, in order: whether integers, and how many fewer than leaves.
 _LINES = {
     "split_feature": (True, 1),
     "split_gain": (False, 1),
@@ -40,18 +40,18 @@ _LINES = {
     "internal_weight": (False, 1),
     "internal_count": (True, 1),
 }
-#: The lines that follow in a tree with splits by category: sets of codes, as bits of 32 each.
+#: Further lines of a tree with splits by category: sets of codes, as words of 32 bits.
 _SETS = ("cat_boundaries", "cat_threshold")
 _STATISTICS = ("leaf_weight", "leaf_count", "internal_value", "internal_weight", "internal_count")
 
 
 def trees_only(text: str) -> str:
-    """Return a model text without what follows its trees: importances and parameters."""
+    """Return a model text without the importances and parameters after its trees."""
     return text[: text.index(_END) + len(_END)]
 
 
 def with_objective(text: str, objective: str) -> str:
-    """Return the text of a model trained by an objective of one's own as one of LightGBM's."""
+    """Add LightGBM's name of the objective to the text of a model with a custom objective."""
     start = text.index("\nfeature_names=")
     return f"{text[:start]}\nobjective={objective}{text[start:]}"
 
@@ -59,12 +59,12 @@ def with_objective(text: str, objective: str) -> str:
 def constant_text(scores: np.ndarray, n_features: int, objective: str) -> str:
     """Return the text of a model that ignores its features.
 
-    LightGBM refuses to train where no feature has two values.
+    LightGBM does not train if all features are constant.
 
     Parameters
     ----------
     scores : ndarray of shape (n_trees,)
-        What each tree says.
+        Output of each tree.
     n_features : int
     objective : str
 
@@ -95,29 +95,29 @@ def constant_text(scores: np.ndarray, n_features: int, objective: str) -> str:
 
 
 def check_text(text: str, n_features: int, n_trees: int, objective: str) -> None:
-    """Refuse a model text that LightGBM's own writer would not have written.
+    """Raise ValueError for a model text that LightGBM's own writer would not write.
 
-    LightGBM follows children and reads features unchecked, so all of them are checked here: anybody
-    may have made the text.
+    LightGBM does not check the indices of children and features, so they are checked here. The text
+    is untrusted.
 
     Parameters
     ----------
     text : str
-        As `trees_only` leaves it.
+        Model text from `trees_only`.
     n_features : int
     n_trees : int
-        Trees a round.
+        Number of trees per round.
     objective : str
 
     Raises
     ------
     ValueError
-        If it is another text.
+        If the text is invalid or does not fit the other arguments.
     """
     head, *blocks = re.split(r"(?m)^(?=Tree=)", text)
     if not blocks or not blocks[-1].endswith(_END) or not text.isascii():
-        raise ValueError("LightGBM's model text is cut short or damaged")
-    if n_features > len(text):  # before as many names are made to compare with
+        raise ValueError("LightGBM's model text is truncated or damaged")
+    if n_features > len(text):  # before as many names are generated for the comparison
         raise ValueError(f"LightGBM's model text is too short for {n_features} features")
     blocks[-1] = blocks[-1].removesuffix(_END)
     lines = head.split("\n")
@@ -138,7 +138,7 @@ def check_text(text: str, n_features: int, n_trees: int, objective: str) -> None
     for key, value in expected.items():
         if header[key] != value:
             raise ValueError(
-                f"LightGBM's model text must say {key}={value:.80}, not {header[key]:.80}"
+                f"LightGBM's model text must have {key}={value:.80}, not {header[key]:.80}"
             )
     infos = header["feature_infos"].split(" ")
     values = re.compile(r"none|\[[-+0-9.e]+:[-+0-9.e]+\]|-?[0-9]{1,9}(:-?[0-9]{1,9})*")
@@ -163,7 +163,7 @@ def _check_tree(block: str, number: int, n_features: int) -> None:
         or (lines["Tree"], lines["is_linear"]) != (str(number), "0")
         or not re.fullmatch(r"[0-9.e+-]+", lines["shrinkage"])
     ):
-        raise ValueError(f"tree {number} of LightGBM's model text is not one of plain splits")
+        raise ValueError(f"tree {number} of LightGBM's model text is not a tree of plain splits")
     n_leaves = int(count)
     values: dict[str, np.ndarray] = {}
     for name, (whole, fewer) in _LINES.items():
@@ -171,7 +171,7 @@ def _check_tree(block: str, number: int, n_features: int) -> None:
         by_threshold = name == "threshold"
         allowed = _INTEGERS if whole else _THRESHOLDS if by_threshold else _NUMBERS
         if not allowed.fullmatch(line):
-            raise ValueError(f"{name} of tree {number} must hold numbers alone")
+            raise ValueError(f"{name} of tree {number} must hold numbers only")
         numbers = np.array(line.split(), dtype=np.int64 if whole else np.float64)
         if not (n_leaves == 1 and name in _STATISTICS and not numbers.size) and (
             len(numbers) != n_leaves - fewer or not (by_threshold or np.isfinite(numbers).all())
@@ -180,11 +180,11 @@ def _check_tree(block: str, number: int, n_features: int) -> None:
         values[name] = numbers
     feature, decision = values["split_feature"], values["decision_type"]
     if not ((feature >= 0) & (feature < n_features)).all():
-        raise ValueError(f"tree {number} asks for features beyond the {n_features} there are")
+        raise ValueError(f"tree {number} uses features beyond the {n_features} of the student")
     by_category = (decision & 1).astype(bool)
-    # Bit 1: missing values go left; bits 2 and 3: which values are missing.
+    # bit 1: missing values go left; bits 2 and 3: the kind of missing values
     if not ((decision >= 0) & (decision < 12)).all():
-        raise ValueError(f"tree {number} holds an unknown kind of split")
+        raise ValueError(f"tree {number} has an unknown kind of split")
     _check_sets(lines, values["threshold"][by_category], number)
     children = np.concatenate([values["left_child"], values["right_child"]])
     parents = np.tile(np.arange(n_leaves - 1), 2)
@@ -204,16 +204,16 @@ def _check_tree(block: str, number: int, n_features: int) -> None:
 
 
 def _check_sets(lines: dict[str, str], places: np.ndarray, number: int) -> None:
-    """Refuse sets of categories that reach beyond themselves, and splits by sets not there."""
+    """Raise ValueError if sets of categories, or the splits that use them, are invalid."""
     if lines["num_cat"] != str(len(places)) or not np.isin(places, np.arange(len(places))).all():
         raise ValueError(f"the splits of tree {number} by category do not match num_cat")
     if not len(places):
         return
     bounds, words = lines["cat_boundaries"], lines["cat_threshold"]
     if not re.fullmatch(r"[0-9]{1,9}( [0-9]{1,9})*", bounds):
-        raise ValueError(f"cat_boundaries of tree {number} must hold whole numbers")
+        raise ValueError(f"cat_boundaries of tree {number} must hold integers")
     if not re.fullmatch(r"[0-9]{1,10}( [0-9]{1,10})*", words):
-        raise ValueError(f"cat_threshold of tree {number} must hold whole numbers")
+        raise ValueError(f"cat_threshold of tree {number} must hold integers")
     ends, bits = np.array(bounds.split(), np.int64), np.array(words.split(), np.int64)
     if len(ends) != len(places) + 1 or ends[0] != 0 or (np.diff(ends) < 1).any():
         raise ValueError(f"cat_boundaries of tree {number} must bound {len(places)} sets")

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from soft_students.methods.observation import Prepared
-from soft_students.students.neural.modules import MODULES, make_module
+from soft_students.networks.prepared import Prepared
+from soft_students.networks.zoo import NETWORKS, make_network
 from soft_students.teachers.preprocessing import Standardize
 
 #: Values of one input. A file that claims more is damaged or means harm.
@@ -23,19 +23,19 @@ def network_arrays(name: Any, network: nn.Module) -> dict[str, np.ndarray]:
     Parameters
     ----------
     name : str
-        Of the network in `MODULES`.
+        Key of the network in `NETWORKS`.
     network : Prepared
 
     Raises
     ------
     TypeError
-        If the network is not one of `MODULES`.
+        If the network is not one of `NETWORKS`.
     """
     if not (isinstance(name, str) and isinstance(network, Prepared)):
         raise TypeError(
-            f"A bundle keeps a neural student whose module is one of {', '.join(MODULES)}, since a "
-            "file must not bring code of its own. Keep module_ by torch.export.save, or the whole "
-            "student by joblib.dump, whose loading runs code."
+            f"A bundle keeps a neural student whose module is one of {', '.join(NETWORKS)}, since "
+            "a file must not bring code of its own. Keep module_ by torch.export.save, or the "
+            "whole student by joblib.dump, whose loading runs code."
         )
     state = network.module.state_dict()
     arrays = {f"module.{key}": tensor.detach().cpu().numpy() for key, tensor in state.items()}
@@ -59,7 +59,7 @@ def restore_network(
         raise ValueError(f"an input of shape {input_shape} is too large")
     # On the meta device nothing is allocated: a file may claim any size.
     with torch.device("meta"):
-        module = make_module(name, input_shape, n_classes)
+        module = make_network(name, input_shape, n_classes)
     state = {
         key: _fitting(key, wanted, arrays.get(f"module.{key}"))
         for key, wanted in module.state_dict().items()

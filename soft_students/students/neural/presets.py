@@ -20,7 +20,10 @@ def neural_settings(image_shape: tuple[int, ...], n_rows: int) -> dict[str, Any]
     return {
         "module": "small_cnn",
         "input_shape": tuple(image_shape),
-        "transfer": ImageDistortion(image_shape=tuple(image_shape)),
+        # A network's choices on images are nearly certain: softened, they tell more.
+        "temperature": 4.0,
+        "hard_weight": 0.1,
+        "augment": ImageDistortion(image_shape=tuple(image_shape)),
         "batch_size": min(128, max(16, n_rows // 20)),
         "learning_rate": 0.01,
         # about as many rows are seen of a small data set as of a large one

@@ -2,58 +2,55 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import validate_data
 
 from soft_students.methods import TrainingData
-from soft_students.students.neural.modules import takes_images
+from soft_students.networks.shapes import shape_of_rows
+from soft_students.networks.zoo import get_network
 from soft_students.teachers import ArrayTeacher, Teacher
 
 
+def checked_rows(student: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
+    """Return rows as an array of float32, of shape (n_samples, n_features)."""
+    shape = getattr(X, "shape", ())
+    if len(shape) > 2:
+        raise ValueError(
+            f"X must hold one row a sample. Got an array of shape {tuple(shape)}. Pass "
+            f"X.reshape(len(X), -1), and input_shape={tuple(shape[1:])} to "
+            f"{type(student).__name__}."
+        )
+    return validate_data(student, X, reset=reset, dtype=np.float32)
+
+
 def as_training_data(
-    rows: np.ndarray, codes: np.ndarray | None, shape: tuple[int, ...]
+    rows: np.ndarray,
+    codes: np.ndarray | None,
+    shape: tuple[int, ...],
+    weights: np.ndarray | None = None,
 ) -> TrainingData:
-    """Return rows as inputs of a shape, with the number of the class of each if it is known."""
-    inputs = torch.from_numpy(np.ascontiguousarray(rows)).view(-1, *shape)
-    return TrainingData(inputs, None if codes is None else torch.from_numpy(codes.astype(np.int64)))
+    """Return rows as inputs of a shape, with their classes and weights where these are known."""
+    return TrainingData(
+        torch.from_numpy(np.ascontiguousarray(rows)).view(-1, *shape),
+        None if codes is None else torch.from_numpy(codes.astype(np.int64)),
+        None if weights is None else torch.from_numpy(weights),
+    )
 
 
 def find_shape(
     given: Sequence[int] | None, module: Any, n_features: int, teacher: Teacher | None
 ) -> tuple[int, ...]:
-    """Return the shape of an input; see the parameter `input_shape` of the student.
-
-    Raises
-    ------
-    ValueError
-        If it takes another number of features.
-    """
-    shape = given
-    if shape is None:
-        shape = getattr(teacher, "input_shape", None)
-    if shape is None:
-        side = math.isqrt(n_features)
-        images = isinstance(module, str) and takes_images(module)
-        shape = (1, side, side) if images and side * side == n_features else (n_features,)
-    shape = three_sides(shape)
-    if math.prod(shape) != n_features:
-        raise ValueError(
-            f"The input_shape {shape} takes {math.prod(shape)} features a row. X has {n_features}."
-        )
-    return shape
-
-
-def three_sides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of an input, of (height, width) with a channel before it."""
-    sides = tuple(int(side) for side in shape)
-    if not sides or min(sides) < 1:
-        raise ValueError(f"The input_shape must hold positive ints. Got {shape!r}.")
-    return (1, *sides) if len(sides) == 2 else sides
+    """Return the shape of an input; see the parameter `input_shape` of the student."""
+    if given is None:
+        given = getattr(teacher, "input_shape", None)
+    images = isinstance(module, str) and get_network(module).takes_images
+    return shape_of_rows(given, n_features, takes_images=images)
 
 
 def hold_out(codes: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
-import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable
@@ -12,22 +10,18 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_matrix
-from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from soft_students.students.copies import taught_copies
-from soft_students.students.declared import Declared
 from soft_students.students.explained import ExplainedSoftTree
-from soft_students.students.soft_tree import routing
+from soft_students.students.soft_tree.prediction import RoutedTree
 from soft_students.students.soft_tree.presets import image_settings
+from soft_students.students.soft_tree.settings import TrainingSettings
 from soft_students.students.supervision import Ask
-from soft_students.students.tuning import check_chosen, read_hard_weight
+from soft_students.students.tuning import check_chosen
 from soft_students.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -36,23 +30,14 @@ if TYPE_CHECKING:
     from soft_students.labelled.parts import LabelledParts
     from soft_students.labelled.windows import LabelledRows, ShuffledParts
     from soft_students.persistence.checkpoints import Checkpoint
-    from soft_students.students.soft_tree.kernel import LeafLoss, TreeParameters
-    from soft_students.students.soft_tree.training import Rows, TrainingRows, TrainingSettings
+    from soft_students.students.soft_tree.kernel import LeafLoss
+    from soft_students.students.soft_tree.parameters import TreeParameters
+    from soft_students.students.soft_tree.training_rows import TrainingRows
 
-_AUTO_STEPS = 1500  # epochs="auto" trains for at least this many steps,
-_AUTO_EPOCHS = 40  # and at least this many epochs
 CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints, at the least
-# What a checkpoint must have in common with the training that goes on from it; the rows, their
-# targets and the random state are compared as well.
-_SHAPING = (
-    *("depth", "mixture_weight", "penalty", "beta", "beta_schedule", "beta_final", "sharpening"),
-    *("epochs", "batch_size", "learning_rate", "weight_decay", "weight_averaging"),
-    *("early_stopping", "n_iter_no_change"),
-)
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
+class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
     """A complete binary tree of linear gates, trained by gradient descent.
 
     Subclasses say what leaves hold, what the targets are and how outputs are read. Methods that
@@ -97,32 +82,6 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
     @abstractmethod
     def _leaf_loss(self) -> LeafLoss: ...
 
-    @abstractmethod
-    def _leaf_values(self) -> np.ndarray:
-        """Return what each leaf predicts, of shape (n_leaves, n_outputs)."""
-
-    # -- what checks and counts are told ----------------------------------------------------------
-
-    @classmethod
-    def _test_params(cls) -> dict[str, Any]:
-        return {"depth": 2, "epochs": 150, "learning_rate": 0.05}
-
-    def _structure(self) -> dict[str, int]:
-        gates, leaves = self.gate_weights_, self._leaf_values()
-        return {
-            "gates": len(gates),
-            "leaves": len(leaves),
-            "parameters": gates.size + len(gates) + leaves.size,
-        }
-
-    def _operations(self, X: Any) -> float:
-        (n_gates, n_features), leaves = self.gate_weights_.shape, self._leaf_values()
-        if self.prediction == "greedy":
-            return float(np.log2(len(leaves)) * (2 * n_features + 1))
-        paths = 2 * n_gates * n_features + 2 * n_gates
-        read = 2 * leaves.size if self.prediction == "expectation" else len(leaves) - 1
-        return float(paths + read)
-
     # -- training ---------------------------------------------------------------------------------
 
     def _fit(
@@ -148,6 +107,8 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
         unlabeled : (X, targets) or None
             Further rows, of weight one, which take no part in the validation split.
         """
+        from soft_students.students.soft_tree.training_rows import gather_rows
+
         random_state = check_random_state(self.random_state)
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
@@ -169,7 +130,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
         if not resume:
             self._scale_features(*self._moments(X, weights), X.dtype)
         parameters = self._start(X.shape[1], targets.shape[1], X.dtype, random_state, resume)
-        rows = self._training_rows(X, targets, weights, originals, ask, random_state)
+        rows = gather_rows(self, X, targets, weights, originals, ask, random_state)
         self._train(parameters, rows, validation, random_state)
 
     def _fit_parts(
@@ -190,10 +151,10 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
             Maps rows to what leaves learn, of shape (n, n_outputs). It can be pickled.
         random_state : RandomState
         """
-        from soft_students.students.soft_tree.parts import PartRows
+        from soft_students.students.soft_tree.training_rows import StreamedRows
 
         dtype = np.dtype(np.float32)
-        rows = PartRows(parts, shuffled, targets_of)
+        rows = StreamedRows(parts, shuffled, targets_of)
         resume = self.warm_start and hasattr(self, "gate_weights_")
         if not resume:
             self._scale_features(*rows.moments(), dtype)
@@ -241,7 +202,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
     def _train(
         self,
         parameters: TreeParameters,
-        rows: Rows,
+        rows: TrainingRows,
         validation: tuple[np.ndarray, ...] | None,
         random_state: np.random.RandomState,
     ) -> None:
@@ -252,14 +213,12 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
             title=type(self).__name__,
             parameters=parameters,
             leaf_loss=self._leaf_loss(),
-            settings=self._settings(),
+            settings=TrainingSettings.of(self),
             rows=rows,
-            epochs=self._n_epochs(rows.n),
             random_state=random_state,
             validation_loss=None if validation is None else self._validation_loss(*validation),
-            patience=self.n_iter_no_change,
             checkpoint=self._open_checkpoint(parameters, rows, validation, random_state),
-            n_threads=self._n_threads(),
+            n_threads=self.n_jobs,
             verbose=bool(self.verbose),
         )
         parameters, history = training.run(self.n_devices, self.n_nodes)
@@ -286,22 +245,25 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
         """
         import torch
 
-        from soft_students.students.soft_tree.training import Trainer, TrainingRows
+        from soft_students.students.soft_tree.trainer import Trainer
+        from soft_students.students.soft_tree.training_rows import RowsInMemory
         from soft_students.threads import torch_threads
 
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
             return
         random_state = check_random_state(self.random_state)
-        with torch_threads(self._n_threads()):
+        with torch_threads(self.n_jobs):
             trainer = self.__dict__.get("_trainer")
             if trainer is None:
                 resume = hasattr(self, "gate_weights_")
                 if not resume:
                     self._scale_features(*self._moments(X, weights), X.dtype)
                 start = self._start(X.shape[1], targets.shape[1], X.dtype, random_state, resume)
-                trainer = Trainer(start.to(self.device), self._leaf_loss(), self._settings())
-            rows = TrainingRows(
+                trainer = Trainer(
+                    start.to(self.device), self._leaf_loss(), TrainingSettings.of(self)
+                )
+            rows = RowsInMemory(
                 torch.from_numpy(self._shifted(X)),
                 torch.from_numpy(targets.astype(X.dtype, copy=False)),
                 torch.from_numpy(weights / weights.mean()),
@@ -323,7 +285,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
         """Return where training starts: at random, or at the fitted tree."""
         import torch
 
-        from soft_students.students.soft_tree.kernel import TreeParameters
+        from soft_students.students.soft_tree.parameters import TreeParameters
 
         n_inner = 2**self.depth - 1
         if resume:
@@ -350,26 +312,6 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
             leaves=tensor(leaves),
         )
 
-    def _settings(self) -> TrainingSettings:
-        from soft_students.students.soft_tree.training import TrainingSettings
-
-        return TrainingSettings(
-            depth=self.depth,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            penalty=self.penalty,
-            beta=self.beta,
-            beta_schedule=self.beta_schedule,
-            beta_final=self.beta_final,
-            sharpening=self.sharpening,
-            weight_averaging=self.weight_averaging,
-            device=self.device,
-        )
-
-    def _n_threads(self) -> int | None:
-        return None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
-
     def _moments(self, X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and deviation of each feature; the latter only where it is needed."""
         mean = np.average(X, axis=0, weights=weights)
@@ -392,50 +334,6 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
 
     def _shifted(self, X: np.ndarray) -> np.ndarray:
         return X if self._offset is None else (X - self._offset) / self._feature_scale
-
-    def _training_rows(
-        self,
-        X: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
-        originals: np.ndarray,
-        ask: Ask | None,
-        random_state: np.random.RandomState,
-    ) -> TrainingRows:
-        """Gather the rows of all epochs, copies and their targets included."""
-        import torch
-
-        from soft_students.students.soft_tree.training import TrainingRows
-
-        sample_weights = torch.from_numpy(weights / weights.mean())
-        if self.transfer is None:
-            return TrainingRows(
-                torch.from_numpy(self._shifted(X)),
-                torch.from_numpy(targets.astype(X.dtype)),
-                sample_weights,
-            )
-        n, banks = len(X), 1 + self.transfer_copies
-        low = float(X.min())
-        step = (float(X.max()) - low) / 255 or 1.0
-        # Distorted images in eight bits a value take a quarter of the memory of float32.
-        coded = self.transfer.eight_bit and not self.standardize
-        bank = np.empty((banks * n, X.shape[1]), dtype=np.uint8 if coded else X.dtype)
-        bank_targets = np.empty((banks * n, targets.shape[1]), dtype=X.dtype)
-        copies = taught_copies(self, X, targets, originals, ask, random_state)
-        for copy, (made, told) in enumerate(itertools.chain([(X, targets)], copies)):
-            place = slice(copy * n, (copy + 1) * n)
-            bank_targets[place] = told
-            bank[place] = (
-                np.rint((made - low) / step).clip(0, 255) if coded else self._shifted(made)
-            )
-        return TrainingRows(
-            torch.from_numpy(bank), torch.from_numpy(bank_targets), sample_weights, low, step
-        )
-
-    def _n_epochs(self, n: int) -> int:
-        if self.epochs != "auto":
-            return int(self.epochs)
-        return max(_AUTO_EPOCHS, math.ceil(_AUTO_STEPS / math.ceil(n / self.batch_size)))
 
     def _split_validation(
         self,
@@ -469,17 +367,16 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
     def _open_checkpoint(
         self,
         parameters: TreeParameters,
-        rows: Rows,
+        rows: TrainingRows,
         validation: tuple[np.ndarray, ...] | None,
         random_state: np.random.RandomState,
     ) -> Checkpoint | None:
         if self.checkpoint is None:
             return None
         from soft_students.persistence.checkpoints import Checkpoint
-        from soft_students.students.soft_tree.training import fingerprint
+        from soft_students.students.soft_tree.trainer import fingerprint
 
-        own = {name: getattr(self, name) for name in _SHAPING}
-        described = (type(self).__name__, own, getattr(self, "focusing", 0.0))
+        described = (type(self).__name__, TrainingSettings.of(self).shaping())
         return Checkpoint(
             self.checkpoint,
             fingerprint(described, parameters, rows, validation or (), random_state),
@@ -541,150 +438,6 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
         self.feature_offset_ = self._offset
         self._store_leaves(array(parameters.leaves))
 
-    # -- prediction -------------------------------------------------------------------------------
-
-    def _checked(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        if type(X) is np.ndarray and self._is_valid(X):
-            return X
-        return validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-
-    def _is_valid(self, X: np.ndarray) -> bool:
-        """Tell quickly if `validate_data` would let `X` through; it costs more than one row."""
-        if (
-            X.dtype not in _FLOATS
-            or X.ndim != 2
-            or not len(X)
-            or X.shape[1] != self.n_features_in_
-            or hasattr(self, "feature_names_in_")
-        ):
-            return False
-        with np.errstate(all="ignore"):
-            return bool(np.isfinite(X.sum()))
-
-    def _activations(self, X: np.ndarray) -> np.ndarray:
-        return routing.gate_activations(
-            X, self.gate_weights_, self.gate_biases_, self.gate_betas_, self.feature_offset_
-        )
-
-    def _leaves(self, activations: np.ndarray) -> np.ndarray:
-        if self.prediction == "greedy":
-            return routing.greedy_leaves(activations)
-        return routing.greatest_path_leaves(routing.path_probabilities(activations))
-
-    def _outputs(self, X: np.ndarray) -> np.ndarray:
-        """Return what the leaves say of each row, of shape (n, n_outputs)."""
-        values = self._leaf_values().astype(X.dtype, copy=False)
-        n_inner = len(self.gate_biases_)
-        outputs = np.empty((len(X), values.shape[1]), dtype=X.dtype)
-        done = 0
-        for batch in routing.row_batches(X):
-            activations = self._activations(batch)
-            if self.prediction == "expectation":
-                made = routing.path_probabilities(activations)[:, n_inner:] @ values
-            else:
-                made = values[self._leaves(activations) - n_inner]
-            outputs[done : done + len(batch)] = made
-            done += len(batch)
-        return outputs
-
-    def path_probabilities(self, X: Any) -> np.ndarray:
-        """Return the probability that each row reaches each node.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_nodes)
-            Node 0 is the root; node ``i`` has the children ``2i + 1`` (left) and ``2i + 2``
-            (right). Each level of the tree sums to one.
-        """
-        X = self._checked(X)
-        return np.concatenate(
-            [
-                routing.path_probabilities(self._activations(batch))
-                for batch in routing.row_batches(X)
-            ]
-        )
-
-    def apply(self, X: Any) -> np.ndarray:
-        """Return the leaf that each row is given to.
-
-        With ``prediction="greedy"`` it is where the likelier child leads from the root; otherwise
-        it is the leaf of greatest path probability. The two may differ.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of int, shape (n_samples,)
-            Node numbers.
-        """
-        X = self._checked(X)
-        return np.concatenate(
-            [self._leaves(self._activations(batch)) for batch in routing.row_batches(X)]
-        )
-
-    def decision_path(self, X: Any) -> csr_matrix:
-        """Return the nodes between the root and the leaf of `apply`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        csr_matrix of shape (n_samples, n_nodes)
-            One where a row passes through the node.
-        """
-        leaves = self.apply(X)
-        depth = int(math.log2(len(self.gate_biases_) + 1))
-        nodes = routing.ancestors(leaves, depth)
-        starts = np.arange(0, nodes.size + 1, depth + 1)
-        return csr_matrix(
-            (np.ones(nodes.size, dtype=np.int8), nodes.ravel(), starts),
-            shape=(len(nodes), 2 * len(self.gate_biases_) + 1),
-        )
-
-    def node_statistics(self, X: Any) -> dict[str, np.ndarray]:
-        """Describe every node by how the rows of `X` use it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        dict of ndarray, each with one entry a node (a table: ``pandas.DataFrame(...)`` takes it)
-            ``node`` and ``level``; ``reach``, the mean path probability; ``right``, the share of
-            it that goes right (NaN at a leaf); ``decided``, the mean of ``|2p - 1|`` weighted by
-            path probability, 1 for a hard gate and 0 for an even one (NaN at a leaf).
-        """
-        X = self._checked(X)
-        n_inner = len(self.gate_biases_)
-        reach, decided = np.zeros(2 * n_inner + 1), np.zeros(n_inner)
-        for batch in routing.row_batches(X):
-            activations = self._activations(batch)
-            paths = routing.path_probabilities(activations)
-            reach += paths.sum(axis=0)
-            decided += (paths[:, :n_inner] * np.abs(np.tanh(activations / 2))).sum(axis=0)
-        nowhere = np.full(n_inner + 1, np.nan)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            right = reach[2::2] / reach[:n_inner]
-            decided = decided / reach[:n_inner]
-        nodes = np.arange(2 * n_inner + 1)
-        return {
-            "node": nodes,
-            "level": np.floor(np.log2(nodes + 1)).astype(int),
-            "reach": reach / len(X),
-            "right": np.concatenate([right, nowhere]),
-            "decided": np.concatenate([decided, nowhere]),
-        }
-
     # -- pickling and bundles ---------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
@@ -692,78 +445,3 @@ class BaseSoftDecisionTree(ExplainedSoftTree, Declared, BaseEstimator):
         for name in ("_trainer", "_offset", "_feature_scale", "_center"):
             state.pop(name, None)
         return state
-
-    def _gates_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return the part of a bundle that both trees share."""
-        metadata: dict[str, Any] = {"n_features": self.n_features_in_, "n_iter": self.n_iter_}
-        if hasattr(self, "hard_weight_"):
-            metadata["hard_weight"] = self.hard_weight_
-        if hasattr(self, "feature_names_in_"):
-            metadata["feature_names"] = self.feature_names_in_
-        arrays = {
-            "gate_weights": self.gate_weights_,
-            "gate_biases": self.gate_biases_,
-            "gate_betas": self.gate_betas_,
-        }
-        if self.feature_offset_ is not None:
-            arrays["feature_offset"] = self.feature_offset_
-        if hasattr(self, "loss_curve_"):
-            arrays["loss_curve"] = np.array(self.loss_curve_)
-            arrays["validation_curve"] = np.array(self.validation_curve_)
-            metadata["best_iter"] = self.best_iter_
-        return metadata, arrays
-
-    def _restore_gates(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> int:
-        """Take back what `_gates_state` returned, checked; return the number of leaves."""
-        n_features, n_iter = metadata["n_features"], metadata["n_iter"]
-        if type(n_features) is not int or type(n_iter) is not int or n_features < 1:
-            raise ValueError("n_features and n_iter must be positive integers")
-        n_gates = 2**self.depth - 1
-        shapes = {
-            "gate_weights": (n_gates, n_features),
-            "gate_biases": (n_gates,),
-            "gate_betas": (n_gates,),
-        }
-        if "feature_offset" in arrays:
-            shapes["feature_offset"] = (n_features,)
-        for name, shape in shapes.items():
-            take_floats(arrays, name, shape)
-        names = metadata.get("feature_names")
-        if names is not None:
-            if not (isinstance(names, np.ndarray) and names.shape == (n_features,)):
-                raise ValueError(f"feature_names must be an array of {n_features} strings")
-            self.feature_names_in_ = names
-        read_hard_weight(self, metadata)
-        self.n_features_in_ = n_features
-        self.n_iter_ = n_iter
-        self.gate_weights_ = arrays["gate_weights"]
-        self.gate_biases_ = arrays["gate_biases"]
-        self.gate_betas_ = arrays["gate_betas"]
-        self.feature_offset_ = arrays.get("feature_offset")
-        if "loss_curve" in arrays:
-            self._restore_curves(metadata, arrays)
-        return n_gates + 1
-
-    def _restore_curves(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        loss = take_floats(arrays, "loss_curve", (arrays["loss_curve"].size,))
-        validation = arrays.get("validation_curve", np.empty(0))
-        if len(validation):
-            take_floats(arrays, "validation_curve", loss.shape)
-        best = metadata.get("best_iter")
-        if best is not None and not (type(best) is int and 0 <= best < len(validation)):
-            raise ValueError(f"best_iter must be an epoch of the validation curve, not {best!r}")
-        self.loss_curve_, self.validation_curve_ = loss.tolist(), validation.tolist()
-        self.best_iter_ = best
-
-
-def take_floats(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return one array of a bundle, or refuse it if type or shape are not what they must be."""
-    array = arrays.get(name)
-    if array is None:
-        raise ValueError(f"the array {name!r} is missing")
-    if array.dtype not in (np.float32, np.float64) or array.shape != shape:
-        raise ValueError(
-            f"the array {name!r} must be floating, of shape {shape}; it is {array.dtype} of shape "
-            f"{array.shape}"
-        )
-    return array

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -19,7 +18,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from soft_students.labelled.parts import LabelledParts
 from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
-from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
+from soft_students.students.restoring import read_classes, read_temperature
+from soft_students.students.soft_tree.base import BaseSoftDecisionTree
+from soft_students.students.soft_tree.bundles import gates_state, restore_gates, take_floats
 from soft_students.students.supervision import class_supervision
 from soft_students.students.tuning import check_chosen, class_settings
 from soft_students.targets import one_hot, sharpen
@@ -257,8 +258,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             True labels beside the teacher, for `hard_weight`.
         teacher : object, default=None
             The teacher by name; `y` may then hold the true labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative.
+        sample_weight : array-like of shape (n_samples,) or "balanced", default=None
+            Non-negative. "balanced" gives all classes the same total weight.
         X_unlabeled : array-like of shape (n, n_features), default=None
             Further rows, which the teacher labels; each weighs one. A transfer set starts from
             them, too.
@@ -279,20 +280,16 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         check_processes(self)
         with unchanged_on_failure(self):
             if isinstance(X, LabelledParts):
-                self._learn_parts(
-                    X,
-                    y=y,
-                    labels=labels,
-                    teacher=teacher,
-                    sample_weight=sample_weight,
-                    X_unlabeled=X_unlabeled,
-                )
+                beside = {"y": y, "labels": labels, "teacher": teacher}
+                beside |= {"sample_weight": sample_weight, "X_unlabeled": X_unlabeled}
+                self._learn_parts(X, **beside)
                 return self
             rows = validate_data(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
             if self.warm_start and hasattr(self, "classes_"):
                 self._check_classes(lesson.classes)
+            sample_weight = lesson.row_weights(sample_weight)
             temperature, hard_weight = class_settings(self, asked, lesson, sample_weight)
             targets = lesson.targets(temperature, hard_weight)
             unlabeled = None
@@ -300,14 +297,8 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
                 more, shown = self._unlabeled(X_unlabeled)
                 unlabeled = more, lesson.ask_about(shown, temperature)
             self.classes_ = lesson.classes
-            self._fit(
-                rows,
-                targets,
-                sample_weight,
-                in_the_form_of(X, lesson.asker(temperature, hard_weight)),
-                targets.argmax(axis=1),
-                unlabeled,
-            )
+            ask = in_the_form_of(X, lesson.asker(temperature, hard_weight))
+            self._fit(rows, targets, sample_weight, ask, targets.argmax(axis=1), unlabeled)
             self.temperature_, self.hard_weight_ = temperature, hard_weight
         return self
 
@@ -348,6 +339,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             known = self.classes_ if not first else classes
             if known is None and lesson.logits is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
+            sample_weight = lesson.row_weights(sample_weight)
             temperature, hard_weight = class_settings(self, asked, lesson, sample_weight)
             if lesson.logits is None:
                 known = np.unique(np.asarray(known))
@@ -444,17 +436,11 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         self.leaf_logits_ = leaves
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        metadata, arrays = self._gates_state()
+        metadata, arrays = gates_state(self)
         metadata |= {"classes": self.classes_, "temperature": float(self.temperature_)}
         return metadata, arrays | {"leaf_logits": self.leaf_logits_}
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        n_leaves = self._restore_gates(metadata, arrays)
-        classes, temperature = metadata["classes"], metadata["temperature"]
-        if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
-            raise ValueError("classes must be an array of labels")
-        if not (isinstance(temperature, float) and 0 < temperature < math.inf):
-            raise ValueError(f"temperature must be a finite number > 0, not {temperature!r}")
-        self.leaf_logits_ = take_floats(arrays, "leaf_logits", (n_leaves, len(classes)))
-        self.classes_ = classes
-        self.temperature_ = temperature
+        n_leaves = restore_gates(self, metadata, arrays)
+        self.classes_, self.temperature_ = read_classes(metadata), read_temperature(metadata)
+        self.leaf_logits_ = take_floats(arrays, "leaf_logits", (n_leaves, len(self.classes_)))

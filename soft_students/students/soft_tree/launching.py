@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 from torch import Tensor
 
 from soft_students.persistence.checkpoints import Checkpoint
+from soft_students.progress import progress_bar
 from soft_students.students.processes import launch
 from soft_students.students.soft_tree import routing
-from soft_students.students.soft_tree.kernel import LeafLoss, Total, TreeParameters, alone
-from soft_students.students.soft_tree.training import (
-    Rows,
-    Trainer,
-    TrainingHistory,
-    TrainingSettings,
-    train,
-)
+from soft_students.students.soft_tree.kernel import LeafLoss, Total, alone
+from soft_students.students.soft_tree.parameters import TreeParameters
+from soft_students.students.soft_tree.settings import TrainingSettings
+from soft_students.students.soft_tree.trainer import Trainer, TrainingHistory, train
+from soft_students.students.soft_tree.training_rows import TrainingRows
 from soft_students.threads import torch_threads
 
 if TYPE_CHECKING:
@@ -44,14 +41,11 @@ class TreeTraining:
         Where to start, on the CPU.
     leaf_loss : LeafLoss
     settings : TrainingSettings
-    rows : Rows
-    epochs : int
+    rows : TrainingRows
     random_state : RandomState
         Of the order of the rows.
     validation_loss : callable or None
         Maps parameters to a loss on held-out rows.
-    patience : int
-        Epochs without a lower one after which to stop.
     checkpoint : Checkpoint or None
     n_threads : int or None
         Of each process; None leaves torch's setting alone.
@@ -62,11 +56,9 @@ class TreeTraining:
     parameters: TreeParameters
     leaf_loss: LeafLoss
     settings: TrainingSettings
-    rows: Rows
-    epochs: int
+    rows: TrainingRows
     random_state: np.random.RandomState
     validation_loss: Callable[[TreeParameters], float] | None
-    patience: int
     checkpoint: Checkpoint | None
     n_threads: int | None
     verbose: bool
@@ -91,22 +83,20 @@ class TreeTraining:
         )
 
     def _train(self, total: Total, writes: bool) -> tuple[TreeParameters, TrainingHistory]:
-        device = self.settings.device
-        trainer = Trainer(self.parameters.to(device), self.leaf_loss, self.settings, total)
+        settings = self.settings
+        start = self.parameters.to(settings.device)
+        trainer = Trainer(start, self.leaf_loss, settings, total)
+        epochs = settings.n_epochs(self.rows.n)
         with (
             torch_threads(self.n_threads),
-            progress(self.title, self.epochs, shown=self.verbose and writes) as on_epoch,
+            progress(self.title, epochs, shown=self.verbose and writes) as on_epoch,
         ):
             parameters, history = train(
                 trainer,
                 self.rows,
-                epochs=self.epochs,
-                batch_size=self.settings.batch_size,
                 random_state=self.random_state,
                 validation_loss=self.validation_loss,
-                patience=self.patience,
                 on_epoch=on_epoch,
-                device=device,
                 checkpoint=self.checkpoint,
                 writes=writes,
             )
@@ -173,16 +163,8 @@ def progress(
     title: str, epochs: int, *, shown: bool
 ) -> Iterator[Callable[[int, TrainingHistory], None]]:
     """Show a bar on stderr while training, on a terminal; yield what to call after each epoch."""
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("epoch {task.completed}/{task.total}  loss {task.fields[loss]:.4f}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not (shown and console.is_terminal),
-        transient=True,
-    ) as bar:
+    epochs_and_loss = "epoch {task.completed}/{task.total}  loss {task.fields[loss]:.4f}"
+    with progress_bar(TextColumn(epochs_and_loss), shown=shown) as bar:
         task = bar.add_task(title, total=epochs, loss=math.nan)
 
         def on_epoch(epoch: int, history: TrainingHistory) -> None:

@@ -16,7 +16,8 @@ from sklearn.utils.validation import validate_data
 from soft_students.labelled.parts import LabelledParts
 from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
-from soft_students.students.soft_tree.base import BaseSoftDecisionTree, take_floats
+from soft_students.students.soft_tree.base import BaseSoftDecisionTree
+from soft_students.students.soft_tree.bundles import gates_state, restore_gates, take_floats
 from soft_students.students.supervision import value_supervision
 from soft_students.students.tuning import check_chosen, value_settings
 from soft_students.transfer import Transfer
@@ -245,7 +246,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
 
     def _learn_parts(self, parts: LabelledParts, **given: Any) -> None:
         from soft_students.students.part_supervision import MixedValues, PartSupervision
-        from soft_students.students.soft_tree.parts import moments
+        from soft_students.students.soft_tree.training_rows import moments
 
         random_state = check_random_state(self.random_state)
         shuffled = self._open_parts(parts, "regression", random_state, **given)
@@ -318,7 +319,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         self.leaf_values_ = values.astype(leaves.dtype)
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        metadata, arrays = self._gates_state()
+        metadata, arrays = gates_state(self)
         metadata |= {"n_outputs": self.n_outputs_, "flat": self._flat}
         return metadata, arrays | {
             "leaf_values": self.leaf_values_,
@@ -327,7 +328,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         }
 
     def _restore_bundle(self, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        n_leaves = self._restore_gates(metadata, arrays)
+        n_leaves = restore_gates(self, metadata, arrays)
         n_outputs, flat = metadata["n_outputs"], metadata["flat"]
         if type(n_outputs) is not int or n_outputs < 1 or type(flat) is not bool:
             raise ValueError("n_outputs must be a positive integer and flat true or false")

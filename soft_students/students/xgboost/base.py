@@ -1,4 +1,4 @@
-"""What the classifier and the regressor of XGBoost share."""
+"""Base class of the XGBoost students."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import xgboost
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from xgboost import DMatrix, QuantileDMatrix
 
 from soft_students.students.classical.boosting_rounds import BoostingRounds, open_checkpoint
@@ -25,10 +26,10 @@ from soft_students.students.xgboost.model import check_model
 
 _OWN = ("temperature", "hard_weight", "transfer", "transfer_copies", "early_stopping_rounds")
 
-#: Parameters below one of which trees are grown on a draw of the rows or columns.
+#: Parameters that make trees grow on a random sample of rows or columns if below one.
 _SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
-_PARTS = 10  # of a training that draws, with a checkpoint: each predicts all rows once
-#: What `xgboost.train` is told that a training may change when it is resumed.
+_PARTS = 10  # of a training with samples and a checkpoint; each starts by predicting all rows
+#: Parameters of `xgboost.train` that may differ in a resumed training.
 _PASSING = {"n_jobs", "device", "random_state"}
 
 SHARED: dict[str, list[Any]] = {
@@ -62,7 +63,7 @@ SHARED: dict[str, list[Any]] = {
 
 
 class BoostedStudent(Explained, BoostedTrees):
-    """What both boosted students share: XGBoost's parameters, and the model as bytes."""
+    """Base class of the XGBoost students: XGBoost's parameters, and the model as bytes."""
 
     _takes_missing = True
     _takes_categories = True
@@ -74,7 +75,7 @@ class BoostedStudent(Explained, BoostedTrees):
 
     @abstractmethod
     def _objective(self, n_outputs: int) -> str:
-        """Return what XGBoost calls the loss."""
+        """Return XGBoost's name of the loss."""
 
     def _make(self, **more: Any) -> Any:
         known = self._library().get_params()
@@ -85,7 +86,7 @@ class BoostedStudent(Explained, BoostedTrees):
         }
         chosen["monotone_constraints"] = monotone_signs(self.monotone_constraints, self)
         groups = interaction_groups(self.interaction_constraints, self)
-        # XGBoost takes numbers in a string only
+        # XGBoost takes the groups as a string
         chosen["interaction_constraints"] = None if groups is None else str(groups)
         chosen["enable_categorical"] = self.is_categorical_ is not None
         # XGBoost takes integers only
@@ -95,7 +96,7 @@ class BoostedStudent(Explained, BoostedTrees):
         return self._library(**chosen, **more)
 
     def _table(self, X: np.ndarray) -> Any:
-        """Return rows as XGBoost shall see them: it then keeps names and categories itself."""
+        """Return rows in the form for XGBoost, which then stores names and categories itself."""
         return X if self.is_categorical_ is None else self._as_given(X)
 
     def _split(
@@ -118,7 +119,7 @@ class BoostedStudent(Explained, BoostedTrees):
         weight: np.ndarray | None = None,
         ref: DMatrix | None = None,
     ) -> DMatrix:
-        """Return what XGBoost's own `fit` would build."""
+        """Return the matrix that XGBoost's own `fit` would build."""
         shared: dict[str, Any] = {
             "label": label,
             "weight": weight,
@@ -149,7 +150,7 @@ class BoostedStudent(Explained, BoostedTrees):
 
         def check(model: bytes, n_rounds: int) -> None:
             if self._read_model(model, n_outputs).get_booster().num_boosted_rounds() != n_rounds:
-                raise ValueError(f"its model is not one of {n_rounds} rounds")
+                raise ValueError(f"its model does not have {n_rounds} rounds")
 
         path = self.checkpoint
         with open_checkpoint(path, description, arrays, resume=self.resume) as checkpoint:
@@ -162,7 +163,7 @@ class BoostedStudent(Explained, BoostedTrees):
             )
 
     def _read_model(self, model: bytes, n_outputs: int) -> Any:
-        """Return XGBoost's estimator of a model that comes from a file, checked."""
+        """Check an untrusted model and return XGBoost's estimator."""
         objective, n_features = self._objective(n_outputs), self.n_features_in_
         check_model(
             model,
@@ -177,15 +178,21 @@ class BoostedStudent(Explained, BoostedTrees):
         except xgboost.core.XGBoostError as error:
             raise ValueError(f"XGBoost cannot read its model: {str(error)[:200]}") from error
         if estimator.get_booster().num_features() != n_features:
-            raise ValueError(f"the model is not one of {n_features} features")
+            raise ValueError(f"the model does not have {n_features} features")
         kinds = estimator.get_booster().feature_types or [""] * n_features
         coded = np.array([kind == "c" for kind in kinds])
         expected = np.zeros(n_features) if self.is_categorical_ is None else self.is_categorical_
         if not np.array_equal(coded, expected):
             raise ValueError("the model has other categorical columns")
         if getattr(estimator, "n_classes_", n_outputs) != n_outputs:
-            raise ValueError(f"the model is not one of {n_outputs} classes")
+            raise ValueError(f"the model does not have {n_outputs} classes")
         return estimator
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Importance of each feature, of shape (n_features,): see `xgboost.XGBModel`."""
+        check_is_fitted(self)
+        return self.estimator_.feature_importances_
 
     def _leaf_depths(self) -> list[dict[int, int]]:
         booster = self.estimator_.get_booster()
@@ -216,9 +223,9 @@ class BoostedStudent(Explained, BoostedTrees):
         """
         if self.multi_strategy == "multi_output_tree":
             raise ValueError(
-                f"XGBoost does not take apart trees of several outputs: this {type(self).__name__} "
-                "was trained with multi_strategy='multi_output_tree'. Train it with "
-                "'one_output_per_tree' to have its predictions explained."
+                "XGBoost computes no contributions for trees with several outputs, and this "
+                f"{type(self).__name__} was trained with multi_strategy='multi_output_tree'. Train "
+                "it with 'one_output_per_tree' to explain its predictions."
             )
         booster = self.estimator_.get_booster()
         table = DMatrix(

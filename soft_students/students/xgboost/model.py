@@ -1,4 +1,4 @@
-"""XGBoost's model of trees: one that is safe to load."""
+"""Checks that make an untrusted XGBoost model safe to load."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from soft_students.students.tree_depth import check_depth
 from soft_students.students.xgboost.ubjson import read_ubjson
 
 _LEAF = -1
-_DELETED = 2**31 - 1  # as the feature of a node: pruning has removed it
-_MAX_CATEGORY_BYTES = 2**28  # of the sets of categories of all splits
+_DELETED = 2**31 - 1  # feature of a node that pruning has removed
+_MAX_CATEGORY_BYTES = 2**28  # for the sets of categories of all splits
 _MAX_NUMBER = 10**9
 
-#: The arrays of a tree by kind; all but the first group may be missing or have another length.
+#: Arrays of a tree by dtype; all but the first group may be missing or have another length.
 _OF_NODES = {
     "default_left": "u1",
     "left_children": "i4",
@@ -39,26 +39,26 @@ _OPTIONAL = {"leaf_weights", *_STATISTICS}
 def check_model(
     data: bytes, objective: str, n_outputs: int, n_features: int, categories: list[Any] | None
 ) -> None:
-    """Refuse a model that XGBoost's own writer would not have written.
+    """Raise ValueError for a model that XGBoost's own writer would not write.
 
-    XGBoost follows children, reads features and takes memory for categories unchecked, so all of
-    them are checked here: anybody may have made the model.
+    XGBoost does not check the indices of children and features, nor the memory for categories, so
+    they are checked here. The model is untrusted.
 
     Parameters
     ----------
     data : bytes
-        UBJSON.
+        Model in UBJSON.
     objective : {"binary:logistic", "multi:softprob", "reg:squarederror"}
     n_outputs : int
-        Margins of a row.
+        Number of margins per row.
     n_features : int
     categories : list or None
-        Of each column, an array of its categories or None.
+        Array of the categories, or None, for each column.
 
     Raises
     ------
     ValueError
-        If it is another model.
+        If the model is invalid or does not fit the other arguments.
     """
     model = read_ubjson(data)
     _check_keys(model, {"learner", "version"}, "the model")
@@ -66,7 +66,7 @@ def check_model(
     if not (isinstance(version, list) and len(version) == 3 and all(map(_is_count, version))):
         raise ValueError("the version of XGBoost's model must be three numbers")
     if version[0] < 3:
-        raise ValueError(f"the model is of XGBoost {version[0]}; bundles hold those of 3 or later")
+        raise ValueError(f"the model is of XGBoost {version[0]}; bundles need 3 or later")
     learner = model["learner"]
     _check_keys(
         learner,
@@ -102,7 +102,7 @@ def check_model(
     for number, tree in enumerate(trees["trees"]):
         n_bytes += _check_tree(tree, number, n_outputs, n_features, counts)
     if n_bytes > _MAX_CATEGORY_BYTES:
-        raise ValueError(f"the splits by category take {n_bytes} bytes, too many")
+        raise ValueError(f"the splits by category take {n_bytes} bytes, which is too much")
 
 
 def _check_objective(found: Any, name: str, n_classes: int) -> None:
@@ -137,7 +137,7 @@ def _check_learner(
     attributes = learner["attributes"]
     _check_keys(attributes, set(), "the attributes", {"best_iteration", "best_score"})
     if not re.fullmatch(r"[0-9]{1,9}", attributes.get("best_iteration", "0")):
-        raise ValueError("best_iteration must be a whole number")
+        raise ValueError("best_iteration must be an integer")
     if not np.isfinite(float(attributes.get("best_score", "0"))):
         raise ValueError("best_score must be a finite number")
     for key in ("feature_names", "feature_types"):
@@ -151,7 +151,7 @@ def _check_learner(
 
 
 def _check_categories(cats: Any, categories: list[Any] | None, n_features: int) -> None:
-    """Refuse categories that are not those of the student's columns."""
+    """Raise ValueError if categories are not those of the student's columns."""
     if cats is None:  # before 3.1
         return
     _check_keys(cats, {"enc", "feature_segments", "sorted_idx"}, "the categories")
@@ -160,7 +160,7 @@ def _check_categories(cats: Any, categories: list[Any] | None, n_features: int) 
     columns = cats["enc"]
     if categories is None:
         if columns or segments.size or order.size:
-            raise ValueError("the model holds categories, the student has none")
+            raise ValueError("the model has categories, but the student has none")
         return
     if not isinstance(columns, list) or len(columns) != n_features:
         raise ValueError(f"the model must hold the categories of {n_features} columns")
@@ -171,7 +171,7 @@ def _check_categories(cats: Any, categories: list[Any] | None, n_features: int) 
             if column["type"] != 15 or _ints(column["values"], "i8").tolist() != labels:
                 raise ValueError("the model's categories must be those of the student's columns")
             continue
-        # The texts are not compared: of those beyond ASCII, XGBoost keeps the first bytes alone.
+        # texts are not compared: beyond ASCII, XGBoost keeps only their first bytes
         _check_keys(column, {"offsets", "values"}, "the categories of a column")
         ends, text = _ints(column["offsets"], "i4"), _ints(column["values"], "i1")
         expected = len(labels) + 1 if labels else 0
@@ -181,7 +181,7 @@ def _check_categories(cats: Any, categories: list[Any] | None, n_features: int) 
             raise ValueError("the model's categories must be those of the student's columns")
     counts = [0 if known is None else len(known) for known in categories]
     if segments.tolist() != np.cumsum([0, *counts]).tolist() or len(order) != sum(counts):
-        raise ValueError("the model's categories are not counted as its columns are")
+        raise ValueError("the number of the model's categories does not fit its columns")
     for start, count in zip(segments.tolist(), counts, strict=False):
         if not np.array_equal(np.sort(order[start : start + count]), np.arange(count)):
             raise ValueError("the order of the model's categories must be a permutation")
@@ -219,14 +219,14 @@ def _tree_outputs(tree: Any) -> int:
     )
     for name, value in params.items():
         if not (isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value)):
-            raise ValueError(f"{name} of a tree must be a whole number")
+            raise ValueError(f"{name} of a tree must be an integer")
     return int(params["size_leaf_vector"])
 
 
 def _check_tree(
     tree: dict[str, Any], number: int, n_outputs: int, n_features: int, n_categories: np.ndarray
 ) -> int:
-    """Return the bytes that XGBoost takes for the tree's sets of categories."""
+    """Check a tree; return the bytes that XGBoost takes for its sets of categories."""
     where = f"tree {number} of XGBoost's model"
     params = {name: int(value) for name, value in tree["tree_param"].items()}
     n, size = params["num_nodes"], params["size_leaf_vector"]
@@ -240,20 +240,20 @@ def _check_tree(
         if name in arrays and len(arrays[name]) != length:
             raise ValueError(f"{name} of {where} must hold {length} values")
     if n < 1 or params["num_feature"] != n_features or tree["id"] != number:
-        raise ValueError(f"{where} is not one of {n_features} features in its place")
+        raise ValueError(f"{where} has another number than {n_features} features, or another id")
     left, right = arrays["left_children"], arrays["right_children"]
     feature, kinds = arrays["split_indices"], arrays["split_type"]
     reached = _reach(left, right, arrays["parents"], where)
     inner = reached & (left != _LEAF)
     leaves = reached & ~inner
     if not ((feature[inner] >= 0) & (feature[inner] < n_features)).all():
-        raise ValueError(f"{where} asks for features beyond the {n_features} there are")
+        raise ValueError(f"{where} uses features beyond the {n_features} of the student")
     if not np.isin(feature[~reached], _DELETED).all() or params["num_deleted"] != (~reached).sum():
-        raise ValueError(f"{where} holds nodes that nothing leads to")
+        raise ValueError(f"{where} has unreachable nodes")
     if (kinds > 1).any() or (arrays["default_left"] > 1).any():
-        raise ValueError(f"{where} holds an unknown kind of split")
+        raise ValueError(f"{where} has an unknown kind of split")
     if "leaf_weights" in arrays:
-        # Of trees of several outputs: the right child of a leaf says which weights are its own.
+        # trees of several outputs: the right child of a leaf is the index of its weights
         if len(arrays["leaf_weights"]) != leaves.sum() * size or not np.array_equal(
             np.sort(right[leaves]), np.arange(leaves.sum())
         ):
@@ -264,7 +264,7 @@ def _check_tree(
 
 
 def _reach(left: np.ndarray, right: np.ndarray, parents: np.ndarray, where: str) -> np.ndarray:
-    """Return which nodes the root leads to, each by one way."""
+    """Return the mask of reachable nodes; each must have one path from the root."""
     n = len(left)
     reached = np.zeros(n, dtype=bool)
     reached[0] = True
@@ -283,7 +283,7 @@ def _reach(left: np.ndarray, right: np.ndarray, parents: np.ndarray, where: str)
             raise ValueError(f"the parents of {where}'s nodes do not match their children")
         reached[children] = True
         level = children
-    # XGBoost looks at the parents of nodes that pruning has removed, too.
+    # XGBoost reads the parents of nodes that pruning has removed, too
     if not ((parents[1:] >= 0) & (parents[1:] < n)).all():
         raise ValueError(f"the parents of {where}'s nodes are not among them")
     if parents[0] not in (-1, _DELETED):
@@ -316,7 +316,7 @@ def _check_sets(
         raise ValueError(f"the splits of {where} by category do not match")
     limits = np.repeat(n_categories[feature[nodes]], sizes)
     if not ((members >= 0) & (members < limits)).all():
-        raise ValueError(f"{where} splits by categories that its columns do not have")
+        raise ValueError(f"{where} splits by categories that its columns lack")
     return int((np.maximum.reduceat(members, starts).astype(np.int64) // 8 + 8).sum())
 
 
@@ -345,6 +345,6 @@ def _check_keys(
         raise ValueError(f"{what} of XGBoost lacks {missing[0]!r}")
     if unknown := sorted(set(value) - names - optional):
         raise ValueError(
-            f"{what} of XGBoost holds {unknown[0]!r:.80}, which is not known. A newer XGBoost may "
-            "have written it"
+            f"{what} of XGBoost has the unknown entry {unknown[0]!r:.80}. A newer XGBoost may have "
+            "written it"
         )

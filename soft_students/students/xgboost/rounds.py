@@ -1,4 +1,4 @@
-"""XGBoost's training in rounds that a checkpoint keeps."""
+"""XGBoost's training with checkpoints."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def train_in_rounds(
     held_out: Sequence[tuple[DMatrix, str]] = (),
     metric: Callable[[np.ndarray, DMatrix], tuple[str, float]] | None = None,
 ) -> Booster:
-    """Train as `xgboost.train` does, and go on from what the rounds have come to.
+    """Train like `xgboost.train`, continuing from the finished rounds.
 
     Parameters
     ----------
     rounds : BoostingRounds
     params : dict
-        With a `random_state`.
+        Parameters, including `random_state`.
     data : DMatrix
     objective, held_out, metric
-        As `obj`, `evals` and `custom_metric` of `xgboost.train`.
+        See `obj`, `evals` and `custom_metric` of `xgboost.train`.
 
     Returns
     -------
     Booster
-        Of all rounds; with held-out rows it has a `best_iteration`, as after `xgboost.train`.
+        Model of all rounds; with held-out rows it has a `best_iteration`, as after `xgboost.train`.
     """
     for n_rounds, seed in rounds.parts(params["random_state"]):
         booster = xgboost.train(
@@ -62,7 +62,7 @@ def _model(booster: Booster) -> bytes:
 
 
 class _AfterRound(TrainingCallback):
-    """Tells the rounds of each one, and XGBoost when to stop."""
+    """Callback that counts each round and stops the training."""
 
     def __init__(self, rounds: BoostingRounds) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees, by XGBoost's own training on soft targets."""
+"""XGBoost students: XGBoost's own training on soft targets."""
 
 from __future__ import annotations
 
@@ -26,69 +26,68 @@ from soft_students.transfer import Transfer
 
 
 class XGBoostStudentClassifier(BoostedStudent, ClassicalStudentClassifier):
-    """Gradient-boosted trees, taught by a network or by labels.
+    """Gradient-boosted trees, trained on a teacher or on labels.
 
-    XGBoost trains on the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` of the teacher's
-    distribution q at temperature T, so that the margins z are logits at temperature one: the fitted
-    student *is* the plain ``XGBClassifier`` in `estimator_`. Two classes take one tree a round, as
-    XGBoost's own.
+    XGBoost minimises the softmax cross-entropy :math:`T^2 H(q, softmax(z / T))` to the teacher's
+    distribution q at temperature T. The margins z are thus logits at temperature one, and the
+    fitted student *is* the plain ``XGBClassifier`` in `estimator_`. Two classes take one tree per
+    round, as in XGBoost.
 
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        T. Ignored on labels alone.
+        T. Ignored without a teacher.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
-        temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true labels beside the teacher's, in [0, 1]. "auto", here and for the
+        temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
 reg_alpha, reg_lambda, gamma, max_leaves, grow_policy, colsample_bylevel, colsample_bynode, \
 max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs, device
-        As in :class:`xgboost.XGBClassifier`; None takes XGBoost's default.
+        See :class:`xgboost.XGBClassifier`; None takes XGBoost's default.
     monotone_constraints : array-like of shape (n_features,) or dict of str to int, default=None
-        By feature or by name: 1 where the margins may only rise with it, -1 where they may only
-        fall, 0 otherwise. Of more than two classes the margin of each is so constrained.
+        Sign per feature, or by name: 1 if the margins may only rise with it, -1 if they may only
+        fall, 0 otherwise. With more than two classes, it constrains the margin of each class.
     interaction_constraints : sequence of sequences of int or str, default=None
-        Groups of features, by number or name: a branch splits on features of one group.
+        Groups of features, by number or name: a branch splits on features of one group only.
     base_score : float, array-like of shape (n_classes,) or None, default=None
-        A probability that all classes start from, or the logit of each. None starts from the mean
+        Initial probability of all classes, or the initial logit of each. None starts from the mean
         target.
     early_stopping_rounds : int or None, default=None
-        Hold out `validation_fraction` of the rows, stop after so many rounds without a lower soft
-        log-loss on them, and keep the trees up to the best round.
+        Stop after this many rounds without a lower soft log-loss on held-out rows
+        (`validation_fraction`), and keep the trees up to the best round.
     validation_fraction : float, default=0.1
     transfer : Transfer or None, default=None
-        Makes further rows, which the teacher labels.
+        Makes additional rows, labelled by the teacher.
     transfer_copies : int, default=4
         Rows made from each training row.
     checkpoint : str or path-like, default=None
-        A file for the state of a training, written every ten seconds and removed at the end.
+        File for the state of the training, written every ten seconds and removed at the end.
     resume : bool, default=False
-        Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
+        Whether to continue from an existing `checkpoint`; on the CPU, to a bit-identical result.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
     ----------
     estimator_ : xgboost.XGBClassifier
-        Predicts the number of the class, in the order of `classes_`. It knows the categories of a
-        DataFrame itself.
+        The model. It predicts positions in `classes_`, and stores the categories of a DataFrame.
     classes_ : ndarray of shape (n_classes,)
     is_categorical_ : ndarray of bool, shape (n_features,), or None
-        The columns of the dtype ``category``; None if there were none.
+        Mask of the columns of the dtype ``category``; None without such columns.
     temperature_, hard_weight_ : float
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        If X had string column names.
+        Column names of X, if they are strings.
 
     Notes
     -----
-    Columns of the dtype ``category`` are split by category, as XGBoost does; a category that
-    training had not counts as a missing value. After training on such columns `predict` takes
-    DataFrames alone; their categories are matched by value, whatever their order.
+    Columns of the dtype ``category`` are split by category, as in XGBoost; an unknown category
+    counts as a missing value. After training on such columns, `predict` needs DataFrames; their
+    categories are matched by value, whatever their order.
 
-    A checkpoint changes nothing in the result unless trees are grown on samples (`subsample` or a
-    `colsample_...` below one): XGBoost cannot take up its draws again, so that such a training is
-    then made of ten parts, each with a seed of its own, and goes on after the last whole part. It
-    takes longer, by the predictions that each part begins with.
+    A checkpoint does not change the result unless trees are grown on samples (`subsample` or a
+    `colsample_...` below one), since XGBoost cannot resume its random draws. Such a training is
+    divided into ten parts, each with its own seed, and resumes after the last whole part. It takes
+    longer, since each part begins with a prediction of all rows.
 
     References
     ----------
@@ -197,7 +196,7 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
             validation = (X_val, targets_val, weights_val)
         model, params = self._model_and_params(share)
         objective = SoftCrossEntropy(targets, weights, self.temperature_)
-        # XGBoost leaves weights to a custom objective; here they place the bins.
+        # weights are left to a custom objective; here they only determine the bins
         data = self._matrix(X, weight=weights)
         if self.early_stopping_rounds is not None:
             held_out = [(self._matrix(X_val, ref=data), "validation")]
@@ -229,7 +228,7 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         self.estimator_ = model
 
     def _model_and_params(self, share: np.ndarray) -> tuple[XGBClassifier, dict[str, Any]]:
-        """Return an empty model, and what `xgboost.train` is to be told for classes of a share."""
+        """Return an empty model and the parameters of `xgboost.train`, by shares of classes."""
         n_classes = len(share)
         if n_classes == 1:
             raise ValueError(
@@ -239,7 +238,7 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         model = self._make(objective=self._objective(n_classes))
         params = model.get_xgb_params() | {
             "base_score": self._start(share),
-            "disable_default_eval_metric": True,  # it needs labels
+            "disable_default_eval_metric": True,  # would need labels
         }
         if n_classes != 2:
             params["num_class"] = n_classes
@@ -249,14 +248,14 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         return "binary:logistic" if n_outputs == 2 else "multi:softprob"
 
     def _start(self, share: np.ndarray) -> Any:
-        """Return the base score: as XGBoost reads it, in probability or one margin a class."""
+        """Return the base score in XGBoost's form: a probability, or one margin per class."""
         if isinstance(self.base_score, Real):
             return self.base_score
         if self.base_score is None:
-            # As XGBoost does, so that labels start where native training starts.
+            # as in XGBoost, so that training on labels starts like native training
             share = share + 1e-6 if len(share) > 2 else share.clip(np.finfo(np.float32).eps)
             logits = self.temperature_ * np.log(share)
-            logits = np.round(logits - logits.mean(), 9)  # the same however sums are rounded
+            logits = np.round(logits - logits.mean(), 9)  # independent of the rounding of sums
         else:
             logits = np.asarray(self.base_score, dtype=np.float64)
             if logits.shape != share.shape or not np.isfinite(logits).all():
@@ -283,26 +282,26 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
 
 
 class XGBoostStudentRegressor(BoostedStudent, ClassicalStudentRegressor):
-    """Gradient-boosted trees, taught by a regressor or by values.
+    """Gradient-boosted trees, trained on a regressor or on values.
 
     Parameters
     ----------
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
-        rows: see :mod:`soft_students.students.tuning`.
+        Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
+        see :mod:`soft_students.students.tuning`.
     n_estimators, max_depth, learning_rate, min_child_weight, subsample, colsample_bytree, \
 reg_alpha, reg_lambda, gamma, max_leaves, grow_policy, colsample_bylevel, colsample_bynode, \
 max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs, device
-        As in :class:`xgboost.XGBRegressor`; None takes XGBoost's default.
+        See :class:`xgboost.XGBRegressor`; None takes XGBoost's default.
     monotone_constraints, interaction_constraints, early_stopping_rounds, validation_fraction, \
 transfer, transfer_copies, checkpoint, resume, random_state
-        As in :class:`XGBoostStudentClassifier`.
+        See :class:`XGBoostStudentClassifier`.
 
     Attributes
     ----------
     estimator_ : xgboost.XGBRegressor
     is_categorical_ : ndarray of bool, shape (n_features,), or None
-        As in :class:`XGBoostStudentClassifier`.
+        See :class:`XGBoostStudentClassifier`.
     n_outputs_, n_features_in_ : int
     """
 
@@ -410,7 +409,7 @@ transfer, transfer_copies, checkpoint, resume, random_state
         weights: np.ndarray | None,
         *validation: np.ndarray,
     ) -> None:
-        """Train as the `fit` of the model would, with a checkpoint."""
+        """Train like the model's `fit`, with a checkpoint."""
         data, params = self._matrix(X, label=targets, weight=weights), model.get_xgb_params()
         held_out: list[tuple[DMatrix, str]] = []
         if validation:

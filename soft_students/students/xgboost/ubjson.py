@@ -1,4 +1,4 @@
-"""Universal Binary JSON, as XGBoost writes it, read strictly."""
+"""Strict reader of the Universal Binary JSON that XGBoost writes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _MAX_DEPTH = 10
 def read_ubjson(data: bytes) -> dict[str, Any]:
     """Read a document whose outermost value is an object.
 
-    Typed arrays become arrays of numpy, all else what `json` makes of it. What XGBoost does not
-    write, keys that occur twice among it, is refused: another reader may see something else in it.
+    Typed arrays become numpy arrays, other values those of `json`. Anything that XGBoost does not
+    write, such as repeated keys, raises an error: other readers may interpret it differently.
 
     Parameters
     ----------
@@ -35,12 +35,12 @@ def read_ubjson(data: bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it is no such document.
+        If the data are no such document.
     """
     reader = _Reader(data)
     value = reader.value(0)
     if not isinstance(value, dict) or not reader.is_done():
-        raise ValueError("it is no document of XGBoost, or goes on after its end")
+        raise ValueError("it is not a document of XGBoost, or has data after its end")
     return value
 
 
@@ -89,7 +89,7 @@ class _Reader:
             raise ValueError("it holds an array without a length")
         length = self._length()
         if dtype is None:
-            # Each value takes a byte at least, so that a claim of many ends early.
+            # each value takes at least one byte, so a false length ends early
             return [self.value(depth + 1) for _ in range(length)]
         return np.frombuffer(self._take(length * dtype.itemsize), dtype).astype(
             dtype.newbyteorder("=")
@@ -109,6 +109,6 @@ class _Reader:
     def _take(self, count: int) -> bytes:
         part = self._data[self._at : self._at + count]
         if len(part) < count:
-            raise ValueError("it is cut short")
+            raise ValueError("it is truncated")
         self._at += count
         return part

@@ -145,7 +145,7 @@ def test_values(tmp_path):
     assert result.results["threads"] == 1
     assert result.results["mcnemar"] == []
     assert result.results["data"]["classes"] is None
-    with pytest.raises(ValueError, match="'accuracy' is of classification"):
+    with pytest.raises(ValueError, match="'accuracy' is for classification"):
         compare_students(students, teacher, data, tmp_path, criteria=["accuracy"])
 
 
@@ -173,6 +173,6 @@ def test_names_that_are_taken(digits, tmp_path):
 
 def test_a_folder_of_other_things_is_left_alone(digits, tmp_path):
     (tmp_path / "tree.student").write_bytes(b"mine")
-    with pytest.raises(FileExistsError, match="holds other things than a comparison"):
+    with pytest.raises(FileExistsError, match="contains files that are not of a comparison"):
         compare_students(STUDENTS, *digits, tmp_path, criteria=CRITERIA)
     assert (tmp_path / "tree.student").read_bytes() == b"mine"

@@ -186,5 +186,5 @@ def test_values_are_learnt_from_a_regressor():
 
 
 def test_teacher_and_data_of_different_tasks_are_refused(teacher, tree):
-    with pytest.raises(ValueError, match="predicts labels, and the target of 'table' holds values"):
+    with pytest.raises(ValueError, match="predicts labels, but the target of 'table' has values"):
         distill(tree, teacher, table("regression"))

@@ -73,7 +73,7 @@ def test_on_a_cluster(teacher, worker_threads):
 
 
 def test_what_cannot_be_labelled(teacher):
-    with pytest.raises(TypeError, match=r"labels Dask arrays.*Got ndarray"):
+    with pytest.raises(TypeError, match=r"takes a Dask array.*Got ndarray"):
         label_array(teacher, X)
     with pytest.raises(ValueError, match="X has 5 features, but the teacher 'mlp' was trained"):
         label_array(teacher, da.ones((4, 5)))

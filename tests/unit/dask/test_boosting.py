@@ -98,10 +98,10 @@ def test_blocks_are_brought_together_and_missing_values_stay(client, X):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"temperature": "auto"}, "fit_xgboost cannot choose temperature='auto'"),
+        ({"temperature": "auto"}, "fit_xgboost does not support temperature='auto'"),
         ({"early_stopping_rounds": 3}, "early_stopping_rounds=3 needs all rows in one place"),
-        ({"tree_method": "exact"}, "tree_method='exact' sorts all rows"),
-        ({"checkpoint": "kept"}, "fit_xgboost cannot keep checkpoint='kept'"),
+        ({"tree_method": "exact"}, "tree_method='exact' needs all rows"),
+        ({"checkpoint": "kept"}, "fit_xgboost does not support checkpoint='kept'"),
         ({"hard_weight": 0.5}, "hard_weight=0.5 mixes in true labels"),
         ({"max_depth": -1}, "The 'max_depth' parameter of XGBoostStudentClassifier"),
     ],
@@ -119,7 +119,7 @@ def test_arrays_that_do_not_fit(client, X):
         fit_xgboost(classifier(), blocks(X), blocks(2 * Q), client=client)
     with pytest.raises(ValueError, match="at least two classes, got 1 class"):
         fit_xgboost(classifier(), blocks(X), blocks(np.zeros(N, dtype=int)), client=client)
-    with pytest.raises(ValueError, match=r"The labels hold \[1\]"):
+    with pytest.raises(ValueError, match=r"The labels contain \[1\]"):
         fit_xgboost(
             classifier(), blocks(X), blocks(np.ones(N, dtype=int)), classes=[0, 2], client=client
         )
@@ -149,7 +149,7 @@ def test_workers_that_are_threads_need_the_default_client(X):
     with (
         LocalCluster(**settings) as cluster,
         Client(cluster, set_as_default=False) as client,
-        pytest.raises(ValueError, match="find no other client than the default one"),
+        pytest.raises(ValueError, match="find only the default client"),
     ):
         fit_xgboost(classifier(), blocks(X), blocks(probabilities(X, 2)), client=client)
 
@@ -163,5 +163,5 @@ def test_blocks_of_unknown_length(client, X):
     np.testing.assert_allclose(fitted.predict_proba(X), local.predict_proba(X), atol=1e-6)
     with pytest.raises(ValueError, match="need equal blocks"):
         fit_xgboost(classifier(), rows, blocks(Q, 50), client=client)
-    with pytest.raises(ValueError, match=r"Block \d of X has \d+ rows, that of the targets 90"):
+    with pytest.raises(ValueError, match=r"Block \d of X has \d+ rows, but that of the targets 90"):
         fit_xgboost(classifier(), rows, blocks(Q), client=client)

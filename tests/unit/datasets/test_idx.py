@@ -46,15 +46,15 @@ def test_arrays_without_values_are_read_and_written():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "ends within its header: 0 of 4 bytes"),
+        (b"", "ends within its header: it has 0 of 4 bytes"),
         (b"\x00\x00\x08", "ends within its header"),
         (TWO_IMAGES[:9], "ends within its header"),
-        (TWO_IMAGES[:-1], "ends within its values: 5 of 6 bytes"),
-        (TWO_IMAGES + b"\x00", "goes on after the 6 values"),
+        (TWO_IMAGES[:-1], "ends within its values: it has 5 of 6 bytes"),
+        (TWO_IMAGES + b"\x00", "has data after the 6 values"),
         (b"PK\x03\x04" + TWO_IMAGES, "not an IDX file"),
         (b"\x00\x00\x0d\x01\x00\x00\x00\x01\x00\x00\x00\x00", "unsigned bytes .* got type 0x0d"),
-        (b"\x00\x00\x08\x00", "1 to 4 dimensions, got 0"),
-        (b"\x00\x00\x08\xff" + b"\x00\x00\x00\x01" * 255, "1 to 4 dimensions, got 255"),
+        (b"\x00\x00\x08\x00", "1 to 4 dimensions; got 0"),
+        (b"\x00\x00\x08\xff" + b"\x00\x00\x00\x01" * 255, "1 to 4 dimensions; got 255"),
     ],
 )
 def test_files_that_are_not_exactly_idx_are_refused(content, message):
@@ -104,7 +104,7 @@ class _Counted(gzip.GzipFile):
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        (TWO_IMAGES, "goes on after"),
+        (TWO_IMAGES, "has data after"),
         (b"\x00\x00\x08\x01" + struct.pack(">I", 50_000_000), "more than 1000 bytes"),
     ],
 )

@@ -97,19 +97,19 @@ def test_a_missing_array_lists_those_that_are_there(npz, arrays):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"X": X[:, 0], "y": Y}, r"'X' .*\(rows, features\).*Got float64 in the shape \(40,\)"),
+        ({"X": X[:, 0], "y": Y}, r"'X' .*\(rows, features\).*Got float64 of shape \(40,\)"),
         ({"X": X.reshape(40, 3, 1), "y": Y}, "Flatten images"),
         ({"X": X * 1j, "y": Y}, "real numbers.*Got complex128"),
         ({"X": X.astype(str), "y": Y}, "real numbers.*Got <U"),
         ({"X": X[:0], "y": Y[:0]}, "at least one of each"),
         ({"X": X[:, :0], "y": Y}, "at least one of each"),
-        ({"X": X, "y": Y[:-1]}, r"the shape \(40,\)\. Got int64 in the shape \(39,\)"),
-        ({"X": X, "y": Y[:, None]}, r"the shape \(40,\)\. Got int64 in the shape \(40, 1\)"),
+        ({"X": X, "y": Y[:-1]}, r"the shape \(40,\)\. Got int64 of shape \(39,\)"),
+        ({"X": X, "y": Y[:, None]}, r"the shape \(40,\)\. Got int64 of shape \(40, 1\)"),
         ({"X": X, "y": Y * 1j}, "Got complex128"),
         ({"X": X[:1], "y": Y[:1]}, "at least 2 rows"),
         ({"X": X, "y": np.where(Y, np.nan, 1.0)}, "'y' .*must be finite. Got nan in row 2"),
         ({"X": X * 1e300, "y": Y}, "'X' .*beyond the range of float32"),
-        ({"X": X, "y": Y, "X_test": X[:, :2], "y_test": Y}, r"as many features\. Got 3 and 2"),
+        ({"X": X, "y": Y, "X_test": X[:, :2], "y_test": Y}, r"equally many features\. Got 3 and 2"),
     ],
 )
 def test_unusable_arrays_are_refused(npz, arrays, message):

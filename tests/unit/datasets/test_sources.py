@@ -282,5 +282,5 @@ def test_a_folder_without_any_of_the_files_is_told_from_an_incomplete_one(small_
     small_set.write(tmp_path)
     (tmp_path / "t10k-images-idx3-ubyte").unlink()
     (tmp_path / "t10k-images-idx3-ubyte").mkdir()  # a folder of that name is no file
-    with pytest.raises(FileNotFoundError, match="there is no t10k-images-idx3-ubyte,"):
+    with pytest.raises(FileNotFoundError, match="the folder has no t10k-images-idx3-ubyte,"):
         read_folder(tmp_path)

@@ -22,7 +22,7 @@ from soft_students.evaluation import (
     soft_cross_entropy,
     top_k_agreement,
 )
-from soft_students.evaluation.answers import Answers
+from soft_students.evaluation.answers import Predictions
 from tests.references import task as reference
 
 
@@ -33,7 +33,7 @@ def classes(n=200, seed=0):
     proba, taught = (
         np.hstack([generator.dirichlet(np.ones(4), size=n), nothing]) for _ in range(2)
     )
-    return Answers(
+    return Predictions(
         predicted=proba.argmax(axis=1),
         proba=proba,
         truth=generator.integers(4, size=n),
@@ -47,7 +47,9 @@ def values(n=100, outputs=None):
     generator = np.random.default_rng(0)
     shape = n if outputs is None else (n, outputs)
     truth, taught = 1e6 + generator.normal(size=shape), 1e6 + generator.normal(size=shape)
-    return Answers(predicted=truth + 0.5 * generator.normal(size=shape), truth=truth, taught=taught)
+    return Predictions(
+        predicted=truth + 0.5 * generator.normal(size=shape), truth=truth, taught=taught
+    )
 
 
 def value(name, of):
@@ -106,7 +108,7 @@ def test_macro_f1_is_scikit_learns():
 
 def test_r2_of_constant_values_is_scikit_learns():
     for error in (0.0, 0.5):
-        of = Answers(predicted=np.full(4, 2.0 + error), truth=np.full(4, 2.0))
+        of = Predictions(predicted=np.full(4, 2.0 + error), truth=np.full(4, 2.0))
         assert value("r2", of) == r2_score(of.truth, of.predicted)
 
 
@@ -123,7 +125,7 @@ def test_directions_say_which_is_better(name, better, worse):
 
     def of(labels):
         proba = np.where(np.eye(2)[labels] == 1, 0.99, 0.01)
-        return Answers(np.array(labels), proba, truth, truth, np.eye(2)[truth], np.arange(2))
+        return Predictions(np.array(labels), proba, truth, truth, np.eye(2)[truth], np.arange(2))
 
     if name == "top_2_agreement":
         assert value(name, of(better)) == value(name, of(worse)) == 1  # of two classes always

@@ -49,9 +49,9 @@ def test_bad_input_is_refused(score):
         score([[np.nan, 1.0]], [0])
     with pytest.raises(ValueError, match=r"among the classes \[0, 1\]. Got 2"):
         score([[0.5, 0.5]], [2])
-    with pytest.raises(ValueError, match="one class for each column"):
+    with pytest.raises(ValueError, match="one label for each column"):
         score([[0.5, 0.5]], ["a"], ["a"])
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="one row for each row of X"):
         score([[0.5, 0.5]], [0, 1])
     with pytest.raises(ValueError, match="shape"):
         score([[0.5, 0.5]], [[0]])

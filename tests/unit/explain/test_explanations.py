@@ -378,7 +378,7 @@ def test_refusals_name_what_is_offered(fitted):
     for cls in (SVMStudentClassifier, KNeighborsStudentClassifier):
         student = cls().fit(X, y)
         assert not hasattr(student, "explain")
-        with pytest.raises(TypeError, match=rf"{cls.__name__} does not explain .*soft_tree, xgb"):
+        with pytest.raises(TypeError, match=rf"{cls.__name__} cannot be .*soft_tree, xgb"):
             explain(student, X.iloc[0])
     boosted = available()["xgboost"].classifier(multi_strategy="multi_output_tree", n_estimators=2)
     with pytest.raises(ValueError, match="Train it with 'one_output_per_tree'"):

@@ -90,7 +90,7 @@ def test_a_chosen_row_shows_all_three_predictions(view, page, student, digits):
     browser = view(page)
     browser.find_element("id", "next-row").click()
     said = {
-        row.get_attribute("data-way"): row.find_element("class name", "said").text
+        row.get_attribute("data-way"): row.find_element("class name", "predicted").text
         for row in browser.find_elements("css selector", "#ways tr")
     }
     assert list(said) == WAYS

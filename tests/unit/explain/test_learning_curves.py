@@ -35,7 +35,7 @@ def test_a_fitted_student_can_be_drawn():
 
 
 def test_a_student_without_a_curve_is_refused(classifier):
-    with pytest.raises(ValueError, match="holds no loss curve"):
+    with pytest.raises(ValueError, match="has no loss curve"):
         plot_learning_curves(classifier)
     with pytest.raises(NotFittedError):
         plot_learning_curves(SoftDecisionTreeClassifier())

@@ -137,7 +137,7 @@ def test_answers_may_be_changed_without_changing_the_tree(classifier):
     [
         (lambda a: a.pop("leaves"), "leaves is missing"),
         (lambda a: a.update(format=np.array(2)), "format is 2"),
-        (lambda a: a.update(weights=a["weights"][:-1]), "no complete tree"),
+        (lambda a: a.update(weights=a["weights"][:-1]), "do not form a complete tree"),
         (lambda a: a.update(biases=a["biases"][:-1]), "biases must have the shape"),
         (lambda a: a.update(weights=a["weights"] * np.float32(np.nan)), "weights must hold finite"),
         (lambda a: a.update(weights=a["weights"].astype(complex)), "unknown type"),
@@ -174,7 +174,7 @@ def test_files_that_are_no_tree_are_refused_without_running_code(classifier, tmp
         array.getvalue(),
     ):
         file.write_bytes(content)
-        with pytest.raises(ValueError, match="damaged, or no exported tree"):
+        with pytest.raises(ValueError, match="damaged, or not an exported tree"):
             SoftTree.load(file)
 
 
@@ -183,7 +183,7 @@ def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(classifier, tm
     with np.load(file) as held:
         arrays = dict(held)
     np.savez_compressed(file, **arrays, more=np.zeros(10**7))
-    with pytest.raises(ValueError, match="damaged, or no exported tree"):
+    with pytest.raises(ValueError, match="damaged, or not an exported tree"):
         SoftTree.load(file)
 
 

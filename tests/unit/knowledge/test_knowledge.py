@@ -138,9 +138,9 @@ def test_what_cannot_be_quantified_is_refused(digits, snapshots):
     students = [load(path) for path in sorted(snapshots.iterdir())][:2]
     with pytest.raises(ValueError, match="the untrained network and at least one checkpoint"):
         quantify_knowledge(students[:1], X[:2])
-    with pytest.raises(ValueError, match="No image is left of 2: 2 have no foreground"):
+    with pytest.raises(ValueError, match="None of 2 images can be measured: 2 have no foreground"):
         quantify_knowledge(students, np.zeros((2, 64)))
-    with pytest.raises(ValueError, match="must hold one value a pixel"):
+    with pytest.raises(ValueError, match="must hold one value per pixel"):
         quantify_knowledge(students, X[:2], foreground=np.ones((2, 5)))
     with pytest.raises(ValueError, match="has no layer 'nowhere'"):
         quantify_knowledge(students, X[:2], layer="nowhere")

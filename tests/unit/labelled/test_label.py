@@ -90,9 +90,9 @@ def test_the_teacher_is_read_once_a_process(teacher_file, big, tmp_path, monkeyp
 
 def test_labelling_has_one_thread_and_gives_them_back(teacher_file, big, tmp_path, monkeypatch):
     seen, before = [], torch.get_num_threads()
-    answer = worker._answer
+    answer = worker._outputs
     monkeypatch.setattr(
-        worker, "_answer", lambda *args: seen.append(torch.get_num_threads()) or answer(*args)
+        worker, "_outputs", lambda *args: seen.append(torch.get_num_threads()) or answer(*args)
     )
     label(teacher_file, big, tmp_path / "out")
     assert set(seen) == {1}
@@ -165,7 +165,7 @@ def test_files_may_be_added_but_not_be_lost(teacher_file, big, tmp_path, write_t
     assert label(teacher_file, big, folder).labelled == ["p00.parquet.0"]
     assert LabelledParts(folder).n_rows == 2110
     (big / "p00.parquet").unlink()
-    with pytest.raises(ValueError, match="1 files are no longer among the data, such as 'p00"):
+    with pytest.raises(ValueError, match="1 files are missing from the data, such as 'p00"):
         label(teacher_file, big, folder)
     label(teacher_file, big, folder, force=True)
     label(teacher_file, big, tmp_path / "fresh")
@@ -195,13 +195,13 @@ def test_another_teacher_is_refused(teacher_file, big, tmp_path):
     label(teacher_file, big, tmp_path / "out")
     other = tmp_path / "t.pt"
     torch.save(torch.load(teacher_file, weights_only=True), other)  # other bytes, same network
-    with pytest.raises(ValueError, match=r"teacher_sha256 was .* and is .* begin anew: --force"):
+    with pytest.raises(ValueError, match=r"teacher_sha256 was .* and is .* start again: --force"):
         label(other, big, tmp_path / "out")
 
 
 def test_a_teacher_that_changes_underway_is_refused(teacher_file, big, tmp_path):
     assignment = worker.Assignment(TeacherFile(str(teacher_file)), "0" * 64, "")
-    with pytest.raises(ValueError, match="is another one here than where the labelling was"):
+    with pytest.raises(ValueError, match="of this worker differs from the one where labelling was"):
         worker._teacher_of(assignment)
 
 
@@ -323,7 +323,7 @@ def test_folders_below_the_pattern_are_kept(teacher_file, big, tmp_path):
     ("options", "match"),
     [
         ({"kind": "odds"}, "'kind' must be one of 'logits', 'probabilities'. Got 'odds'"),
-        ({"temperature": 2.0}, "A temperature belongs to probabilities"),
+        ({"temperature": 2.0}, "A temperature applies to probabilities"),
         ({"kind": "probabilities", "temperature": 0.0}, "finite number > 0"),
         ({"part_rows": 0}, "'part_rows' must be at least 1"),
         ({"target": "z"}, "lacks the columns 'z'.*None of the 3 files can be labelled"),
@@ -337,7 +337,7 @@ def test_bad_arguments_write_nothing(teacher_file, big, tmp_path, options, match
 
 
 def test_folders_of_other_things_are_left_alone(teacher_file, big, tmp_path):
-    with pytest.raises(ValueError, match="where the targets go"):
+    with pytest.raises(ValueError, match="the folder of the targets"):
         label(teacher_file, big, big)
     folder = tmp_path / "out"
     folder.mkdir()

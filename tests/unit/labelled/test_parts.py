@@ -34,14 +34,14 @@ def test_labels_are_the_target_column(folder, big):
 
 def test_labels_need_a_target(teacher_file, big, tmp_path):
     label_parts(teacher_file, f"{big}/*.parquet", tmp_path / "out", exclude=["y"])
-    with pytest.raises(ValueError, match="names no column of labels"):
+    with pytest.raises(ValueError, match="has no column of labels"):
         LabelledParts(tmp_path / "out")[0].labels()
 
 
 def test_parts_are_no_array(folder):
     student = SoftDecisionTreeClassifier(depth=1, epochs=1).fit(LabelledParts(folder))
     for use in (student.predict, student.partial_fit, np.asarray):
-        with pytest.raises(TypeError, match="LabelledParts are no array"):
+        with pytest.raises(TypeError, match="LabelledParts are not an array"):
             use(LabelledParts(folder))
 
 
@@ -76,7 +76,7 @@ def test_verify_names_the_damaged_part(folder):
     content = bytearray(path.read_bytes())
     content[-3] ^= 16
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"p1.parquet.300.npy' is not what was written"):
+    with pytest.raises(ValueError, match=r"p1.parquet.300.npy' is damaged: its checksum differs"):
         parts.verify()
 
 
@@ -101,31 +101,31 @@ def test_a_folder_without_manifest(tmp_path):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda m: "{", "is damaged, or no manifest"),
-        (lambda m: [], "is damaged, or no manifest"),
-        (lambda m: {**m, "format": "other"}, "no manifest of labelled parts"),
+        (lambda m: "{", "is damaged, or not a manifest"),
+        (lambda m: [], "is damaged, or not a manifest"),
+        (lambda m: {**m, "format": "other"}, "not a manifest of labelled parts"),
         (lambda m: {**m, "format_version": 2}, "later version"),
-        (lambda m: {**m, "settings": {}}, "settings or sources are not as written"),
-        (lambda m: {**m, "sources": [{"path": "x"}]}, "settings or sources are not as written"),
+        (lambda m: {**m, "settings": {}}, "settings or sources are invalid"),
+        (lambda m: {**m, "sources": [{"path": "x"}]}, "settings or sources are invalid"),
         (
             lambda m: {**m, "sources": [{"path": "x", "name": "x"}]},
-            "settings or sources are not as written",
+            "settings or sources are invalid",
         ),
         (
             lambda m: {**m, "settings": {**m["settings"], "temperature": "warm"}},
-            "settings or sources are not as written",
+            "settings or sources are invalid",
         ),
         (
             lambda m: {**m, "settings": {**m["settings"], "classes": [[1], {}]}},
-            "settings or sources are not as written",
+            "settings or sources are invalid",
         ),
         (
             lambda m: {**m, "sources": [{"path": "x", "name": "../x", "cuts": [0, 1]}]},
-            "settings or sources are not as written",
+            "settings or sources are invalid",
         ),
         (
             lambda m: {**m, "sources": [{"path": "x", "name": "x", "cuts": [0, 5, 5]}]},
-            "settings or sources are not as written",
+            "settings or sources are invalid",
         ),
     ],
 )

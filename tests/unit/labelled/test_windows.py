@@ -87,7 +87,7 @@ def test_no_more_rows_are_held_out_than_a_window_takes(parts, monkeypatch):
 
 def test_labels_that_nobody_named(teacher_file, big, tmp_path):
     label_parts(teacher_file, f"{big}/*.parquet", tmp_path / "out", exclude=["y"])
-    with pytest.raises(ValueError, match="names no column of labels"):
+    with pytest.raises(ValueError, match="has no column of labels"):
         ShuffledParts(LabelledParts(tmp_path / "out"), held_out_fraction=0.0, seed=0, labels=True)
 
 

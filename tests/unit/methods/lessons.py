@@ -9,10 +9,10 @@ from torch import nn
 
 from soft_students.methods import TrainingData, make_method
 from soft_students.methods.lesson import Lesson
-from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
-from soft_students.methods.teaching import teach
 from soft_students.teachers import TorchTeacher
+from soft_students.training.loop import run_stages
+from soft_students.training.optimization import OptimizerSettings
 
 
 def network(channels, n_classes=4):
@@ -58,8 +58,9 @@ def taught(given, method, parameters=None, checkpoint=None, precision="32-true",
     made = make_method(method, parameters)
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     with given.teacher.frozen():
-        _, history = teach(
-            made, given, OptimizerSettings(**settings), fabric, checkpoint=checkpoint
+        made.check(given)
+        _, history = run_stages(
+            made.stages(given), given, OptimizerSettings(**settings), fabric, checkpoint=checkpoint
         )
     return history
 

@@ -17,8 +17,8 @@ from soft_students.methods import (
     observe,
     target_classes,
 )
-from soft_students.methods.batch import TrainingData
 from soft_students.methods.lesson import Step
+from soft_students.training.batch import TrainingData
 from tests.unit.methods.lessons import lesson, taught
 
 
@@ -163,7 +163,7 @@ def test_one_sample_alone_passes_batch_normalisation():
 
 @pytest.mark.parametrize("labels", [True, False])
 def test_combined_with_soft_targets(labels):
-    history = taught(lesson(labels=labels), "bss,kd")
+    history = taught(lesson(labels=labels), "bss,kd", {"kd.hard_weight": 0.1})
     assert {"bss", "bss soft targets", "kd", "labels"} <= set(history[-1])
 
 

@@ -168,7 +168,7 @@ def test_distorted_rows_keep_their_place():
 def test_mixed_rows_are_refused():
     given = lesson()
     given.augment = Doubling(keeps_labels=False)
-    with pytest.raises(ValueError, match="remembers every training row"):
+    with pytest.raises(ValueError, match="needs each input's training row"):
         taught(given, "crd", QUICK)
 
 
@@ -176,7 +176,7 @@ def test_inputs_that_come_from_no_row_are_refused():
     given = lesson()
     adapter = ContrastiveMemory(3, 7, 8, given.labels())
     step = step_of(None, double(4, 3).float(), double(4, 7).float(), given)
-    with pytest.raises(ValueError, match="remembers every training row"):
+    with pytest.raises(ValueError, match="needs each input's training row"):
         CRD(**QUICK).terms(step, adapter)
 
 

@@ -97,7 +97,7 @@ def test_regressors_reach_negative_hints():
 @pytest.mark.parametrize(
     ("student", "teacher", "match"),
     [
-        ((3, 8, 4), (5, 4, 8), "larger or smaller in both"),
+        ((3, 8, 4), (5, 4, 8), "enlarges or shrinks both"),
         ((3, 8, 4), (5,), "two feature maps"),
     ],
 )

@@ -62,9 +62,9 @@ def test_dkd_of_sure_logits_is_finite():
 
 
 def test_dkd_refuses_two_classes():
-    with pytest.raises(ValueError, match=r"three classes at least\. Got 2\. Use 'kd'"):
+    with pytest.raises(ValueError, match=r"at least 3 classes\. Got 2\. Use 'kd'"):
         dkd_losses(torch.zeros(3, 2), torch.zeros(3, 2), torch.tensor([0, 1, 1]))
-    with pytest.raises(ValueError, match=r"three classes at least\. Got 2"):
+    with pytest.raises(ValueError, match=r"at least 3 classes\. Got 2"):
         taught(lesson(n_classes=2), "dkd")
 
 
@@ -218,10 +218,13 @@ def test_the_student_leaves_each_method_its_own_temperature():
     probabilities = np.random.RandomState(1).dirichlet(np.ones(3), 24)
 
     def loss(**settings):
-        student = NeuralStudentClassifier(
-            method="logit_std", epochs=1, validation_fraction=0, random_state=0, **settings
-        )
+        settings = {"method": "logit_std", "validation_fraction": 0, **settings}
+        student = NeuralStudentClassifier(epochs=1, random_state=0, **settings)
         return student.fit(X, probabilities, labels=y).history_[-1]["logit_std"]
 
-    assert loss() == loss(method_params={"temperature": 2.0}) == loss(temperature=2.0)
-    assert loss() != loss(temperature=4.0)
+    assert loss() == loss(method_params={"temperature": 2.0})
+    assert loss() != loss(method_params={"temperature": 4.0})
+    with pytest.raises(ValueError, match=r"Set method_params=\{'logit_std.temperature': \.\.\.\}"):
+        loss(temperature=4.0)
+    with pytest.raises(ValueError, match=r"not among 'ttm'. Leave it out, or add 'kd'"):
+        loss(method="ttm", hard_weight=0.5)

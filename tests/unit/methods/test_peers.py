@@ -206,7 +206,7 @@ def test_each_peer_learns_by_what_it_is_combined_with(key, labels, other):
 
 
 def test_two_methods_of_several_networks_exclude_each_other():
-    with pytest.raises(ValueError, match="'dml' and 'grafting' each train in a way of their own"):
+    with pytest.raises(ValueError, match="'dml' and 'grafting' each define their own training"):
         taught(lesson(), "dml,grafting")
 
 

@@ -71,7 +71,7 @@ def test_cc_shuffles_when_told():
 
 def test_cc_says_which_class_is_too_small():
     given = lesson(n_rows=10)  # classes of 3 and 2 rows
-    with pytest.raises(ValueError, match=r"takes 3 rows of a class, but class 2 has 2"):
+    with pytest.raises(ValueError, match=r"takes 3 rows per class, but class 2 has 2"):
         taught(given, "cc", {"per_class": 3})
 
 
@@ -113,7 +113,7 @@ def test_rkd_sums_over_layers():
 
 
 def test_they_combine():
-    method = make_method("rkd,pkt,kd")
+    method = make_method("rkd,pkt,kd", {"kd.hard_weight": 0.5})
     history = taught(lesson(epochs=1), method.methods)
     assert {"rkd distance", "rkd angle", "pkt", "kd", "labels"} <= set(history[0])
 

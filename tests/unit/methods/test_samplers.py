@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from soft_students.methods.batch import Batches, TrainingData
+from soft_students.methods.ddgsd import TwoViews
 from soft_students.methods.samplers import ClassUniform, SameClassPairs, SuperclassUniform
+from soft_students.training.batch import Batches, Shuffled, TrainingData
 
 BALANCED = torch.arange(120) % 6
 UNBALANCED = torch.cat([torch.zeros(70), torch.ones(6), 2 * torch.ones(24)]).long()
@@ -62,7 +63,7 @@ def test_class_uniform_batches_are_smaller_where_rows_do_not_suffice():
 
 
 def test_class_uniform_names_the_class_that_is_too_small():
-    with pytest.raises(ValueError, match=r"takes 4 rows of a class, but class 7 has 3\. Lower"):
+    with pytest.raises(ValueError, match=r"takes 4 rows per class, but class 7 has 3\. Lower"):
         ClassUniform(torch.tensor([2] * 9 + [7] * 3), 8, 4)
 
 
@@ -96,7 +97,7 @@ def test_number_of_superclasses_is_checked(n_superclasses):
 
 
 def test_superclasses_need_rows():
-    with pytest.raises(ValueError, match=r"takes 4 rows of a superclass\. Got 3 rows"):
+    with pytest.raises(ValueError, match=r"takes 4 rows per superclass\. Got 3 rows"):
         SuperclassUniform(torch.randn(3, 2), 8, 4, n_superclasses=2)
 
 
@@ -163,3 +164,61 @@ def test_processes_share_whole_pairs():
             assert (BALANCED[first] == BALANCED[second]).all()
     rows = torch.cat([batch.index.view(2, -1)[0] for share in shares for batch in share])
     assert rows.sort().values.tolist() == list(range(120))
+
+
+# -- weights --------------------------------------------------------------------------------------
+
+WEIGHTS = torch.tensor([1.0, 3.0, 2.0, 0.5, 2.5, 3.0])
+
+
+def counted(batches, n):
+    return torch.cat([batch.flatten() for batch in batches]).bincount(minlength=n).double()
+
+
+@pytest.mark.parametrize("make", [Shuffled, TwoViews])
+def test_each_pass_draws_a_row_as_often_as_its_weight_says_up_to_rounding(make):
+    sampler = make(6, 4, WEIGHTS)
+    expected = 6 * WEIGHTS / WEIGHTS.sum()
+    views = 2 if make is not Shuffled else 1
+    for batches in passes(sampler, n=20):
+        assert len(batches) == len(sampler)
+        drawn = counted(batches, 6) / views
+        assert ((drawn - expected).abs() < 1).all()
+    everything = [batch for batches in passes(sampler, n=4000) for batch in batches]
+    torch.testing.assert_close(
+        counted(everything, 6) / 4000 / views, expected.double(), atol=0.05, rtol=0
+    )
+
+
+def test_rows_without_weight_are_never_drawn_and_equal_weights_change_nothing():
+    zeros = torch.tensor([0.0, 2.0, 0.0, 1.0, 0.0])
+    assert counted([b for p in passes(Shuffled(5, 2, zeros), n=50) for b in p], 5)[::2].sum() == 0
+    (plain,), (equal,) = passes(Shuffled(7, 3)), passes(Shuffled(7, 3, torch.full((7,), 0.3)))
+    assert torch.equal(torch.cat(plain), torch.cat(equal))
+
+
+def test_class_uniform_draws_the_rows_of_a_class_by_weight():
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    sampler = ClassUniform(labels, 4, 1, WEIGHTS)
+    drawn = counted([b for batches in passes(sampler, n=3000) for b in batches], 6)
+    for rows in (slice(0, 3), slice(3, 6)):  # classes have equal turns
+        shares = drawn[rows] / drawn.sum()
+        torch.testing.assert_close(
+            shares, (WEIGHTS[rows] / WEIGHTS[rows].sum() / 2).double(), atol=0.02, rtol=0
+        )
+
+
+def test_both_rows_of_a_pair_are_drawn_by_weight():
+    labels = torch.tensor([0, 1, 0, 1, 0, 1])
+    sampler = SameClassPairs(labels, 6, WEIGHTS)
+    pairs = torch.cat([b for batches in passes(sampler, n=4000) for b in batches], dim=1)
+    first, partner = pairs
+    assert (labels[first] == labels[partner]).all()
+    assert (first != partner).all()
+    firsts = first.bincount(minlength=6).double() / len(first)
+    torch.testing.assert_close(firsts, (WEIGHTS / WEIGHTS.sum()).double(), atol=0.01, rtol=0)
+    # beside row 0, whose class has the weights 1, 2 and 2.5
+    shares = partner[first == 0].bincount(minlength=6).double() / (first == 0).sum()
+    torch.testing.assert_close(
+        shares[[2, 4]], torch.tensor([2.0, 2.5]).double() / 4.5, atol=0.02, rtol=0
+    )

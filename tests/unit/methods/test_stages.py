@@ -191,14 +191,14 @@ def test_fitnet_leaves_soft_targets_to_another():
     history = taught(
         lesson(),
         "fitnet,kd",
-        {"fitnet.soft_weight": 0.0, "fitnet.final_soft_weight": 0.0},
+        {"fitnet.soft_weight": 0.0, "fitnet.final_soft_weight": 0.0, "kd.hard_weight": 0.1},
     )
     assert {"labels", "kd"} <= set(history[-1])
     assert "fitnet soft targets" not in history[-1]
 
 
 def test_several_methods_run_their_first_stages_in_turn():
-    history = taught(lesson(**EQUAL), "ft,fsp,ab,kd")
+    history = taught(lesson(**EQUAL), "ft,fsp,ab,kd", {"kd.hard_weight": 0.1})
     assert names(history) == ["ft paraphraser", "fsp flow", "ab boundaries", "ft+fsp+ab+kd"]
     assert {"labels", "ft", "kd"} <= set(history[-1])
 
@@ -227,7 +227,7 @@ def test_fsp_says_which_channels_differ():
 
 
 def test_fsp_needs_two_layers():
-    with pytest.raises(ValueError, match="needs two layers"):
+    with pytest.raises(ValueError, match="needs at least two layers"):
         taught(lesson(**EQUAL), "fsp", layers("1"))
 
 

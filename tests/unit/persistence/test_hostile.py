@@ -136,7 +136,7 @@ def test_a_second_directory_is_refused_since_it_would_overrule_the_one_that_was_
 def test_metadata_larger_than_any_are_refused_before_they_are_parsed(content, arrays):
     members = members_of(content, arrays)
     padded = members[0][1] + b" " * 2**22
-    with pytest.raises(BundleError, match=r"metadata\.json claims \d+ bytes, more than any"):
+    with pytest.raises(BundleError, match=r"metadata\.json claims \d+ bytes, more than the limit"):
         loads(bundle_v1.archive([("metadata.json", padded), members[1]]))
 
 
@@ -194,7 +194,7 @@ def test_a_sparse_file_of_many_gigabytes_is_not_read(tmp_path, good):
     with (tmp_path / "a").open("wb") as file:
         file.write(good)
         file.truncate(2**33)
-    with pytest.raises(BundleError, match="more than any bundle"):
+    with pytest.raises(BundleError, match="a bundle has at most"):
         load(tmp_path / "a")
 
 
@@ -203,13 +203,13 @@ def test_a_sparse_file_of_many_gigabytes_is_not_read(tmp_path, good):
     [
         (2, r"newer soft-students, in format 2; .*pip install --upgrade"),
         (10**30, "newer"),
-        (0, "never existed"),
-        (-1, "never existed"),
-        (True, "never existed"),
-        ("1", "never existed"),
-        (1.0, "never existed"),
-        (None, "never existed"),
-        ([1], "never existed"),
+        (0, "does not exist"),
+        (-1, "does not exist"),
+        (True, "does not exist"),
+        ("1", "does not exist"),
+        (1.0, "does not exist"),
+        (None, "does not exist"),
+        ([1], "does not exist"),
     ],
 )
 def test_a_format_of_another_version_is_refused(content, arrays, version, match):
@@ -323,9 +323,9 @@ def test_an_edited_bundle_is_noticed_by_its_checksum(content, arrays, what):
             "not finite",
         ),
         ({"fitted": {"classes": [], "how": [{"at": {"__float__": "inf"}}]}}, "not finite"),
-        ({"params": {"checkpoint": "/home/reader/notes.txt"}}, "hold 'checkpoint'"),
-        ({"params": {"resume": True, "power": 1}}, "hold 'resume'"),
-        ({"params": {"snapshots": "pictures"}}, "hold 'snapshots'"),
+        ({"params": {"checkpoint": "/home/reader/notes.txt"}}, "contain 'checkpoint'"),
+        ({"params": {"resume": True, "power": 1}}, "contain 'resume'"),
+        ({"params": {"snapshots": "pictures"}}, "contain 'snapshots'"),
         (
             {"params": {"transfer": {"__object__": "Munge", "params": {"local_variance": -1.0}}}},
             "'local_variance' parameter of Munge",

@@ -106,7 +106,7 @@ def test_a_student_that_is_not_fitted_is_refused(tmp_path, student):
 
 @pytest.mark.parametrize("wrap", [lambda s: make_pipeline(StandardScaler(), s), lambda s: "text"])
 def test_what_is_not_a_student_is_refused(tmp_path, student, wrap):
-    with pytest.raises(TypeError, match=r"keeps one fitted student: .*, NearestCentre\. Got "):
+    with pytest.raises(TypeError, match=r"holds one fitted student: .*, NearestCentre\. Got "):
         save(wrap(student), tmp_path / "a")
     assert not os.listdir(tmp_path)
 

@@ -169,7 +169,7 @@ def test_the_ranking_is_that_of_the_results(request, pages, name):
     for student, line in table.items():
         assert_shown(line["score"][0], ranking["scores"][student])
         assert_shown(
-            line["wins of random weights"][0], ranking["sensitivity"]["win_shares"][student]
+            line["wins with random weights"][0], ranking["sensitivity"]["win_shares"][student]
         )
         weighed = {h: cell for h, cell in line.items() if "×" in h}
         assert [metric_of(heading) for heading in weighed] == list(ranking["weights"])
@@ -250,7 +250,7 @@ def test_reliability_and_confusion_are_of_the_test_rows(request, pages, name):
         assert f"{model}: calibration error {of['test']['ece']['value']:.4f}" in captions
         rows = results["data"]["test"]
         right = round(of["test"]["accuracy"]["value"] * rows)
-        assert f"{model}: {right} of {rows} rows right" in captions
+        assert f"{model}: {right} of {rows} rows correct" in captions
 
 
 def test_confusions_are_those_of_the_student(digits, pages):
@@ -276,7 +276,7 @@ def test_pictures_of_disagreements_are_those_rows(digits, pages):
     predicted = result.students["tree"].predict(data.X_test)
     pictures = [each for each in pages["digits"].elements if each[0] == "img"]
     assert len(pictures) == 12
-    shown = [each[2].split() for each in pages["digits"].classed("said")]
+    shown = [each[2].split() for each in pages["digits"].classed("predictions")]
     for (_, attributes, _), said in zip(pictures, shown, strict=True):
         row, truth = re.fullmatch(r"Test row (\d+), true class (\d)", attributes["alt"]).groups()
         assert int(truth) == data.y_test[int(row)]
@@ -286,7 +286,7 @@ def test_pictures_of_disagreements_are_those_rows(digits, pages):
             pixels / 255, data.X_test[int(row)].reshape(8, 8), rtol=0, atol=0.51 / 255
         )
     apart = round((1 - result.results["students"]["tree"]["test"]["agreement"]["value"]) * 450)
-    assert f"They choose different classes on {apart} of 450 test rows." in pages["digits"].text
+    assert f"They predict different classes on {apart} of 450 test rows." in pages["digits"].text
 
 
 def decoded(uri):
@@ -370,11 +370,12 @@ def test_how_it_was_made(digits, pages):
     results, text = digits[0].results, pages["digits"].text
     for package, version in results["versions"].items():
         assert f"{package} {version}" in text
-    assert "5 of the split, the intervals and the sensitivity" in text
+    assert "5 for the split, the intervals and the sensitivity" in text
     tree = results["students"]["tree"]
     assert tree["sha256"] in text
     assert "max_depth=7" in text
-    assert "1,078 to learn from, 269 to rank by (20% of the training rows), 450 to test" in text
+    counts = "1,078 for training, 269 for ranking (20% of the training rows), 450 for testing"
+    assert counts in text
     assert "Command" not in text  # it was made in Python
     assert "Command softkd compare" in pages["evil"].text
 
@@ -384,7 +385,7 @@ def test_values_have_no_classes(pages, values):
     headings = [each[2] for each in page.elements if each[0] == "h2"]
     assert "Predicted and true values" in headings
     assert not {"Reliability", "Confusion"} & set(headings)
-    assert "furthest apart" in page.text
+    assert "test rows with the largest difference of values" in page.text
     winner = results["students"][results["ranking"]["winner"]]["test"]
     teacher = results["teacher"]["test"]["r2"]["value"]
     assert f"its R² is {winner['r2']['value']:.4f}; the teacher's is {teacher:.4f}." in page.text
@@ -411,7 +412,7 @@ def test_a_student_that_says_what_the_teacher_says(copied):
         taught, proba = held["taught"], held["taught_proba"]
     rewritten(copied, predicted=taught, proba=proba, rows=np.empty(0, int), X=np.empty((0, 64)))
     page = Page(report_page(copied))
-    assert "They say the same on all 450 test rows." in page.text
+    assert "Their predictions are equal on all 450 test rows." in page.text
     assert not [each for each in page.elements if each[0] == "img"]
 
 
@@ -454,14 +455,14 @@ def test_missing_values_are_no_unusual_ones(tmp_path):
 def test_costs_in_words(results, mine, taught, words):
     results["students"]["tree"]["cost"]["latency_us"]["value"] = mine
     results["teacher"]["cost"]["latency_us"]["value"] = taught
-    assert f"One row takes {mine} µs, by the teacher {taught} µs: {words}" in against_teacher(
+    assert f"One row takes {mine} µs, with the teacher {taught} µs: {words}" in against_teacher(
         results
     )
 
 
 def test_unknown_costs_are_left_out(results):
     results["students"]["tree"]["cost"]["bytes"]["value"] = None
-    assert [tile.title for tile in tiles(results)] == ["accuracy", "agreement", "time of one row"]
+    assert [tile.title for tile in tiles(results)] == ["accuracy", "agreement", "time for one row"]
     assert "bytes" not in against_teacher(results)
 
 
@@ -477,48 +478,53 @@ def test_what_moves_the_choice(results):
     found = {"weight": 0.7, "low": 0.321, "high": 0.9999, "winner_below": "stump"}
     ranking["sensitivity"]["ranges"] = {"accuracy": {**found, "winner_above": "stump"}}
     (first, *_) = sureness(results)
-    assert first.endswith("stump would win if accuracy weighed below 0.32 instead of 0.70.")
+    assert first.endswith(
+        "stump would win if the weight of accuracy were below 0.32 instead of 0.70."
+    )
     ranking["sensitivity"]["ranges"] = {
         "accuracy": {**found, "winner_below": None, "winner_above": None}
     }
-    assert sureness(results)[0].endswith("No change of one weight makes another win.")
+    assert sureness(results)[0].endswith("No change of one weight changes the winner.")
 
 
 def test_mcnemar_in_words(results):
     (test,) = results["mcnemar"]
     assert (test["first"], test["second"]) == ("tree", "stump")
     for (first, second, p), words in {
-        (40, 9, 0.001): "it is right more often than stump.",
-        (9, 40, 0.001): "it is right less often than stump.",
-        (40, 9, 0.06): "it cannot be told apart from stump.",
+        (40, 9, 0.001): "it is more accurate than stump.",
+        (9, 40, 0.001): "it is less accurate than stump.",
+        (40, 9, 0.06): "it does not differ significantly from stump.",
     }.items():
         test.update(only_first=first, only_second=second, pvalue=p)
         (said,) = [each for each in sureness(results) if "McNemar" in each]
-        assert said.endswith(f"(p below 0.05, which allows for 1 comparison), {words}")
+        assert said.endswith(f"(p below 0.05, corrected for 1 comparison), {words}")
 
 
 def test_a_single_student(results):
     results["ranking"]["order"] = ["tree"]
-    assert choice(results)[0].startswith("It is the only student that was left to rank")
+    assert choice(results)[0].startswith("It is the only ranked student")
     assert not any("random weights" in each for each in sureness(results))
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda at: (at / "results.json").unlink(), "holds no finished comparison"),
+        (lambda at: (at / "results.json").unlink(), "has no finished comparison"),
         (lambda at: (at / "results.json").write_text("{"), "results.json' is damaged"),
         (lambda at: (at / "results.json").write_bytes(b"\xff\xfe"), "results.json' is damaged"),
-        (lambda at: (at / "results.json").write_text("[]"), "is of another version"),
+        (lambda at: (at / "results.json").write_text("[]"), "has another version"),
         (lambda at: (at / "results.json").write_text('{"schema": 7}'), "Got 7"),
         (lambda at: (at / "results.json").write_text('{"schema": 1}'), "it lacks command, confid"),
-        (lambda at: (at / "answers.npz").unlink(), "There are no answers"),
+        (lambda at: (at / "answers.npz").unlink(), "does not exist. Run softkd compare again"),
         (lambda at: (at / "answers.npz").write_bytes(b""), "answers.npz' is damaged"),
         (lambda at: (at / "answers.npz").write_bytes(array()), "answers.npz' is damaged"),
         (lambda at: np.savez(at / "answers.npz", student=1), "answers.npz' is damaged"),
         (lambda at: rewritten(at, student=np.array({})), "answers.npz' is damaged"),
-        (lambda at: rewritten(at, classes=np.empty((2**31, 8, 0), "U1")), "classes has the shape"),
-        (lambda at: rewritten(at, taught=np.zeros(3, int)), "taught has the shape"),
+        (
+            lambda at: rewritten(at, classes=np.empty((2**31, 8, 0), "U1")),
+            "classes must have the shape",
+        ),
+        (lambda at: rewritten(at, taught=np.zeros(3, int)), "taught must have the shape"),
         (lambda at: rewritten(at, student=np.array("stump")), "of the student 'stump'"),
         (
             lambda at: rewritten(

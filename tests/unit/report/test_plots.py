@@ -141,7 +141,7 @@ def test_confusion_counts_and_shades():
     wrong = [float(each.get("fill-opacity")) for each in classed(svg, "wrong")]
     assert len(wrong) == 2
     assert wrong[0] < wrong[1]  # 3 of 8 rows, and 1 of 1
-    assert "a taken for b, 3 rows" in ET.fromstring(svg).get("aria-label")
+    assert "a predicted as b, 3 rows" in ET.fromstring(svg).get("aria-label")
 
 
 def test_thirty_classes_are_cells_without_figures():

@@ -123,7 +123,7 @@ def test_names_that_are_taken_stay_with_their_first(install, taken):
     source = IMPORT + f"entry = StudentEntry('{taken}', None, R, '{{}}')"
     install("a-first", source.format("first"), one="entry")
     install("b-second", source.format("second"), one="entry")
-    with pytest.warns(UserWarning, match="package b-second 1.2 is left out: another has"):
+    with pytest.warns(UserWarning, match="package b-second 1.2 is skipped: another has"):
         entry = available()[taken]
     if taken == "tree":
         assert entry.classifier.__name__ == "DecisionTreeStudentClassifier"

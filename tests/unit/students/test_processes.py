@@ -36,7 +36,7 @@ def test_one_process_trains_here():
 
 
 def test_what_cannot_be_sent_is_told():
-    with pytest.raises(ValueError, match=r"part of it cannot be: .*lambda"):
+    with pytest.raises(ValueError, match=r"but it cannot be: .*lambda"):
         launch(lambda fabric, training: None, "it", device="cpu", n_devices=2, n_nodes=1)
 
 

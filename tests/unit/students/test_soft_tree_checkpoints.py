@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from soft_students import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
 from soft_students.persistence.checkpoints import Checkpoint, kept_random, numpy_random
 from soft_students.students.files import load, save
-from soft_students.students.soft_tree import base, training
+from soft_students.students.soft_tree import base, training_rows
 from soft_students.transfer import ImageDistortion
 
 SETTINGS = {
@@ -61,13 +61,13 @@ def test_only_the_missing_epochs_are_trained(digits, interrupt, monkeypatch, tmp
         depth=3, epochs=6, random_state=0, checkpoint=tmp_path / "c", resume=True
     )
     interrupt(student, 4, X, teacher)
-    passes, batches = [], training.TrainingRows.batches
+    passes, batches = [], training_rows.RowsInMemory.batches
 
     def counted(*args):
         passes.append(args)
         return batches(*args)
 
-    monkeypatch.setattr(training.TrainingRows, "batches", counted)
+    monkeypatch.setattr(training_rows.RowsInMemory, "batches", counted)
     student.fit(X, teacher)
     assert len(passes) == 2
     assert student.n_iter_ == 6
@@ -122,7 +122,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "c"
     path.write_bytes(content)
     student = SoftDecisionTreeClassifier(depth=2, epochs=2, checkpoint=path, resume=True)
-    with pytest.raises(ValueError, match="damaged or no checkpoint"):
+    with pytest.raises(ValueError, match="damaged or not a checkpoint"):
         student.fit(X, y)
     assert path.read_bytes() == content
 

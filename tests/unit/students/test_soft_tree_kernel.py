@@ -12,10 +12,10 @@ from soft_students.students.soft_tree.kernel import (
     SharpenedPaths,
     SplitBalance,
     SquaredErrorLeaves,
-    TreeParameters,
     Workspace,
     loss_and_gradients,
 )
+from soft_students.students.soft_tree.parameters import TreeParameters
 
 
 def problem(depth, n=7, n_features=3, n_outputs=4, seed=0, regression=False):

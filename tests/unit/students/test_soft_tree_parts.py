@@ -241,7 +241,7 @@ def test_labels_that_the_teacher_does_not_know(rows, folder, tmp_path):
     teacher = train_teacher(X[known], y[known], arch="mlp", epochs=1, random_state=0)
     save_teacher(teacher, tmp_path / "t.pt")
     label_parts(tmp_path / "t.pt", f"{folder}/rows*.parquet", tmp_path / "out", target="y")
-    with pytest.raises(ValueError, match=r"labels hold \['c'\], which the teacher does not know"):
+    with pytest.raises(ValueError, match=r"labels contain \['c'\], which are none of the teacher"):
         SoftDecisionTreeClassifier(hard_weight=0.5).fit(LabelledParts(tmp_path / "out"))
 
 

@@ -61,7 +61,7 @@ def test_a_constant_target():
 def test_a_teacher_of_classes_is_refused(diabetes):
     X, y = diabetes
     teacher = LogisticRegression(max_iter=200).fit(X, y > 150)
-    with pytest.raises(ValueError, match="needs a teacher of values"):
+    with pytest.raises(ValueError, match="needs a teacher that predicts values"):
         tree().fit(X, teacher)
 
 

@@ -16,6 +16,7 @@ from soft_students import (
     SoftDecisionTreeRegressor,
 )
 from soft_students.students.files import dumps, loads
+from soft_students.students.soft_tree import training_rows
 from soft_students.transfer import (
     TRANSFERS,
     GaussianNoise,
@@ -172,13 +173,13 @@ def test_copies_bear_the_label_of_their_own_row(parameters, weights, monkeypatch
     y = np.arange(60) % 2
     student = soft_tree(transfer=Twin(), transfer_copies=1, hard_weight=1.0, **parameters)
     banks = []
-    gather = type(student)._training_rows
+    gather = training_rows.gather_rows
 
-    def spied(self, *args):
-        banks.append(gather(self, *args))
+    def spied(*args):
+        banks.append(gather(*args))
         return banks[-1]
 
-    monkeypatch.setattr(type(student), "_training_rows", spied)
+    monkeypatch.setattr(training_rows, "gather_rows", spied)
     student.set_params(standardize=False).fit(
         X,
         lambda rows: np.tile([0.5, 0.5], (len(rows), 1)),
@@ -221,7 +222,7 @@ def test_copies_of_values_bear_their_own_value(student, monkeypatch):
 @CLASSIFIERS
 def test_rows_without_a_label_need_a_teacher(classifier, wine, teacher):
     X, y = wine
-    with pytest.raises(ValueError, match="Stranger makes rows that no label is known of"):
+    with pytest.raises(ValueError, match="Stranger makes rows without labels"):
         classifier(transfer=Stranger()).fit(X, y)
     classifier(transfer=Twin()).fit(X, y)
     with pytest.raises(ValueError, match="belongs to one X"):

@@ -9,8 +9,8 @@ from soft_students import load
 from soft_students.datasets import Dataset
 from soft_students.students.files import trained_on
 from soft_students.studies import (
-    Plan,
     Row,
+    StudyPlan,
     draw_study,
     mnist_soft_tree,
     quick_plan,
@@ -23,7 +23,7 @@ ROWS = [
     Row(1, "labels", None, SETTINGS),
     Row(2, "teacher, distorted images", 3.0, SETTINGS, copies=1),
 ]
-PLAN = Plan(ROWS, teacher_epochs=1, train_rows=80, test_rows=50)
+PLAN = StudyPlan(ROWS, teacher_epochs=1, train_rows=80, test_rows=50)
 
 
 @pytest.fixture(autouse=True)
@@ -100,10 +100,12 @@ def test_an_interrupted_study_keeps_what_is_finished(tmp_path):
 
 
 def test_parts_of_another_study_are_refused_before_training(tmp_path, monkeypatch):
-    run_study(tmp_path, Plan(ROWS[:1], teacher_epochs=1, train_rows=80, test_rows=50), seeds=1)
+    run_study(tmp_path, StudyPlan(ROWS[:1], teacher_epochs=1, train_rows=80, test_rows=50), seeds=1)
     other = [Row(1, "labels", None, {**SETTINGS, "epochs": 3})]
     with pytest.raises(ValueError, match=r"other settings.*another folder"):
-        run_study(tmp_path, Plan(other, teacher_epochs=1, train_rows=80, test_rows=50), seeds=1)
+        run_study(
+            tmp_path, StudyPlan(other, teacher_epochs=1, train_rows=80, test_rows=50), seeds=1
+        )
 
 
 def test_a_damaged_part_is_named(tmp_path):

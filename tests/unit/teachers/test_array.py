@@ -34,7 +34,7 @@ def test_labels_name_the_columns():
 
 @pytest.mark.parametrize("n_rows", [1, 2, 4])
 def test_other_rows_cannot_be_asked_about(n_rows):
-    with pytest.raises(ValueError, match=f"array of 3 rows, but X has {n_rows}.*can be asked"):
+    with pytest.raises(ValueError, match=f"array of 3 rows, but X has {n_rows}.*pass the model"):
         ArrayTeacher(P).logits(X[:1].repeat(n_rows, axis=0))
 
 
@@ -45,8 +45,9 @@ def test_other_rows_cannot_be_asked_about(n_rows):
         (P * [[1], [1], [np.nan]], {}, "NaN in 1 of 3"),
         (P * np.nan, {"kind": "logits"}, "not finite in 3 of 3"),
         (P - [[1, -1]], {}, "must not be negative"),
-        (P, {"classes": [1, 2, 3]}, "2 columns, but there are 3 classes"),
-        (P[0], {}, "shape"),
+        (P, {"classes": [1, 2, 3]}, "2 columns, but the number of classes is 3"),
+        (P[:, :, None], {}, "shape"),
+        ([0, 2, 1], {}, "one probability per row"),
         (0.5, {}, "single number"),
         (0.5, {"task": "regression"}, "single number"),
     ],

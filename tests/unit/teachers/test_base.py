@@ -2,13 +2,14 @@ import copy
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from soft_students import DistilledClassifier, SoftDecisionTreeClassifier, as_teacher
-from soft_students.teachers import InputRangeWarning, Teacher
+from soft_students.teachers import EnsembleTeacher, InputRangeWarning, Teacher
 
 
 class Answers(Teacher):
@@ -128,7 +129,7 @@ def test_answers_of_another_shape_are_refused(outputs, task):
 
 
 def test_answers_that_are_no_numbers_are_refused():
-    with pytest.raises(ValueError, match="must give numbers"):
+    with pytest.raises(ValueError, match="must return numbers"):
         Answers(np.array(["a", "b"])).logits(X)
 
 
@@ -138,7 +139,7 @@ def test_probabilities_that_do_not_sum_to_one_are_refused():
 
 
 def test_another_number_of_columns_than_classes_is_refused():
-    with pytest.raises(ValueError, match="gave 3 columns for its 2 classes"):
+    with pytest.raises(ValueError, match="returned 3 columns for 2 classes"):
         Answers(np.zeros((2, 3)), classes=[0, 1]).logits(X)
 
 
@@ -155,7 +156,7 @@ def test_another_number_of_features_is_refused():
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("empty", [np.zeros((0, 3)), []])
 def test_no_rows_are_refused(task, empty):
-    with pytest.raises(ValueError, match="'answers' was asked about no rows"):
+    with pytest.raises(ValueError, match="X is empty: the teacher 'answers'"):
         Answers(np.zeros(0), task=task).predict(empty)
 
 
@@ -165,15 +166,63 @@ def test_temperatures_must_be_positive(temperature):
         Answers(np.zeros((2, 2))).predict_proba(X, temperature)
 
 
-def test_what_looks_like_probabilities_is_pointed_out():
+def test_what_looks_like_probabilities_is_taken_as_such_and_said():
     P = np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
-    for ask in (Answers(P, kind=None).logits, Answers(P, kind=None).predict):
-        with pytest.warns(UserWarning, match="look like probabilities") as caught:
-            ask(X)
+    for method in ("logits", "predict"):
+        teacher = Answers(P, kind=None)
+        with pytest.warns(UserWarning, match="taken as probabilities") as caught:
+            getattr(teacher, method)(X)
         assert [warning.filename for warning in caught] == [__file__]
+        np.testing.assert_allclose(teacher.predict_proba(X), P)
     sigmoids = np.linspace(0, 1, 50)
-    with pytest.warns(UserWarning, match="look like probabilities"):
-        Answers(sigmoids, kind=None).logits(np.zeros((50, 1)))
+    teacher = Answers(sigmoids, kind=None)
+    with pytest.warns(UserWarning, match=r"lie in \[0, 1\]: they are taken as probabilities"):
+        found = teacher.predict_proba(np.zeros((50, 1)))
+    np.testing.assert_allclose(found[:, 1], sigmoids, atol=1e-12)
+
+
+def test_outputs_are_logits_for_good_once_some_are_outside_of_probabilities():
+    teacher = Answers(np.array([[0.2, 3.0], [0.1, -1.0]]), kind=None)
+    teacher.logits(X)
+    assert teacher.kind == "logits"
+
+
+def test_columns_that_name_classes_are_put_in_their_order():
+    table = pd.DataFrame({"sun": [0.9, 0.2], "rain": [0.1, 0.8]})
+    by_name = Answers(table, kind="probabilities", classes=["rain", "sun"])
+    np.testing.assert_allclose(by_name.predict_proba(X), [[0.1, 0.9], [0.8, 0.2]])
+    unnamed = Answers(table, kind="probabilities")
+    np.testing.assert_allclose(unnamed.predict_proba(X), [[0.9, 0.1], [0.2, 0.8]])
+    assert unnamed.classes_.tolist() == ["sun", "rain"]
+    counted = Answers(table.set_axis([0, 1], axis=1), kind="probabilities", classes=["a", "b"])
+    np.testing.assert_allclose(counted.predict_proba(X), table.to_numpy())
+    as_text = Answers(table.set_axis(["1", "0"], axis=1), kind="probabilities", classes=[0, 1])
+    np.testing.assert_allclose(as_text.predict_proba(X), [[0.1, 0.9], [0.8, 0.2]])
+    with pytest.raises(ValueError, match=r"columns named \['sun', 'rain'\].*classes=\[...\]"):
+        Answers(table, kind="probabilities", classes=["sun", "snow"]).logits(X)
+
+
+def test_sorting_by_class_moves_columns_and_names_together():
+    logits = np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 1.0]])
+    teacher = Answers(logits, classes=["mid", "top", "low"])
+    by_class = teacher.sorted_by_class()
+    assert by_class.classes_.tolist() == ["low", "mid", "top"]
+    np.testing.assert_array_equal(by_class.logits(X), logits[:, [2, 0, 1]])
+    np.testing.assert_array_equal(by_class.predict(X), teacher.predict(X))
+    assert by_class.sorted_by_class() is by_class
+    two = by_class.with_columns(np.array([2, 0]), np.array(["top", "low"]))
+    np.testing.assert_array_equal(two.logits(X), logits[:, [1, 2]])
+    assert teacher.classes_.tolist() == ["mid", "top", "low"]
+
+
+def test_an_ensemble_is_sorted_by_class_once():
+    a = Answers(np.array([[3.0, 1.0], [0.0, 5.0]]), classes=["q", "p"])
+    b = Answers(np.array([[1.0, 1.0], [2.0, 7.0]]), classes=["p", "q"])
+    teacher = EnsembleTeacher([a, b])
+    by_class = teacher.sorted_by_class()
+    assert by_class.classes_.tolist() == ["p", "q"]
+    np.testing.assert_allclose(by_class.logits(X), [[1.0, 2.0], [3.5, 3.5]])
+    np.testing.assert_allclose(by_class.logits(X), teacher.logits(X)[:, ::-1])
 
 
 @pytest.mark.parametrize(
@@ -247,7 +296,7 @@ def test_the_representation_says_what_is_known():
     [
         ({"task": "ranking"}, "'task' of a teacher must be"),
         ({"kind": "odds"}, "'kind' of a teacher must be"),
-        ({"classes": [1, 2, 1]}, "'classes' of a teacher must be different"),
+        ({"classes": [1, 2, 1]}, "'classes' of a teacher must be distinct"),
         ({"classes": []}, "'classes'"),
         ({"classes": [[1, 2]]}, "'classes'"),
         ({"input_range": (1, 0)}, "'input_range'"),

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from soft_students.teachers.architectures import build
 from soft_students.teachers.checkpoint import (
     FORMAT,
     FORMAT_VERSION,
@@ -17,8 +16,10 @@ from soft_students.teachers.checkpoint import (
     teacher_from_checkpoint,
 )
 from soft_students.teachers.ensemble import EnsembleTeacher
+from soft_students.teachers.network import BuiltNetwork
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
+from tests.references import teacher_v1 as numbered
 
 N_FEATURES = 6
 X = np.random.RandomState(0).rand(20, N_FEATURES).astype(np.float32)
@@ -26,7 +27,7 @@ X = np.random.RandomState(0).rand(20, N_FEATURES).astype(np.float32)
 
 def make_teacher(seed=0, classes=(0, 1, 2)):
     torch.manual_seed(seed)
-    network = build("mlp", (N_FEATURES,), len(classes), {"hidden": [8], "dropout": 0.1})
+    network = BuiltNetwork("mlp", (N_FEATURES,), len(classes), {"hidden": [8], "dropout": 0.1})
     network.train()
     network(torch.randn(32, N_FEATURES))  # moves the running statistics away from 0 and 1
     teacher = TorchTeacher(
@@ -68,7 +69,7 @@ def test_an_image_network_survives_the_file(tmp_path):
     torch.manual_seed(0)
     images = np.random.RandomState(1).rand(5, 3 * 8 * 9).astype(np.float32)
     teacher = TorchTeacher(
-        build("resnet", (3, 8, 9), 2).eval(),
+        BuiltNetwork("resnet", (3, 8, 9), 2).eval(),
         classes=np.array([4, 9]),
         input_shape=(3, 8, 9),
         preprocess=Standardize.fit(images, (3, 8, 9)),
@@ -95,10 +96,34 @@ def test_classes_keep_the_order_of_the_outputs(tmp_path):
     assert again.classes_.tolist() == [2, 0, 1]
 
 
+@pytest.mark.parametrize("arch", list(numbered.LAYERS))
+def test_files_of_version_1_numbered_their_layers_and_still_load(tmp_path, arch):
+    torch.manual_seed(0)
+    images = np.random.RandomState(1).rand(5, 100).astype(np.float32)
+    old = numbered.NumberedNetwork(arch)
+    old.train()(torch.randn(64, 1, 10, 10))  # moves the running statistics away from 0 and 1
+    teacher = TorchTeacher(
+        BuiltNetwork(arch, (1, 10, 10), 3, numbered.CONFIGS[arch]),
+        input_shape=(1, 10, 10),
+        preprocess={"mean": [0.0], "std": [1.0]},
+    )
+    payload = payload_of(teacher, tmp_path)
+    payload["format_version"] = 1
+    assert set(payload["members"][0]["state_dict"]).isdisjoint(old.state_dict())
+    payload["members"][0]["state_dict"] = dict(old.state_dict())
+    with torch.no_grad():
+        expected = old.eval()(torch.from_numpy(images).view(5, 1, 10, 10))
+    found = teacher_from_checkpoint(payload).logits(images)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    payload["members"][0]["state_dict"].popitem()
+    with pytest.raises(ValueError, match="missing or extra"):
+        teacher_from_checkpoint(payload)
+
+
 def test_what_a_safe_file_cannot_hold_is_refused_when_saving(tmp_path):
     teacher = make_teacher()
     teacher.record.data["when"] = np.datetime64("2026-01-01")
-    with pytest.raises(TypeError, match="plain JSON values alone"):
+    with pytest.raises(TypeError, match="plain JSON values only"):
         save_teacher(teacher, tmp_path / "t.pt")
     dates = np.array(["2026-01-01", "2026-01-02", "2026-01-03"], dtype="datetime64[D]")
     with pytest.raises(TypeError, match=r"numbers or strings\. Got date.*astype\(str\)"):
@@ -123,7 +148,7 @@ def test_an_ensemble_keeps_its_members_weights_and_average(tmp_path, average):
 def test_members_may_differ_in_everything_but_the_set_of_classes(tmp_path):
     torch.manual_seed(0)
     image_teacher = TorchTeacher(
-        build("resnet", (1, 4, 4), 3).eval(),
+        BuiltNetwork("resnet", (1, 4, 4), 3).eval(),
         classes=np.array([2, 0, 1]),
         input_shape=(1, 4, 4),
         preprocess=Standardize(torch.full((1, 1, 1), 0.2), torch.full((1, 1, 1), 3.0)),
@@ -131,7 +156,7 @@ def test_members_may_differ_in_everything_but_the_set_of_classes(tmp_path):
     )
     images = np.random.RandomState(0).rand(9, 16).astype(np.float32)
     table_teacher = TorchTeacher(
-        build("mlp", (16,), 3).eval(),
+        BuiltNetwork("mlp", (16,), 3).eval(),
         classes=np.array([0, 1, 2]),
         input_shape=(16,),
         preprocess=Standardize.fit(images, (16,)),
@@ -289,7 +314,7 @@ def test_values_of_another_type_never_pass(payload, key, value):
 @pytest.mark.parametrize("value", ["x", [[]], {"a": 1}, True])
 def test_values_of_another_type_never_pass_in_a_member(payload, key, value):
     payload["members"][0][key] = value
-    with pytest.raises(ValueError, match=r"damaged|no architecture|no setting"):
+    with pytest.raises(ValueError, match=r"damaged|no network|no setting"):
         teacher_from_checkpoint(payload)
 
 
@@ -306,7 +331,7 @@ def _set(path, value):
 def _weight(change):
     def apply(payload):
         state = payload["members"][0]["state_dict"]
-        state["layers.1.weight"] = change(state["layers.1.weight"])
+        state["layers.linear1.weight"] = change(state["layers.linear1.weight"])
 
     return apply
 
@@ -318,16 +343,16 @@ STATE = (*FIRST, "state_dict")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_set(("members",), []), "not a list of one dictionary or more"),
-        (_set(FIRST, 5), "not a list of one dictionary or more"),
+        (_set(("members",), []), "not a list of at least one dictionary"),
+        (_set(FIRST, 5), "not a list of at least one dictionary"),
         (_set(("record", "seed"), "7"), "'seed' is of type str"),
-        (_set(("record", "data"), {"x": torch.zeros(2)}), "more than plain values"),
+        (_set(("record", "data"), {"x": torch.zeros(2)}), "values that JSON lacks"),
         (_set(("average",), "median"), "'average' is 'median'"),
         (_set((*FIRST, "classes"), [0, 1]), "shape"),
         (_set((*FIRST, "classes"), [0, 1, "2"]), "not all numbers or all strings"),
-        (_set((*FIRST, "classes"), [0, 1, 1]), "different labels"),
-        (_set((*FIRST, "classes"), [0.0, 1.0, math.nan]), "different labels"),
-        (_set((*FIRST, "classes"), [0]), "two or more"),
+        (_set((*FIRST, "classes"), [0, 1, 1]), "distinct labels"),
+        (_set((*FIRST, "classes"), [0.0, 1.0, math.nan]), "distinct labels"),
+        (_set((*FIRST, "classes"), [0]), "at least two distinct"),
         (_set((*FIRST, "input_shape"), [7]), r"has shape \(8, 6\), not \(8, 7\)"),
         (_set((*FIRST, "input_shape"), [-6]), "'input_shape'"),
         (_set((*FIRST, "input_shape"), [6.0]), "'input_shape'"),
@@ -335,7 +360,7 @@ STATE = (*FIRST, "state_dict")
         (_set((*FIRST, "input_range"), [1.0]), "pair of numbers"),
         (_set((*FIRST, "input_range"), [1.0, 0.0]), r"from 1\.0 down to 0\.0"),
         (_set((*FIRST, "input_range"), [0.0, math.nan]), "not a finite number"),
-        (_set((*FIRST, "preprocess", "std"), torch.zeros(N_FEATURES)), "not above zero"),
+        (_set((*FIRST, "preprocess", "std"), torch.zeros(N_FEATURES)), "not positive"),
         (
             _set((*FIRST, "preprocess", "std"), torch.full((N_FEATURES,), math.inf)),
             "NaN or infinite",
@@ -344,16 +369,16 @@ STATE = (*FIRST, "state_dict")
         (_set((*FIRST, "preprocess", "mean"), 0.5), "'mean' is of type float"),
         (_set(("record", "accuracy"), {"test": 1.5}), r"not in the range \[0, 1\]"),
         (_set(("record", "accuracy"), {"test": "high"}), "not a finite number"),
-        (_set((*FIRST, "weight"), -1.0), "below zero"),
+        (_set((*FIRST, "weight"), -1.0), "is negative"),
         (_set((*FIRST, "weight"), math.inf), "not a finite number"),
-        (_set((*FIRST, "arch"), "transformer"), "no architecture 'transformer'"),
+        (_set((*FIRST, "arch"), "transformer"), "no network 'transformer'"),
         (_set((*FIRST, "arch"), "cnn"), "takes images"),
         (_set((*FIRST, "config", "hidden"), [9]), "shape"),
         (_set((*FIRST, "config", "hidden"), [10**12]), "range"),
         (_set((*FIRST, "config", "hidden"), [8, 8]), "missing or extra"),
         (_set((*STATE, "extra"), torch.zeros(1)), "'extra' is missing or extra"),
-        (_set((*STATE, "layers.1.weight"), "text"), "not a tensor"),
-        (_set((*STATE, "layers.2.running_var"), torch.full((8,), -1.0)), "negative variance"),
+        (_set((*STATE, "layers.linear1.weight"), "text"), "not a tensor"),
+        (_set((*STATE, "layers.norm1.running_var"), torch.full((8,), -1.0)), "negative variance"),
         (_weight(lambda weight: weight * math.nan), "NaN or infinite"),
         (_weight(lambda weight: weight / 0), "NaN or infinite"),
         (_weight(lambda weight: weight[:, :-1]), "has shape"),

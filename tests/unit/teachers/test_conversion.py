@@ -129,13 +129,17 @@ def test_classes_of_members_must_be_the_same(classifier):
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (P, {"input_shape": (3,)}, r"'input_shape', which means nothing .* 'array'"),
-        (P, {"weights": [1]}, "'weights', which means nothing"),
-        (lambda rows: rows, {"device": "cpu"}, "'device', which means nothing .* 'callable'"),
-        (ArrayTeacher(P), {"classes": [1, 2, 3]}, "'classes', which means nothing .* 'teacher'"),
-        (nn.Linear(4, 3), {"average": "logits"}, "'average', which means nothing .* 'module'"),
-        ([ArrayTeacher(P)], {"batch_size": 3}, "'batch_size', which means nothing"),
-        (LinearRegression().fit(X, y), {"kind": "logits"}, "'kind', which means .* 'estimator'"),
+        (P, {"input_shape": (3,)}, r"'input_shape', which does not apply .* 'array'"),
+        (P, {"weights": [1]}, "'weights', which does not apply"),
+        (lambda rows: rows, {"device": "cpu"}, "'device', which does not apply .* 'callable'"),
+        (ArrayTeacher(P), {"classes": [1, 2, 3]}, "'classes', which does not apply .* 'teacher'"),
+        (nn.Linear(4, 3), {"average": "logits"}, "'average', which does not apply .* 'module'"),
+        ([ArrayTeacher(P)], {"batch_size": 3}, "'batch_size', which does not apply"),
+        (
+            LinearRegression().fit(X, y),
+            {"kind": "logits"},
+            "'kind', which does not apply .* 'estimator'",
+        ),
     ],
 )
 def test_options_that_would_be_ignored_are_refused(model, options, message):
@@ -145,7 +149,7 @@ def test_options_that_would_be_ignored_are_refused(model, options, message):
 
 @pytest.mark.parametrize("model", [None, 3, "t.pt", {"a": 1}, ["a.pt", "b.pt"], np.array(["a"])])
 def test_what_cannot_teach_is_refused(model):
-    with pytest.raises(TypeError, match=r"A teacher must be .*load_teacher\(path\)"):
+    with pytest.raises(TypeError, match=r"A teacher must be .*load_teacher\("):
         as_teacher(model)
 
 
@@ -156,7 +160,7 @@ def test_classes_are_not_models(model):
 
 
 def test_labels_are_not_soft_targets():
-    with pytest.raises(ValueError, match=r"must have the shape \(n_samples, n_classes\)"):
+    with pytest.raises(ValueError, match=r"shape \(n_samples, n_classes\).*Pass labels as y"):
         as_teacher(y)
 
 

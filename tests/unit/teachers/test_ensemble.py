@@ -91,7 +91,7 @@ def test_a_member_that_knows_no_classes_follows_the_first_that_does():
 @pytest.mark.parametrize("classes", [["cat", "dog", "fox"], ["cat", "dog"], [0, 1, 2]])
 def test_different_classes_are_refused(classes):
     logits = A[:, : len(classes)]
-    with pytest.raises(ValueError, match=r"must know the same classes.*cat.*"):
+    with pytest.raises(ValueError, match=r"must have the same classes.*cat.*"):
         EnsembleTeacher([fixed(A, ["cat", "dog", "eel"]), fixed(logits, classes)])
 
 

@@ -199,7 +199,7 @@ def test_several_outputs_are_refused():
 
 def test_several_labels_a_row_are_refused():
     model = xgb().fit(X, np.eye(3, dtype=int)[y])
-    with pytest.raises(ValueError, match="3 columns for its 2 classes"):
+    with pytest.raises(ValueError, match="3 columns for 2 classes"):
         EstimatorTeacher(model).logits(X)
 
 

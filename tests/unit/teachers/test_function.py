@@ -52,7 +52,7 @@ def test_labels_name_the_columns_and_the_range_is_watched():
 
 
 def test_predicted_labels_are_no_probabilities():
-    with pytest.raises(ValueError, match="must give numbers"):
+    with pytest.raises(ValueError, match="must return numbers"):
         FunctionTeacher(lambda rows: np.array(["a", "b"])).predict_proba(X)
     with pytest.raises(ValueError, match="negative"):
         FunctionTeacher(lambda rows: np.array([1, 2])).predict_proba(X)

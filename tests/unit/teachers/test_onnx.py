@@ -107,7 +107,7 @@ def test_probabilities_of_another_name_need_an_option(tmp_path):
     np.testing.assert_allclose(
         OnnxTeacher(path, kind="probabilities").predict_proba(X), P, rtol=1e-5
     )
-    with pytest.warns(UserWarning, match="'net' look like probabilities"):
+    with pytest.warns(UserWarning, match="'net' lie in .* taken as probabilities"):
         OnnxTeacher(path).logits(X)
 
 
@@ -178,7 +178,9 @@ def test_a_model_of_two_inputs_is_refused(tmp_path):
     nodes = [helper.make_node("Add", ["a", "b"], ["c"])]
     inputs = [value(name, [None, 3]) for name in "ab"]
     path = write(tmp_path / "two.onnx", nodes, inputs, [value("c", [None, 3])])
-    with pytest.raises(BundleError, match=r"one input of floats\. .* 'a' of tensor\(float\), 'b'"):
+    with pytest.raises(
+        BundleError, match=r"one floating-point input\. .* 'a' of tensor\(float\), 'b'"
+    ):
         OnnxTeacher(path)
 
 

@@ -1,5 +1,7 @@
 import copy
 import pickle
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -254,8 +256,36 @@ def test_a_module_that_ends_in_softmax_is_told_apart(layer):
     expected = powers / powers.sum(axis=1, keepdims=True)
     teacher = TorchTeacher(module, kind="probabilities")
     np.testing.assert_allclose(teacher.predict_proba(X), expected, rtol=1e-5)
-    with pytest.warns(UserWarning, match="'Sequential' look like probabilities"):
-        TorchTeacher(module).logits(X)
+    unsaid = TorchTeacher(module)
+    with pytest.warns(UserWarning, match=r"'Sequential' lie in \[0, 1\] and sum .*--kind logits"):
+        np.testing.assert_allclose(unsaid.predict_proba(X), expected, rtol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # once is enough
+        unsaid.predict_proba(X)
+    logits = TorchTeacher(module, kind="logits")
+    assert abs(logits.predict_proba(X) - expected).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: (x, x.mean()),
+        lambda x: [x],
+        lambda x: {"loss": None, "logits": x},
+        lambda x: SimpleNamespace(logits=x, hidden_states=()),
+    ],
+)
+def test_the_logits_among_several_outputs_are_taken(layer, form):
+    class Wrapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return form(self.layer(x))
+
+    expected = TorchTeacher(layer).logits(X)
+    np.testing.assert_array_equal(TorchTeacher(Wrapped()).logits(X), expected)
 
 
 def test_a_log_softmax_needs_no_option(layer):
@@ -273,8 +303,8 @@ def test_regression_modules_give_values(layer):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: (x, x), "returned a tuple, not a tensor"),
-        (lambda x: {"logits": x}, "returned a dict"),
+        (lambda x: ("logits", x), "returned a tuple without logits"),
+        (lambda x: {"scores": x}, "returned a dict without logits"),
         (lambda x: x[:, :, None], r"must return logits of shape \(11, n_classes\).* \(11, 4, 1\)"),
         (lambda x: x[:5], r"\(5, 4\)"),
         (lambda x: x.sum(), r"Got \(\)"),

@@ -36,7 +36,7 @@ def test_the_dtype_stays(transfer, mixed, dtype):
 
 @EACH
 def test_infinite_values_are_refused(transfer):
-    with pytest.raises(ValueError, match=r"Columns \[0\] hold infinite"):
+    with pytest.raises(ValueError, match=r"Columns \[0\] contain infinite"):
         transfer.sample(np.array([[np.inf, 1.5], [2.0, 3.0]]), 0)
 
 
@@ -149,5 +149,5 @@ def test_impossible_settings_are_refused(mixed, transfer, message):
 
 
 def test_one_row_has_no_partner():
-    with pytest.raises(ValueError, match=r"Mixup makes a row from at least 2 rows\. Got 1"):
+    with pytest.raises(ValueError, match=r"Mixup needs at least 2 rows\. Got 1"):
         Mixup().sample(np.array([[0.5]]), 0)

@@ -1,4 +1,4 @@
-// Keyboard, pointers and search; the start.
+// Keyboard, pointers, search and start-up.
 
 function select(node, { zoom = false } = {}) {
   state.active = state.selected = node;
@@ -14,7 +14,7 @@ function activate(node) {
   reveal(node);
 }
 
-// Those who hear the page are told of the active node and its family, as items of a tree.
+// For screen readers: the active node and its neighbours, as items of a tree.
 function describeItems() {
   const { active } = state;
   const family = [tree.parent[active], active];
@@ -22,7 +22,7 @@ function describeItems() {
   if (sibling !== null) family.push(sibling);
   if (!isLeaf(active)) family.push(tree.left[active], tree.right[active]);
   const items = family.filter((node) => node >= 0).map((node) => {
-    const item = make("div", { id: `node-${node}` }, spoken(node, state.routed));
+    const item = make("div", { id: `node-${node}` }, description(node, state.routed));
     const attributes = {
       role: "treeitem",
       "aria-level": tree.level[node] + 1,
@@ -94,7 +94,7 @@ function wireKeys() {
   byId("zoom-fit").addEventListener("click", showAll);
 }
 
-// One pointer moves the tree, two stretch it; a touch without a move selects.
+// One pointer moves the tree, two zoom it; a press without a move selects.
 function wirePointers() {
   const pointers = new Map();
   let travelled = 0;
@@ -157,7 +157,7 @@ function wirePointers() {
 let hits = [];
 let hit = -1;
 
-// Leaves whose likeliest class has the text in its name, those of most rows first; or #node.
+// Finds leaves whose likeliest class contains the text, most rows first; or #node.
 function search(text) {
   hit = -1;
   const query = text.trim().toLowerCase();
@@ -182,7 +182,7 @@ function nextHit() {
   hit = (hit + 1) % hits.length;
   select(hits[hit], { zoom: true });
   byId("found").textContent = `${hit + 1} of ${hits.length}`;
-  byId("live").textContent = spoken(hits[hit], state.routed);
+  byId("live").textContent = description(hits[hit], state.routed);
 }
 
 function wireSearch() {
@@ -233,10 +233,10 @@ function start() {
     drawStrokes();
     draw();
   });
-  // Pictures of rows are not needed to see the tree.
+  // The gallery can wait until the tree is drawn.
   requestAnimationFrame(() => setTimeout(fillGallery));
 }
 start();
 
-// For scripts: rows, and where they go.
+// For scripts: the state, and functions to route rows.
 window.explorer = { page, tree, state, view, rowOf, route, chooseRow, boxOf, draw };

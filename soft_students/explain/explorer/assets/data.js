@@ -1,4 +1,5 @@
-// What Python wrote: plain values, and arrays as base64. The tree is laid out in units of a leaf.
+// Reads the data written by Python: plain values, and arrays as base64. Lays out the tree in units
+// of a leaf's width.
 
 const page = JSON.parse(document.getElementById("page-data").textContent);
 
@@ -37,7 +38,7 @@ const nOutputs = page.values.shape[1];
 const isLeaf = (node) => tree.left[node] < 0;
 const isClassifier = page.classes !== null;
 
-// A child's number is above its parent's: one pass up, one down.
+// A child's number is greater than its parent's, so one pass up and one down suffice.
 function arrange() {
   const parent = new Int32Array(nNodes).fill(-1);
   const level = new Int32Array(nNodes);
@@ -71,7 +72,7 @@ arrange();
 
 const centre = (node) => tree.first[node] + tree.leaves[node] / 2;
 
-// Rows come as codes of one byte where these give back every value exactly.
+// Rows are one-byte codes if these reproduce every value exactly.
 const rowCodes = unpack(page.rows);
 const nRows = page.rows ? page.rows.shape[0] : 0;
 

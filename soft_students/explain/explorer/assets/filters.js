@@ -1,10 +1,10 @@
-// What gates ask, as pictures: weights as an image, or the weightiest of them by name.
+// Pictures of gates: weights as an image, or the largest weights by name.
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const colors = {};
 let ramp = new Uint8ClampedArray(0);
 
-// The middle of the ramp is the paper, its ends are deeper than the two sides' colours.
+// The middle of the ramp is the background; its ends are deeper than the colours of the sides.
 function readColors() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["left", "right", "ink", "grey", "light", "pale", "faint", "paper",
@@ -27,7 +27,7 @@ const rgb = (hex) => [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 
 
 const images = new Map();
 
-// Weights times the features' deviation, where these are told.
+// Weights, multiplied by the features' deviations if these are known.
 function gateWeights(gate) {
   const weights = new Float64Array(nFeatures);
   for (let j = 0; j < nFeatures; j++) {
@@ -37,7 +37,7 @@ function gateWeights(gate) {
   return weights;
 }
 
-// Channels lie side by side.
+// Channels are side by side.
 function imageOf(values, paint) {
   const [channels, height, width] = page.shape;
   const canvas = document.createElement("canvas");
@@ -64,7 +64,7 @@ function diverging(value, limit) {
   return ramp.subarray(3 * place, 3 * place + 3);
 }
 
-// The filter of a soft gate, or the pixel that a rule asks for.
+// The filter of a soft gate, or the pixel of a rule.
 function gateImage(gate) {
   if (!images.has(gate)) {
     if (soft) {
@@ -78,7 +78,7 @@ function gateImage(gate) {
   return images.get(gate);
 }
 
-// A row in grey: dark is much on light paper, and the other way round.
+// A row in grey: high values are dark in the light theme and light in the dark one.
 function rowImage(row) {
   const [low, high] = valueRange();
   const [paper, ink] = [rgb(colors.paper), rgb(colors.ink)];
@@ -104,7 +104,7 @@ function valueRange() {
   return range;
 }
 
-// Features of greatest size first.
+// Indices of the values of largest magnitude, largest first.
 function ranked(values, top) {
   const order = Array.from(values, (_, j) => j);
   order.sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]) || a - b);

@@ -1,10 +1,10 @@
-// A picture drawn by hand becomes a row: ink as dark as the darkest pixel of the rows and, if
-// asked, as large and as far in the middle as their pictures are on average.
+// Converts a picture drawn by hand to a row: ink as dark as the rows' darkest pixel and, as an
+// option, with the mean size and centre of their pictures.
 
 const drawable = page.shape !== null && page.shape[0] === 1;
-const PAD = 280; // pixels of the longer side
-const FINE = 8; // samples a pixel, each way
-const STROKE = 0.085; // of the longer side
+const PAD = 280; // longer side, in pixels
+const FINE = 8; // samples per pixel, in each direction
+const STROKE = 0.085; // fraction of the longer side
 
 const pad = byId("pad");
 const ink = pad.getContext("2d", { willReadFrequently: true });
@@ -99,7 +99,7 @@ function drawnRow() {
   return row.map((part) => Math.fround(low + part * (high - low)));
 }
 
-// Where the pad goes in the picture, in its pixels.
+// Scale and offset of the pad in the picture, in pixels of the picture.
 function placement(fitted) {
   const plain = page.shape[2] / pad.width;
   if (!fitted) return { scale: plain, x: 0, y: 0 };
@@ -111,7 +111,7 @@ function placement(fitted) {
   return { scale, x: usual.x - scale * drawn.x, y: usual.y - scale * drawn.y };
 }
 
-// The longer side of what is dark, and its centre of mass.
+// Longer side and centre of mass of the dark pixels.
 function extent(darkness, width, height) {
   let [mass, x, y] = [0, 0, 0];
   let [left, right, top, bottom] = [width, -1, height, -1];

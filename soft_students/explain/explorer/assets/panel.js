@@ -1,4 +1,4 @@
-// What stands beside the tree: the prediction, and the selected node. Texts are set as text.
+// The panel beside the tree: the prediction, and the selected node. Texts are never set as HTML.
 
 const byId = (id) => document.getElementById(id);
 
@@ -10,7 +10,7 @@ function make(tag, properties = {}, ...children) {
 
 const MOST_BARS = 12;
 
-// Values as labelled bars; of many, the greatest.
+// Values as labelled bars; only the largest if there are many.
 function bars(values, marked) {
   if (!isClassifier) {
     return make("p", { className: "value" }, [...values].map(short).join(", "));
@@ -45,7 +45,7 @@ function showPanel() {
   const parts = [make("p", { className: "about" }, about.join(" · "))];
   if (!isLeaf(node)) parts.push(...(soft ? softGate(node) : hardGate(node)));
   const output = nodeOutput(node);
-  const title = isLeaf(node) ? "Says" : "Says on average below";
+  const title = isLeaf(node) ? "Output" : "Mean output below";
   parts.push(make("h3", {}, title), bars(output, isClassifier ? argmax(output) : -1), neighbours(node));
   byId("node-body").replaceChildren(...parts);
 }
@@ -84,7 +84,7 @@ function softGate(gate) {
   return parts;
 }
 
-// What each feature adds to the activation of a gate.
+// The contribution of each feature to the activation of a gate.
 function contributions(gate, row) {
   return Float64Array.from(row, (value, j) => {
     const shifted = tree.offset ? value - tree.offset[j] : value;
@@ -104,7 +104,7 @@ function weightTable(gate, added) {
     const name = make("span", { className: "name", title: page.features[j] }, page.features[j]);
     list.append(make("li", {}, name, bar, make("span", { className: "number" }, signed(values[j]))));
   }
-  const what = added ? "What features add to the activation" : tree.spread ? "Weight × deviation" : "Weight";
+  const what = added ? "Contribution to the activation" : tree.spread ? "Weight × deviation" : "Weight";
   return make("div", {}, make("h3", {}, what), list);
 }
 
@@ -147,12 +147,12 @@ function showAnswer() {
   const table = make("table", {}, make("tbody"));
   for (const [name, way] of Object.entries(routed.ways)) {
     const mine = name === page.prediction;
-    const said = isClassifier ? page.classes[way.best] : [...way.output].map(short).join(", ");
+    const text = isClassifier ? page.classes[way.best] : [...way.output].map(short).join(", ");
     const row = make(
       "tr",
       { className: mine ? "mine" : "" },
       make("th", { scope: "row" }, WAYS[name], mine && soft ? make("small", {}, "the student's way") : null),
-      make("td", { className: "said" }, said),
+      make("td", { className: "predicted" }, text),
       make("td", {}, isClassifier ? percent(way.output[way.best]) : ""),
     );
     row.dataset.way = name;

@@ -1,11 +1,11 @@
-// The tree on a canvas: only what is in sight, each node in as much detail as it has room for.
+// Draws the visible part of the tree on a canvas, each node in as much detail as fits.
 
 const state = {
-  active: 0, // where the keyboard is
-  selected: 0, // what the panel shows
+  active: 0, // node with the keyboard focus
+  selected: 0, // node shown in the panel
   routed: null,
-  shown: 1, // how far down the row has come, in levels: see `follow`
-  found: null, // the nodes that a search has left in full colour
+  shown: 1, // levels that the animation of the row has reached: see `follow`
+  found: null, // nodes that a search leaves in full colour
 };
 
 const THICKEST = 13;
@@ -37,7 +37,7 @@ function draw() {
   drawRings();
 }
 
-// Subtrees narrower than a pixel are left to the branch that leads to them.
+// Subtrees narrower than a pixel are not drawn, only the branch to them.
 function visibleNodes() {
   const nodes = [];
   const stack = [0];
@@ -54,7 +54,7 @@ function visibleNodes() {
 
 const dimmed = (node) => state.found !== null && !state.found.has(node);
 
-// How much of the rows, or of the row that is followed, comes by.
+// The share of rows at a node, or the path probability of the routed row.
 function flow(node) {
   if (!state.routed) return tree.reach ? tree.reach[node] : 1 / (1 + tree.level[node]) / 3;
   const come = Math.min(1, Math.max(0, state.shown - tree.level[node] + 1));
@@ -92,7 +92,7 @@ function write(text, x, y, size, { bold = false, color = colors.ink, width = Inf
   pen.fillText(cut(text, width), x, y);
 }
 
-// The longest beginning that fits.
+// The longest prefix that fits.
 function cut(text, width) {
   if (width === Infinity || pen.measureText(text).width <= width) return text;
   let [low, high] = [0, text.length - 1];
@@ -137,7 +137,7 @@ const onPath = (node) =>
   state.routed !== null && state.shown >= tree.level[node] && state.routed.nodes.includes(node);
 
 function drawLabel(node, box, room) {
-  const words = saysBelow(node);
+  const words = summaryBelow(node);
   const share = state.routed ? percent(state.routed.paths[node]) : tree.reach ? percent(tree.reach[node]) : "";
   const x = box.x + box.width / 2;
   const y = box.y - 10;
@@ -154,7 +154,7 @@ function drawLabel(node, box, room) {
   write(share, start + wide + 8, y + 0.5, 11, { color: colors.grey, align: "left" });
 }
 
-// The weightiest features: bars from the middle, names on the other side.
+// The features of largest weight: bars from the middle, names on the other side.
 function drawBars(node, box) {
   pen.fillStyle = colors.paper;
   pen.fillRect(box.x, box.y, box.width, box.height);
@@ -183,13 +183,13 @@ function drawLeaf(node) {
   const box = boxOf(node);
   const output = leafOutput(node);
   const best = isClassifier ? argmax(output) : 0;
-  const said = isClassifier ? page.classes[best] : nOutputs === 1 ? short(output[0]) : "";
+  const text = isClassifier ? page.classes[best] : nOutputs === 1 ? short(output[0]) : "";
   const come = state.routed ? Math.sqrt(flow(node)) : null;
   const x = box.x + box.width / 2;
   if (view.unit >= 34) {
     drawColumns(output, box.x, box.y, box.width, 52, come);
     const strong = come === null || come > 0.3;
-    write(said, x, box.y + 70, isClassifier ? 17 : 13, {
+    write(text, x, box.y + 70, isClassifier ? 17 : 13, {
       bold: true,
       width: view.unit - 4,
       color: strong ? colors.ink : colors.grey,
@@ -204,8 +204,8 @@ function drawLeaf(node) {
     pen.fillRect(box.x, box.y + 34 - height, box.width, height);
     if (view.unit >= 9) {
       pen.font = `600 ${view.unit >= 13 ? 13 : 10}px ${FONT}`;
-      if (pen.measureText(said).width <= view.unit) {
-        write(said, x, box.y + 46, view.unit >= 13 ? 13 : 10, { bold: come === null || come > 0.3 });
+      if (pen.measureText(text).width <= view.unit) {
+        write(text, x, box.y + 46, view.unit >= 13 ? 13 : 10, { bold: come === null || come > 0.3 });
       }
     }
   }
@@ -234,7 +234,7 @@ function drawColumns(output, x, y, width, height, come) {
 
 let span = null;
 
-// What the bottom and the top of a leaf's columns stand for; zero lies between.
+// Values at the bottom and the top of a leaf's columns, with zero between them.
 function outputSpan() {
   if (isClassifier) return [0, 1];
   if (!span) {
@@ -264,7 +264,7 @@ function frame(box, color, thickness) {
   pen.strokeRect(box.x, box.y, box.width, box.height);
 }
 
-// The selected node has a thin ring; the one where the keyboard is, a thick one while it is there.
+// A thin ring marks the selected node, a thick one the node with the keyboard focus.
 function drawRings() {
   ring(state.selected, 1.5, 4);
   if (document.activeElement === stage) ring(state.active, 3, 4);
@@ -287,7 +287,7 @@ function ring(node, thickness, distance) {
   pen.stroke();
 }
 
-// The node at a point of the stage, or the deepest that has the point in its part of a level.
+// The node at a point of the stage, with some tolerance, or null.
 function nodeAt(x, y) {
   const level = Math.min(tree.depth, Math.max(0, Math.floor(depthAt(y + view.top))));
   const leaf = (x + view.left - MARGIN) / view.unit;

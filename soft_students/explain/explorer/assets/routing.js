@@ -1,4 +1,4 @@
-// From a row to path probabilities and predictions, as the student computes them.
+// Computes path probabilities and predictions of a row, exactly as the student does.
 
 function activationOf(gate, row) {
   const { weights, biases, betas, offset } = tree;
@@ -9,7 +9,7 @@ function activationOf(gate, row) {
   return betas[gate] * (sum + biases[gate]);
 }
 
-// Probability of going right and, not as 1 - right, which would lose a small one, of going left.
+// Probabilities of left and right. 1 - right would be inexact for a small probability of left.
 function sides(activation) {
   const odds = Math.exp(-Math.min(708, Math.max(-708, activation)));
   const right = 1 / (1 + odds);
@@ -108,7 +108,7 @@ function leafOutput(leaf) {
   return outputs.get(leaf);
 }
 
-// What a node says: a leaf's own output, or the mean below, each leaf by its share of the rows.
+// A leaf's own output, or the mean of the leaves below a node, weighted by their share of rows.
 function nodeOutput(node) {
   if (isLeaf(node) || !soft) return leafOutput(node);
   const mean = new Float64Array(nOutputs);

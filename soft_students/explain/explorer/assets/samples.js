@@ -1,8 +1,8 @@
-// Choosing a row, and following it down the tree.
+// Chooses a row and animates its path down the tree.
 
 let rowNumber = null;
 
-// Let a row run down, level by level.
+// Route a row and, if `words` describe it, animate it level by level.
 function follow(row, words) {
   state.routed = row === null ? null : route(row);
   byId("label").textContent = "";
@@ -12,10 +12,10 @@ function follow(row, words) {
   describeItems();
   if (words && state.routed) {
     const { answer } = state.routed;
-    const said = isClassifier
+    const text = isClassifier
       ? `${page.classes[answer.best]}, ${percent(answer.output[answer.best])}`
       : [...answer.output].map(short).join(", ");
-    byId("live").textContent = `${words}: predicted ${said}`;
+    byId("live").textContent = `${words}: predicted ${text}`;
   }
   if (!state.routed || calm.matches || !words) {
     state.shown = tree.depth + 1;

@@ -1,27 +1,27 @@
-// Which part of the tree is in sight, and how large. Across, the unit is the width of a leaf; a
-// level is as high as its nodes have room to be, so that a deep tree fits and what is near the
-// root can be read at any magnification.
+// The visible part of the tree and its magnification. The horizontal unit is the width of a leaf.
+// Levels are as high as their nodes have room for, so that a deep tree fits and the levels near the
+// root are readable at any magnification.
 
 const stage = document.getElementById("tree");
 const canvas = document.getElementById("picture");
 
 const MARGIN = 14; // pixels
-const GAP = 30; // from a node down to the next level, at least,
-const WIDEST_GAP = 84; // and at most, where a small tree leaves room
-const LARGEST = 132; // of a gate's picture
+const GAP = 30; // minimum distance from a node to the next level
+const WIDEST_GAP = 84; // maximum distance, in small trees
+const LARGEST = 132; // maximum height of a gate's picture
 const LEAF_WIDEST = 150;
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 const view = { width: 0, height: 0, unit: 1, left: 0, top: 0 };
 let fit = { unit: 1, cap: LARGEST, gap: GAP };
-let levels = []; // of each level: top, label, size
+let levels = []; // top, label and size of each level
 let moving = 0;
 
-// Width over height of what a gate shows.
+// Aspect ratio of a gate's picture.
 const aspect = page.shape ? (page.shape[0] * page.shape[2]) / page.shape[1] : soft ? 1.9 : 5;
 const tallest = page.shape ? LARGEST : soft ? 118 : 30;
 
-// Leaves below a typical gate of each level.
+// Mean number of leaves below a gate, for each level.
 const breadth = tree.byLevel.map((nodes) => {
   const gates = nodes.filter((node) => !isLeaf(node)).map((node) => tree.leaves[node]);
   return gates.length ? gates.reduce((a, b) => a + b, 0) / gates.length : 1;
@@ -47,7 +47,7 @@ function leafHeight(unit) {
 
 const leastUnit = () => Math.min((view.width - 2 * MARGIN) / tree.nLeaves, LEAF_WIDEST);
 
-// The largest pictures with which the whole tree is as high as the stage.
+// Finds the largest pictures with which the whole tree fits the height of the stage.
 function findFit() {
   const unit = leastUnit();
   let cap = LARGEST;
@@ -70,7 +70,7 @@ function place(unit, left, top) {
   view.top = within(top, down, view.height);
 }
 
-// A tree smaller than the stage stands in its middle, or at its top.
+// A tree smaller than the stage is centred horizontally and aligned to the top.
 function within(start, size, room) {
   if (size > room) return Math.min(size - room, Math.max(0, start));
   return size < room && room === view.width ? (size - room) / 2 : 0;
@@ -100,7 +100,7 @@ function boxOf(node) {
   };
 }
 
-// Keep what is under a point of the stage under it.
+// Zoom with a fixed point of the stage.
 function zoomAt(factor, x, y) {
   const leaf = (x + view.left - MARGIN) / view.unit;
   const depth = depthAt(y + view.top);
@@ -110,7 +110,7 @@ function zoomAt(factor, x, y) {
   redraw();
 }
 
-// A height as a level and the part of it that lies above.
+// Converts a height to a level plus the fraction of the level above it.
 function depthAt(y) {
   let level = 0;
   while (level < tree.depth && levels[level].end <= y) level++;
@@ -142,7 +142,7 @@ function glideTo(unit, left, top) {
     const part = Math.min(1, Math.max(0, (now - start) / 260));
     const eased = 1 - (1 - part) ** 3;
     const size = from.unit * (to.unit / from.unit) ** eased;
-    // The place in the tree moves evenly, not the pixels: those grow with the unit.
+    // The position in the tree moves evenly, not the pixels, which grow with the unit.
     const middle = (state) => (state.left + view.width / 2) / state.unit;
     const at = middle(from) + eased * (middle(to) - middle(from));
     const high = from.top + eased * (to.top - from.top);
@@ -162,7 +162,7 @@ function showAll() {
   glideTo(fit.unit, 0, 0);
 }
 
-// Large enough to read, in the middle.
+// Centre a node, large enough to read.
 function showNode(node) {
   const wanted = isLeaf(node) ? 64 : (Math.min(tallest, 110) * aspect) / 0.86 / tree.leaves[node];
   const unit = Math.min(greatestUnit(), Math.max(view.unit, wanted));
@@ -175,7 +175,7 @@ function centreOn(node, unit) {
   glideTo(unit, MARGIN + centre(node) * unit - view.width / 2, middle - view.height / 2);
 }
 
-// Bring a node into sight, at the same magnification where its neighbours can be told apart.
+// Make a node visible, at the same magnification if its neighbours are then distinguishable.
 function reveal(node) {
   const box = boxOf(node);
   const inside =

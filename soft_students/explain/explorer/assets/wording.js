@@ -1,4 +1,4 @@
-// Numbers and nodes in words.
+// Texts for numbers and nodes.
 
 const WAYS = {
   expectation: "expectation",
@@ -26,10 +26,10 @@ const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2)
 
 const nodeName = (node) => `${isLeaf(node) ? "Leaf" : "Gate"} ${node}`;
 
-const RARE = 0.1; // leaves with less than this part of an even share of the rows are not announced
+const RARE = 0.1; // leaves with a smaller fraction of an even share of the rows are left out
 const below = new Map();
 
-// Classes that are the likeliest one in some leaf under a node.
+// The likeliest classes of the leaves under a node.
 function classesBelow(node) {
   if (!below.has(node)) {
     const under = leavesUnder(node);
@@ -43,7 +43,7 @@ function classesBelow(node) {
   return below.get(node);
 }
 
-function saysBelow(node) {
+function summaryBelow(node) {
   if (isClassifier) {
     const names = classesBelow(node).map((k) => page.classes[k]);
     return names.join(names.every((name) => name.length === 1) ? " " : ", ");
@@ -60,15 +60,15 @@ function saysBelow(node) {
 const ruleOf = (node, sign = "≤") =>
   `${page.features[tree.feature[node]]} ${sign} ${short(tree.threshold[node])}`;
 
-// Says whether a node's reach is a row's path probability or a share of rows.
+// The path probability of the routed row, or the share of rows.
 function reachInWords(node, routed) {
   if (routed) return `path probability ${percent(routed.paths[node])}`;
   if (!tree.reach) return "";
   return `${percent(tree.reach[node])} of the rows`;
 }
 
-// One sentence for those who hear the tree.
-function spoken(node, routed) {
+// One sentence for screen readers.
+function description(node, routed) {
   const parts = [nodeName(node), `level ${tree.level[node]}`];
   if (isLeaf(node)) {
     const output = leafOutput(node);
@@ -80,7 +80,7 @@ function spoken(node, routed) {
     );
   } else {
     if (!soft) parts.push(`left if ${ruleOf(node)}`);
-    const under = saysBelow(node);
+    const under = summaryBelow(node);
     if (under) parts.push(`below: ${under}`);
   }
   const reach = reachInWords(node, routed);

@@ -214,7 +214,7 @@ def test_a_failing_training_keeps_its_checkpoint(lesson, interrupt, monkeypatch,
 def test_a_damaged_file_is_refused(lesson, path, content):
     path.write_bytes(content)
     student = XGBoostStudentClassifier(**SMALL, checkpoint=path, resume=True)
-    with pytest.raises(ValueError, match=r"damaged or no checkpoint.*resume=False"):
+    with pytest.raises(ValueError, match=r"damaged or not a checkpoint.*resume=False"):
         student.fit(lesson[0], lesson[1])
     assert path.read_bytes() == content
 
@@ -247,7 +247,7 @@ def test_a_forged_state_never_reaches_xgboost(lesson, interrupt, path, damage):
     content = torch.load(path, weights_only=True)
     damage(content["stages"][0])
     torch.save(content, path)
-    with pytest.raises(ValueError, match=r"damaged or no checkpoint.*resume=False"):
+    with pytest.raises(ValueError, match=r"damaged or not a checkpoint.*resume=False"):
         student.fit(X, targets)
 
 

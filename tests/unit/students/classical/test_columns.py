@@ -210,7 +210,7 @@ def test_students_without_categories_say_how_to_encode(classifier, table, labels
         (pd.date_range("2020-01-01", periods=300), "'colour' of dtype datetime64"),
         (pd.cut(np.arange(300), 4), "rename_categories"),
         (pd.Categorical([1, "a"] * 150), "rename_categories"),
-        (pd.Categorical([1.0, np.nan, 2.0] * 100), "must be text, or integers; 1.0 is among them"),
+        (pd.Categorical([1.0, np.nan, 2.0] * 100), "must be text, or integers. Got 1.0"),
         (pd.Categorical([True, False] * 150), "rename_categories"),
     ],
 )
@@ -223,8 +223,11 @@ def test_columns_of_other_kinds_are_refused(table, labels, column, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.assign(colour=1), "'colour' held categories such as 'red'; here it holds 1"),
-        (lambda t: t.assign(size=t["colour"]), "'size' held numbers"),
+        (
+            lambda t: t.assign(colour=1),
+            "'colour' contained categories such as 'red' in training, but now contains 1",
+        ),
+        (lambda t: t.assign(size=t["colour"]), "'size' contained numbers"),
         (lambda t: t[["colour", "size", "count", "grade"]], "same order"),
         (lambda t: t.drop(columns="size"), "missing:\n- size"),
         (lambda t: t.to_numpy(dtype=object), "Pass a DataFrame"),

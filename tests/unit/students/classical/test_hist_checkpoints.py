@@ -99,5 +99,5 @@ def test_a_forged_state_is_refused(lesson, interrupt, path, damage):
     content = torch.load(path, weights_only=True)
     damage(content["stages"][0])
     torch.save(content, path)
-    with pytest.raises(ValueError, match=r"damaged or no checkpoint.*resume=False"):
+    with pytest.raises(ValueError, match=r"damaged or not a checkpoint.*resume=False"):
         student.fit(*lesson[:2])

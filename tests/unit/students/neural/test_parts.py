@@ -19,13 +19,12 @@ from torch import nn
 from soft_students import NeuralStudentClassifier
 from soft_students.labelled import LabelledParts, TeacherFile, label_parts, windows
 from soft_students.methods import KD, available
-from soft_students.methods.batch import share_of
-from soft_students.methods.samplers import Shuffled
 from soft_students.persistence import checkpoints
 from soft_students.students.files import dumps, loads
-from soft_students.students.neural.parts import PartRows
+from soft_students.students.neural.streamed_parts import StreamedParts
 from soft_students.teachers import load_teacher, save_teacher, train_teacher
 from soft_students.teachers.preprocessing import Standardize
+from soft_students.training.batch import Shuffled, share_of
 from soft_students.transfer import GaussianNoise
 
 N_ROWS = 1500
@@ -121,7 +120,7 @@ def test_a_student_of_parts_is_as_good_as_one_of_memory(
 
 def test_one_step_is_that_of_memory(parts, teacher, digits):
     X, y = digits[0][:N_ROWS], digits[1][:N_ROWS]
-    settings = {"epochs": 1, "batch_size": N_ROWS, "validation_fraction": 0.0}
+    settings = {"epochs": 1, "batch_size": N_ROWS, "validation_fraction": 0.0, "hard_weight": 0.1}
     student = quick(Plain(), **settings).fit(parts)
     memory = quick(Plain(), **settings).fit(X, teacher, labels=y)
     torch.testing.assert_close(weights(student), weights(memory), rtol=0, atol=1e-5)
@@ -166,7 +165,7 @@ def test_a_probability_of_zero_is_no_infinite_logit(digits, tmp_path):
 
 @pytest.mark.parametrize("shape", [(64,), (1, 8, 8), (4, 4, 4)])
 def test_one_pass_measures_what_memory_does(parts, digits, few_in_memory, shape):
-    rows = PartRows(parts, shape, held_out_fraction=0.2, seed=0)
+    rows = StreamedParts(parts, shape, held_out_fraction=0.2, seed=0, labels=True)
     random = torch.Generator().manual_seed(0)
     X = torch.cat([batch.inputs for batch in rows.read(64, random, (0, 1))]).flatten(1).numpy()
     standardize, extent = rows.measure()
@@ -181,7 +180,7 @@ def test_one_pass_measures_what_memory_does(parts, digits, few_in_memory, shape)
 def test_processes_share_each_batch(parts, digits, few_in_memory, batch_size, n_processes):
     shares = []
     for process in range(n_processes):
-        rows = PartRows(parts, (64,), held_out_fraction=0.0, seed=0)
+        rows = StreamedParts(parts, (64,), held_out_fraction=0.0, seed=0, labels=True)
         random = torch.Generator().manual_seed(0)
         shares.append(list(rows.read(batch_size, random, (process, n_processes))))
     steps = list(zip(*shares, strict=True))
@@ -239,10 +238,10 @@ def test_a_resumed_training_ends_bit_for_bit_the_same(parts, few_in_memory, tmp_
 
 
 def test_the_teacher_beside_the_parts_is_looked_into(parts, teacher, few_in_memory):
-    student = quick(method="rkd,kd", epochs=1).fit(parts, teacher)
+    student = quick(method="rkd,kd", hard_weight=0.1, epochs=1).fit(parts, teacher)
     assert {"kd", "labels"} < set(student.history_[0])
     assert any(name.startswith("rkd") for name in student.history_[0])
-    noisy = quick(epochs=1, transfer=GaussianNoise(scale=0.1, discrete=None))
+    noisy = quick(epochs=1, augment=GaussianNoise(scale=0.1, discrete=None))
     noisy.fit(parts, teacher=teacher)
     assert not torch.equal(weights(noisy), weights(quick(epochs=1).fit(parts)))
 
@@ -263,7 +262,9 @@ def test_another_teacher_is_refused(parts, digits):
         ({"method": "crd"}, "'crd' needs all training rows in memory"),
         ({"method": "cc"}, "'cc' needs all training rows in memory"),
         ({"method": "dafl"}, "'dafl' makes rows of its own"),
-        ({"transfer": GaussianNoise()}, "distorts rows, and the teacher is to be asked about"),
+        ({"augment": GaussianNoise()}, "distorts rows, and the teacher is to be asked about"),
+        ({"transfer": GaussianNoise()}, "makes rows from rows in memory"),
+        ({"temperature": "auto"}, "fit on labelled parts cannot choose temperature='auto'"),
         ({"input_shape": (7, 7)}, "takes 49 features a row"),
     ],
 )
@@ -280,7 +281,7 @@ def test_what_parts_take_the_place_of_is_refused(parts, digits, teacher):
     for given in ({"y": y}, {"y": y.tolist()}, {"y": said}, {"y": y, "teacher": teacher}):
         with pytest.raises(ValueError, match="fit got y beside labelled parts"):
             quick().fit(parts, **given)
-    for given in ({"labels": y}, {"X_unlabeled": X}):
+    for given in ({"labels": y}, {"X_unlabeled": X}, {"sample_weight": y}):
         with pytest.raises(ValueError, match=f"fit got {next(iter(given))} beside labelled parts"):
             quick().fit(parts, **given)
 
@@ -322,7 +323,7 @@ def test_a_sampler_that_nobody_announced(parts):
         def sampler(self, lesson):
             return Shuffled(len(lesson.data), 10)
 
-    with pytest.raises(ValueError, match="needs all training rows in memory, and these are read"):
+    with pytest.raises(ValueError, match="needs all training rows in memory, but they are read"):
         quick(method=Sampling()).fit(parts)
 
 
@@ -340,7 +341,7 @@ def test_labels_that_the_teacher_does_not_know(digits, folder, tmp_path):
     columns = {name: digits[0][:9, j] for j, name in enumerate(NAMES)}
     pq.write_table(pa.table({"y": np.arange(9), **columns}), tmp_path / "rows.parquet")
     label_parts(folder / "t.pt", tmp_path / "rows.parquet", tmp_path / "out", target="y")
-    with pytest.raises(ValueError, match=r"The labels hold \[0, 1, 2\], which the"):
+    with pytest.raises(ValueError, match=r"The labels contain \[0, 1, 2\], which are none"):
         quick().fit(LabelledParts(tmp_path / "out"))
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from soft_students import NeuralStudentClassifier
 from soft_students.methods import LossMethod, Paper
-from soft_students.students.neural.modules import make_module
+from soft_students.networks.zoo import make_network
 from soft_students.teachers import TorchTeacher
 
 
@@ -21,7 +21,7 @@ def digits():
 @pytest.fixture(scope="module")
 def teacher():
     torch.manual_seed(0)
-    return TorchTeacher(make_module("small_cnn", (1, 8, 8), 10).eval(), input_shape=(1, 8, 8))
+    return TorchTeacher(make_network("small_cnn", (1, 8, 8), 10).eval(), input_shape=(1, 8, 8))
 
 
 class Watching(LossMethod):

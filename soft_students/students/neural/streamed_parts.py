@@ -16,18 +16,18 @@ from sklearn.utils.validation import check_array
 from soft_students.labelled.parts import LabelledParts
 from soft_students.labelled.windows import LabelledRows, ShuffledParts, joined
 from soft_students.methods import Batch, Combination, TrainingData
-from soft_students.methods.batch import share_of
 from soft_students.students.neural.rows import as_training_data
 from soft_students.students.part_supervision import PartSupervision, check_only_parts
 from soft_students.targets import soften
 from soft_students.teachers import ArrayTeacher, Teacher, TorchTeacher, as_teacher
 from soft_students.teachers.preprocessing import Standardize
+from soft_students.training.batch import share_of
 
 _SHOWN = 64  # rows to learn shapes from, and to compare a teacher with the parts on
 _SAME = 0.01  # probabilities of one teacher on two devices differ by less
 
 
-class PartRows:
+class StreamedParts:
     """The `StreamedData` of labelled parts; each process reads all, and keeps its own.
 
     Parameters
@@ -38,6 +38,8 @@ class PartRows:
         Share of the rows on which the epoch is chosen; no more than a window holds.
     seed : int
         Of the rows held out.
+    labels : bool
+        Whether to read the true labels, too.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class PartRows:
         *,
         held_out_fraction: float,
         seed: int,
+        labels: bool,
     ) -> None:
         self._supervision = PartSupervision.of(parts)
         self._input_shape = input_shape
@@ -57,7 +60,7 @@ class PartRows:
             parts,
             held_out_fraction=held_out_fraction,
             seed=seed,
-            labels=parts.target is not None,
+            labels=labels,
         )
         shown = next(parts[0].batches(_SHOWN))[0]
         self._shown = as_training_data(shown, None, input_shape)
@@ -205,7 +208,7 @@ def check_methods(student: BaseEstimator, method: Combination, teacher: Teacher)
     Parameters
     ----------
     student : estimator
-        With the parameter `transfer`.
+        With the parameter `augment`.
     method : Combination
     teacher : Teacher
         As of `teacher_of`.
@@ -214,12 +217,12 @@ def check_methods(student: BaseEstimator, method: Combination, teacher: Teacher)
     ------
     ValueError
     """
-    transfer = student.get_params(deep=False)["transfer"]
-    if transfer is not None and isinstance(teacher, AbsentTeacher):
+    augment = student.get_params(deep=False)["augment"]
+    if augment is not None and isinstance(teacher, AbsentTeacher):
         raise ValueError(
-            f"transfer={transfer!r} distorts rows, and the teacher is to be asked about these, "
+            f"augment={augment!r} distorts rows, and the teacher is to be asked about these, "
             "which labelled parts cannot answer. Pass it as well: fit(parts, teacher); or set "
-            "transfer=None."
+            "augment=None."
         )
     for part in method.methods:
         if "data" not in part.needs:

@@ -1,8 +1,9 @@
-"""Training rows, and the batches that are made of them."""
+"""Training rows and their batches."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soft_students.methods.samplers import Sampler
 from soft_students.transfer import Transfer
 
 
@@ -22,22 +22,22 @@ class Batch:
     Parameters
     ----------
     inputs : Tensor of shape (n, ...)
-        As all networks take them: before standardisation.
+        Inputs before standardisation.
     labels : Tensor of int64, shape (n,), or None
-        Number of the true class.
+        Index of the true class.
     rows : Tensor of int64, shape (n,), or None
-        Which training rows they are, so that what has been said of them is known; None if the
-        inputs have been distorted.
+        Indices of the training rows, by which cached outputs are found; None if the inputs are
+        distorted.
     progress : float
-        Share of the stage that is done, in [0, 1).
+        Completed share of the stage, in [0, 1).
     epoch : int
-        Of the stage, from 0.
+        Epoch of the stage, from 0.
     index : Tensor of int64, shape (n,), or None
-        Which training rows the inputs are, distorted or not; None if they are of no one row.
+        Indices of the training rows, distorted or not; None if an input is not of a single row.
     teacher_logits : Tensor of shape (n, n_classes), or None
-        What the teacher says of the inputs, where that comes with them.
+        Logits of the teacher, if they are stored with the inputs.
     weight : float
-        Of the mean over these rows in the mean over processes: one where all have as many.
+        Weight of these rows' mean in the mean over processes: 1 if all have equally many rows.
     """
 
     inputs: Tensor
@@ -51,7 +51,7 @@ class Batch:
 
 
 class Passes(Sized, Protocol):
-    """Batches, in a fresh order at each pass."""
+    """Batches, in a new order at each pass."""
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of a pass."""
@@ -65,10 +65,13 @@ class TrainingData:
     ----------
     inputs : Tensor of shape (n, ...)
     labels : Tensor of int64, shape (n,), or None
+    weights : Tensor of float64, shape (n,), or None
+        Samplers draw rows in proportion to these; None draws each row once in a pass.
     """
 
     inputs: Tensor
     labels: Tensor | None
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -78,15 +81,16 @@ class TrainingData:
         return self.inputs[torch.arange(n) % len(self)]
 
     def fingerprint(self) -> str:
-        """Return what tells these rows from others."""
+        """Return a SHA-256 digest of the rows, in hexadecimal."""
         digest = hashlib.sha256(self.inputs.numpy().tobytes())
-        if self.labels is not None:
-            digest.update(self.labels.numpy().tobytes())
+        for more in (self.labels, self.weights):
+            if more is not None:
+                digest.update(more.numpy().tobytes())
         return digest.hexdigest()
 
 
 class StreamedData(Protocol):
-    """Training rows that are read as training goes on: more of them than memory holds."""
+    """Training rows that exceed memory and are read during training."""
 
     def __len__(self) -> int:
         """Return the number of rows in a pass."""
@@ -97,30 +101,102 @@ class StreamedData(Protocol):
     def read(
         self, batch_size: int, generator: torch.Generator, share: tuple[int, int]
     ) -> Iterator[Batch]:
-        """Yield one pass: a process's part of each batch, on the CPU."""
+        """Yield one pass: a process's share of each batch, on the CPU."""
 
     def example(self, n: int) -> Tensor:
         """Return a few inputs."""
 
     def fingerprint(self) -> str:
-        """Return what tells these rows from others."""
+        """Return a digest of the rows."""
+
+
+class Sampler(Protocol):
+    """Yields the row indices of each batch of a pass, in a new order each time."""
+
+    def __len__(self) -> int:
+        """Return the number of batches in a pass."""
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield the row indices of each batch, tensors of int64.
+
+        Their shape is (n,), or (m, n) if the m rows of a column belong together. Several processes
+        share a batch by columns; the batch has its rows in the order of ``flatten()``.
+        """
+
+
+def draw_by_weight(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw as many rows as there are, each in proportion to its weight.
+
+    The sampling is systematic: a row whose weight is k times the mean is drawn k times, up to
+    rounding, and equal weights draw each row once.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (n,)
+        Non-negative, not all zero.
+    generator : torch.Generator
+
+    Returns
+    -------
+    Tensor of int64, shape (n,)
+        Row numbers, ascending.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from soft_students.training.batch import draw_by_weight
+    >>> draw_by_weight(torch.tensor([1.0, 0.0, 2.0, 1.0]), torch.Generator().manual_seed(0))
+    tensor([0, 2, 2, 3])
+    """
+    n = len(weights)
+    ends = weights.double().cumsum(0)
+    places = torch.arange(n) + torch.rand((), generator=generator, dtype=torch.float64)
+    return torch.searchsorted(ends * (n / ends[-1]), places, right=True).clamp_max(n - 1)
+
+
+class Shuffled:
+    """Every row once, in random order; with weights, each row in proportion to its weight.
+
+    Parameters
+    ----------
+    n_rows, batch_size : int
+        Batches differ in size by one at most, so that none is left with a single row, which batch
+        normalisation could not stand.
+    weights : Tensor of shape (n_rows,), default=None
+        See `draw_by_weight`.
+    """
+
+    def __init__(self, n_rows: int, batch_size: int, weights: Tensor | None = None) -> None:
+        self._n_rows = n_rows
+        self._n_batches = max(1, math.ceil(n_rows / batch_size))
+        self._weights = weights
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield the rows of each batch."""
+        order = torch.randperm(self._n_rows, generator=generator)
+        if self._weights is not None:
+            order = draw_by_weight(self._weights, generator)[order]
+        yield from order.tensor_split(self._n_batches)
 
 
 class Batches:
-    """A fresh pass over the training rows each time it is iterated.
+    """Batches of training rows in memory; each iteration is a new pass.
 
     Parameters
     ----------
     data : TrainingData
     sampler : Sampler
-        Which rows make which batch.
+        Yields the rows of each batch.
     generator : torch.Generator
-        Of the order.
+        Generator of the order.
     device : torch.device
     augment : Transfer or None
         Distorts each batch.
     share : tuple of int, default=(0, 1)
-        (process, number of processes): each takes its part of each batch.
+        (process, number of processes): each process takes its share of each batch.
     """
 
     def __init__(
@@ -152,14 +228,14 @@ class Batches:
 
 
 class StreamedBatches:
-    """A fresh pass over rows that are read meanwhile, each time it is iterated.
+    """Batches of rows that are read during training; each iteration is a new pass.
 
     Parameters
     ----------
     data : StreamedData
     batch_size : int
     generator, device, augment, share
-        As of `Batches`.
+        See `Batches`.
     """
 
     def __init__(
@@ -187,12 +263,12 @@ class StreamedBatches:
 
 
 class NoData:
-    """Batches without rows, for methods that make their own.
+    """Batches without rows, for methods that generate their own.
 
     Parameters
     ----------
     n_batches : int
-        Of a pass.
+        Number of batches in a pass.
     """
 
     def __init__(self, n_batches: int) -> None:
@@ -207,15 +283,15 @@ class NoData:
 
 
 def share_of(rows: Tensor, share: tuple[int, int]) -> tuple[Tensor, float]:
-    """Return a process's part of the rows of a batch, and the weight of the mean over it.
+    """Return a process's share of the rows of a batch, and the weight of its mean.
 
-    The mean over all processes, each with its weight, is that over the batch. A process for which
-    there is no row takes the first, of no weight, so that all take as many steps.
+    The weighted mean over all processes is the mean over the batch. If a batch has fewer rows than
+    processes, the rest take the first row with weight zero, so that all take the same steps.
 
     Parameters
     ----------
     rows : Tensor of shape (n,) or (m, n)
-        As of `Sampler.batches`.
+        Rows of a batch, from `Sampler.batches`.
     share : tuple of int
         (process, number of processes).
     """
@@ -230,19 +306,19 @@ def share_of(rows: Tensor, share: tuple[int, int]) -> tuple[Tensor, float]:
 def _ready(
     batch: Batch, augment: Transfer | None, generator: torch.Generator, device: torch.device
 ) -> Batch:
-    """Return a batch on a device, with distorted inputs if they are to be."""
+    """Move a batch to a device, after distorting its inputs if `augment` is given."""
     if augment is not None:
-        # whatever the teacher has said, it was not of these inputs
+        # earlier logits of the teacher do not apply to distorted inputs
         inputs = distort(augment, batch.inputs, generator)
         batch = replace(batch, inputs=inputs, rows=None, teacher_logits=None)
-        if not augment.keeps_labels:  # mixtures, say, are of no one row
+        if not augment.keeps_labels:  # e.g. mixtures of several rows
             batch = replace(batch, labels=None, index=None)
-    labels, said = batch.labels, batch.teacher_logits
+    labels, logits = batch.labels, batch.teacher_logits
     return replace(
         batch,
         inputs=batch.inputs.to(device),
         labels=None if labels is None else labels.to(device),
-        teacher_logits=None if said is None else said.to(device),
+        teacher_logits=None if logits is None else logits.to(device),
     )
 
 

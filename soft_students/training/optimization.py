@@ -1,4 +1,4 @@
-"""Optimiser and schedule of a neural student."""
+"""Optimiser and learning-rate schedule of a neural student."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ OPTIMIZERS = ("adamw", "adam", "sgd")
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """How parameters are stepped; the names are those of `NeuralStudentClassifier`.
+    """Settings of optimiser and schedule, named as in `NeuralStudentClassifier`.
 
     Parameters
     ----------
     optimizer : {"adamw", "adam", "sgd"}
     learning_rate : float
-        Peak.
+        Peak of the schedule.
     weight_decay : float
-        Of weights alone: not of biases and normalisation scales.
+        Applied to weights, not to biases and normalisation scales.
     momentum : float
-        Of "sgd", with Nesterov's correction.
+        Nesterov momentum of "sgd".
     schedule : {"one_cycle", "cosine", "step", "constant"}
+        Learning rate over the training.
     """
 
     optimizer: str = "adamw"
@@ -39,7 +40,7 @@ class OptimizerSettings:
     def make(
         self, parameters: list[nn.Parameter], n_steps: int, rate: float = 1.0
     ) -> tuple[Optimizer, LambdaLR]:
-        """Return the optimiser of some parameters, and its schedule over `n_steps` steps."""
+        """Return an optimiser of the parameters, and its schedule over `n_steps` steps."""
         groups = [
             {
                 "params": [p for p in parameters if p.ndim > 1],
@@ -62,7 +63,7 @@ class OptimizerSettings:
 
 
 def _one_cycle(step: int, n_steps: int) -> float:
-    """Linearly up in a quarter of the steps, then a cosine to zero."""
+    """Rise linearly during a quarter of the steps, then fall to zero by a cosine."""
     rise = n_steps / 4
     if step < rise:
         return 0.1 + 0.9 * step / rise
@@ -74,7 +75,7 @@ def _cosine(step: int, n_steps: int) -> float:
 
 
 def _steps(step: int, n_steps: int) -> float:
-    """Return a tenth more often after 62.5, 75 and 87.5 %: epochs 150, 180 and 210 of 240."""
+    """Divide by ten after 62.5, 75 and 87.5 % of the steps: epochs 150, 180 and 210 of 240."""
     return 0.1 ** sum(step >= share * n_steps for share in (0.625, 0.75, 0.875))
 
 

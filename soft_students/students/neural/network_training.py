@@ -5,34 +5,31 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from soft_students.methods import Combination, Lesson, TrainingData
-from soft_students.methods.batch import StreamedData
-from soft_students.methods.observation import Prepared
-from soft_students.methods.optimization import OptimizerSettings
 from soft_students.methods.teacher_outputs import TeacherOutputs
-from soft_students.methods.teaching import EpochReport, teach
+from soft_students.networks.prepared import Prepared, reset
+from soft_students.networks.zoo import Factory, make_network
 from soft_students.persistence.checkpoints import Checkpoint
-from soft_students.students.neural.modules import Factory, make_module, reset
 from soft_students.students.neural.snapshots import Snapshots
 from soft_students.teachers import Teacher
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.threads import torch_threads
+from soft_students.training.batch import StreamedData
+from soft_students.training.loop import run_stages
+from soft_students.training.optimization import OptimizerSettings
 from soft_students.transfer import Transfer
 
 
 @dataclass
-class Training:
+class NetworkTraining:
     """All that training needs; it can be sent to another process.
 
     Parameters
@@ -84,7 +81,7 @@ class Training:
     def student(self, *, fresh: bool = False) -> Prepared:
         """Return a student to train; a fresh one has new weights even where a module was given."""
         if isinstance(self.module, str):
-            network = make_module(self.module, self.input_shape, self.n_classes)
+            network = make_network(self.module, self.input_shape, self.n_classes)
         elif isinstance(self.module, nn.Module):
             network = copy.deepcopy(self.module)
             network = reset(network) if fresh else network
@@ -117,7 +114,7 @@ class Training:
 
 
 @dataclass
-class Trained:
+class TrainedNetwork:
     """What came out.
 
     Parameters
@@ -132,7 +129,7 @@ class Trained:
     history: list[dict[str, Any]]
 
 
-def train(fabric: Fabric, training: Training) -> Trained:
+def train(fabric: Fabric, training: NetworkTraining) -> TrainedNetwork:
     """Train on the device of this process, together with the others if there are any."""
     if fabric.world_size > 1 and isinstance(training.module, nn.Module):
         # Processes that torchrun has started have each made their own.
@@ -173,48 +170,15 @@ def train(fabric: Fabric, training: Training) -> Trained:
             checkpoint = fabric.broadcast(checkpoint)
         snapshots = training.snapshots if fabric.is_global_zero else None
         frozen = contextlib.nullcontext() if teacher is None else teacher.frozen()
-        with frozen, _progress(training.verbose and fabric.is_global_zero) as (on_epoch, on_batch):
-            network, history = teach(
-                method,
+        with frozen:
+            method.check(lesson)
+            network, history = run_stages(
+                method.stages(lesson),
                 lesson,
                 training.settings,
                 fabric,
                 checkpoint=checkpoint,
-                on_epoch=on_epoch,
-                on_batch=on_batch,
                 on_network=None if snapshots is None else snapshots.write,
+                verbose=bool(training.verbose),
             )
-    return Trained(network.to("cpu").eval(), history)
-
-
-@contextlib.contextmanager
-def _progress(
-    verbose: bool | int,
-) -> Iterator[
-    tuple[
-        Callable[[EpochReport], object] | None,
-        Callable[[Mapping[str, float], str, int, int], object] | None,
-    ]
-]:
-    """Yield what to call after each epoch and each batch: a bar on stderr, on a terminal."""
-    console = Console(stderr=True)
-    if not (verbose and console.is_terminal):
-        yield None, None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("Training", total=None)
-        accuracy = ""
-
-        def on_epoch(report: EpochReport) -> None:
-            nonlocal accuracy
-            if report.validation_accuracy is not None:
-                accuracy = f", {report.validation_accuracy:.2%} on validation rows"
-
-        def on_batch(terms: Mapping[str, float], stage: str, done: int, total: int) -> None:
-            shown = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
-            progress.update(
-                task, description=f"{stage}: {shown}{accuracy}", completed=done, total=total
-            )
-
-        yield on_epoch, on_batch
+    return TrainedNetwork(network.to("cpu").eval(), history)

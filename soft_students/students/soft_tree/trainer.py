@@ -6,9 +6,9 @@ import hashlib
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,126 +20,18 @@ from soft_students.students.soft_tree.kernel import (
     SharpenedPaths,
     SplitBalance,
     Total,
-    TreeParameters,
     Workspace,
     alone,
     loss_and_gradients,
 )
+from soft_students.students.soft_tree.parameters import TreeParameters
+from soft_students.students.soft_tree.settings import TrainingSettings
+from soft_students.students.soft_tree.training_rows import TrainingRows
 
 _WARM_UP = 0.25  # share of the steps in which the one-cycle schedule rises
 _ANNEALING = 0.5  # share of the steps, at the end, in which β rises to its final value
 _SHARPENING = 0.5  # likewise, in which path probabilities are sharpened,
 _SHARPENED_SHARE = 0.5  # and the weight that their loss reaches halfway through
-
-
-@dataclass
-class TrainingSettings:
-    """How a tree is trained; the names are those of the estimators' parameters."""
-
-    depth: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    penalty: float
-    beta: float
-    beta_schedule: str
-    beta_final: float
-    sharpening: float
-    weight_averaging: float
-    device: str
-
-
-class Rows(Protocol):
-    """What a tree is trained on.
-
-    Attributes
-    ----------
-    share : tuple of int
-        (process, number of processes): each takes its part of each batch.
-    """
-
-    share: tuple[int, int]
-
-    @property
-    def n(self) -> int:
-        """Rows of an epoch."""
-
-    def batches(
-        self, batch_size: int, random_state: np.random.RandomState, device: str
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield one epoch: rows, targets and weights that sum to one over all processes."""
-
-    def fingerprint(self) -> str:
-        """Return what tells these rows from others."""
-
-
-@dataclass
-class TrainingRows:
-    """Rows in memory, their distorted copies below them, and what the teacher says of each.
-
-    Parameters
-    ----------
-    X : Tensor of shape (n_banks * n, n_features)
-        Floating, or uint8 codes of ``low + code * step``.
-    targets : Tensor of shape (n_banks * n, n_outputs)
-    weights : Tensor of shape (n,)
-        Sample weights with mean one; a copy weighs what its original does.
-    low, step : float
-    share : tuple of int, default=(0, 1)
-        As of `Rows`.
-    """
-
-    X: Tensor
-    targets: Tensor
-    weights: Tensor
-    low: float = 0.0
-    step: float = 1.0
-    share: tuple[int, int] = (0, 1)
-
-    @property
-    def n(self) -> int:
-        """Rows of an epoch."""
-        return len(self.weights)
-
-    def batches(
-        self, batch_size: int, random_state: np.random.RandomState, device: str
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield one epoch: each row once, as itself or as one of its copies, in random order."""
-        order = random_state.permutation(self.n)
-        bank = len(self.X) // self.n
-        rows = order + self.n * random_state.randint(bank, size=self.n) if bank > 1 else order
-        dtype = self.targets.dtype
-        for start in range(0, self.n, batch_size):
-            batch = slice(start, start + batch_size)
-            mine, n = share_of(len(order[batch]), self.share)
-            index = torch.from_numpy(rows[batch][mine])
-            X = self.X.index_select(0, index).to(device, dtype)
-            if self.X.dtype == torch.uint8:
-                X.mul_(self.step).add_(self.low)
-            weights = self.weights[torch.from_numpy(order[batch][mine])] / n
-            yield X, self.targets.index_select(0, index).to(device), weights.to(device)
-
-    def fingerprint(self) -> str:
-        """Return what tells these rows from others."""
-        digest = hashlib.sha256(repr((self.low, self.step)).encode())
-        for tensor in (self.X, self.targets, self.weights):
-            digest.update(tensor.contiguous().numpy().data)
-        return digest.hexdigest()
-
-
-def share_of(n: int, share: tuple[int, int]) -> tuple[slice, float]:
-    """Return the places in a batch of n rows that a process takes, and what divides their weights.
-
-    A process for which there is no row takes the first, and weighs it zero: sums stay as they are.
-
-    Parameters
-    ----------
-    n : int
-    share : tuple of int
-        (process, number of processes).
-    """
-    process, n_processes = share
-    return (slice(process, n, n_processes), n) if process < n else (slice(0, 1), math.inf)
 
 
 class Trainer:
@@ -165,7 +57,7 @@ class Trainer:
         self.parameters = parameters
         self._total = leaf_loss.total = total
         self._leaf_loss = SharpenedPaths(leaf_loss) if settings.sharpening > 1 else leaf_loss
-        self._settings = settings
+        self.settings = settings
         weights = parameters.gate_weights
         self._balance = (
             SplitBalance(settings.depth, settings.penalty, weights, total)
@@ -189,7 +81,7 @@ class Trainer:
 
     def schedule(self, progress: float) -> None:
         """Set what changes in training for a share of it done, from 0 to 1."""
-        settings = self._settings
+        settings = self.settings
         if progress < _WARM_UP:
             factor = 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / _WARM_UP))
         else:
@@ -209,7 +101,7 @@ class Trainer:
     def step(self, X: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Take one optimiser step; return the loss, penalty included, as a tensor."""
         if self._workspace is None or self._workspace.n != len(X):
-            self._workspace = Workspace(self._settings.depth, len(X), X)
+            self._workspace = Workspace(self.settings.depth, len(X), X)
         parameters = self.parameters
         loss, penalty, gradient = loss_and_gradients(
             parameters, X, targets, weights, self._leaf_loss, self._balance, self._workspace
@@ -225,7 +117,7 @@ class Trainer:
         self._steps += 1
         if self._average is not None:
             # Early on the average is short, so that it does not remember the initialisation.
-            decay = min(self._settings.weight_averaging, self._steps / (self._steps + 10))
+            decay = min(self.settings.weight_averaging, self._steps / (self._steps + 10))
             for mean, tensor in (
                 (self._average.gate_weights, parameters.gate_weights),
                 (self._average.gate_biases, parameters.gate_biases),
@@ -280,7 +172,7 @@ class TrainingHistory:
 def fingerprint(
     description: Any,
     parameters: TreeParameters,
-    rows: Rows,
+    rows: TrainingRows,
     validation: Iterable[np.ndarray],
     random_state: np.random.RandomState,
 ) -> str:
@@ -292,7 +184,7 @@ def fingerprint(
         With a `repr` that says how the tree is trained.
     parameters : TreeParameters
         Before the first step.
-    rows : Rows
+    rows : TrainingRows
     validation : iterable of ndarray
         What the epoch is chosen on.
     random_state : RandomState
@@ -310,19 +202,15 @@ def fingerprint(
 
 def train(
     trainer: Trainer,
-    rows: Rows,
+    rows: TrainingRows,
     *,
-    epochs: int,
-    batch_size: int,
     random_state: np.random.RandomState,
     validation_loss: Callable[[TreeParameters], float] | None,
-    patience: int,
     on_epoch: Callable[[int, TrainingHistory], None],
-    device: str,
     checkpoint: Checkpoint | None = None,
     writes: bool = True,
 ) -> tuple[TreeParameters, TrainingHistory]:
-    """Train for `epochs` passes; with a validation loss, return the best epoch's parameters.
+    """Train as the settings say; with a validation loss, return the best epoch's parameters.
 
     With a checkpoint it goes on from what that holds, to the same result bit for bit on a CPU; only
     one of several processes `writes` it.
@@ -338,6 +226,8 @@ def train(
         If the loss is not finite.
     """
     history = TrainingHistory()
+    settings = trainer.settings
+    epochs, batch_size = settings.n_epochs(rows.n), settings.batch_size
     steps_per_epoch = math.ceil(rows.n / batch_size)
     n_steps = epochs * steps_per_epoch
     best: TreeParameters | None = None
@@ -362,7 +252,7 @@ def train(
     done = len(history.loss) * steps_per_epoch
     for epoch in range(len(history.loss), epochs):
         total = torch.zeros((), dtype=torch.float64)
-        batches = rows.batches(batch_size, random_state, device)
+        batches = rows.batches(batch_size, random_state, settings.device)
         for start, batch in zip(range(0, rows.n, batch_size), batches, strict=True):
             trainer.schedule(done / n_steps)
             total += trainer.step(*batch).cpu() * min(batch_size, rows.n - start)
@@ -379,7 +269,10 @@ def train(
             if history.validation_loss[-1] <= min(history.validation_loss):
                 best, history.best_epoch = trainer.result(), epoch
         on_epoch(epoch, history)
-        if history.best_epoch is not None and epoch - history.best_epoch >= patience:
+        if (
+            history.best_epoch is not None
+            and epoch - history.best_epoch >= settings.n_iter_no_change
+        ):
             break
         if checkpoint is not None and writes:
             checkpoint.write_if_due(0, state, before + time.monotonic() - began)

@@ -1,0 +1,1 @@
+"""The networks that teachers and students are made of."""

@@ -1,0 +1,1 @@
+"""The training loop of all networks: batches, optimisers, stages and selection of an epoch."""
