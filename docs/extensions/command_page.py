@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from rst import code, heading
 
-from softkd.__main__ import main
+from softkd.shell import main
 
 
 def command_page() -> str:
@@ -13,7 +13,7 @@ def command_page() -> str:
     context = click.Context(main, info_name="softkd", terminal_width=96, max_content_width=96)
     parts = [
         heading("Command line"),
-        "What ``softkd COMMAND --help`` prints. Exit codes: 0, 1 of a failure, 2 of bad usage.\n",
+        "The output of ``softkd COMMAND --help``. :doc:`/shell` has completion and exit codes.\n",
         code(main.get_help(context), "text"),
     ]
     for name in main.list_commands(context):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from soft_students.choices import listed
 from soft_students.datasets.dataset import Dataset, Task
-from soft_students.datasets.tabular import as_float32, build_dataset, listed
+from soft_students.datasets.tabular import as_float32, build_dataset
 from soft_students.persistence.arrays import NpzArrays, open_npz
 
 

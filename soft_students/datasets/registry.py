@@ -1,21 +1,25 @@
-"""Loads data sets by name, and tables from files."""
+"""Every data set by name, and the one function that loads them and tables alike.
+
+Nothing heavy is imported here: the modules that read files are imported when they are used.
+"""
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from soft_students.datasets.dataset import Dataset, Task
-from soft_students.datasets.digits import load_digits
-from soft_students.datasets.mnist import FASHION_MNIST, MNIST, ImageSet, load_image_set
-from soft_students.datasets.npz import load_npz
-from soft_students.datasets.tables import load_table
+from soft_students.choices import did_you_mean
+from soft_students.datasets.image_sets import FASHION_MNIST, MNIST, ImageSet
+
+if TYPE_CHECKING:
+    from soft_students.datasets.dataset import Dataset, Task
 
 _IMAGE_SETS: dict[str, ImageSet] = {entry.name: entry for entry in (MNIST, FASHION_MNIST)}
 
-_TABLES = {".csv": load_table, ".parquet": load_table, ".npz": load_npz}
+#: Endings of tables.
+TABLES = (".csv", ".parquet", ".npz")
 
 
 def available_datasets() -> dict[str, str]:
@@ -103,23 +107,26 @@ def load_dataset(
         name = str(name_or_path)
         _refuse(name, "has its own target and test set", table_options)
         if name in _IMAGE_SETS:
+            from soft_students.datasets.mnist import load_image_set
+
             return load_image_set(_IMAGE_SETS[name], data_dir, download=download)
-        _refuse(name, "is bundled with scikit-learn", {"data_dir": data_dir})
+        _refuse(name, "comes with scikit-learn", {"data_dir": data_dir})
+        from soft_students.datasets.digits import load_digits
+
         return load_digits()
 
     path = Path(name_or_path).expanduser()
-    load = _TABLES.get(path.suffix.lower())
+    suffix = path.suffix.lower()
     if path.is_dir():
         raise IsADirectoryError(
-            f"'{path}' is a folder. Pass the path of a table ({', '.join(_TABLES)}), or the name "
+            f"'{path}' is a folder. Give the path of a table ({', '.join(TABLES)}), or the name "
             "of a data set and the folder of its IDX files as data_dir."
         )
-    if load is None:
-        near = difflib.get_close_matches(str(name_or_path), available_datasets(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+    if suffix not in TABLES:
+        hint = did_you_mean(available_datasets(), name_or_path)
         raise ValueError(
-            f"There is no data set {str(name_or_path)!r}.{hint} Available: "
-            f"{', '.join(available_datasets())}, or the path of a table ({', '.join(_TABLES)})."
+            f"Unknown data set {str(name_or_path)!r}.{hint} Available: "
+            f"{', '.join(available_datasets())}, or the path of a table ({', '.join(TABLES)})."
         )
     if not path.exists():
         raise FileNotFoundError(f"There is no file '{path}'. Check the path of the table.")
@@ -129,6 +136,10 @@ def load_dataset(
             "The 'task' parameter of load_dataset must be 'classification', 'regression' or "
             f"None. Got {task!r}."
         )
+    if suffix == ".npz":
+        from soft_students.datasets.npz import load_npz as load
+    else:
+        from soft_students.datasets.tables import load_table as load
     return load(path, target=target, task=task, test_size=test_size, random_state=random_state)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import importlib
 import io
 import os
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from soft_students.choices import did_you_mean, listed
 from soft_students.datasets.dataset import Dataset, Task
-from soft_students.datasets.tabular import as_float32, build_dataset, listed
+from soft_students.datasets.tabular import as_float32, build_dataset
 from soft_students.persistence.arrays import open_npz, read_npy
 
 if TYPE_CHECKING:
@@ -152,7 +152,10 @@ def _read_csv(path: Path, content: bytes | None = None) -> pd.DataFrame:
             # Rows longer than the header would otherwise shift by one column, or lose the last
             # value, without an error.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(source(), index_col=False, **options)
+            frame = pd.read_csv(source(), index_col=False, **options)
+        # pandas takes words such as NA and None for missing values; in text only an empty cell is.
+        text = [name for name in frame.columns if _is_text(frame[name])]
+        return frame.assign(**_read_text(source(), text)) if text else frame
     except pd.errors.EmptyDataError:
         raise ValueError(f"'{path}' is empty. A CSV file needs a line of column names.") from None
     except UnicodeDecodeError as error:
@@ -162,6 +165,24 @@ def _read_csv(path: Path, content: bytes | None = None) -> pd.DataFrame:
             f"'{path}' is not a regular CSV file: {str(error).strip()} Every row needs as many "
             "values, separated by commas, as there are column names."
         ) from error
+
+
+def _is_text(column: pd.Series) -> bool:
+    """Tell whether a column holds texts, not numbers or truth values alone."""
+    return column.dtype.kind not in "biufM" and any(isinstance(cell, str) for cell in column)
+
+
+def _read_text(source: Path | io.BytesIO, columns: list[str]) -> dict[str, pd.Series]:
+    """Read columns of a CSV file as they are written; only an empty cell is missing."""
+    frame = _needs("pandas", "CSV files").read_csv(
+        source,
+        usecols=columns,
+        dtype=object,
+        keep_default_na=False,
+        na_values=[""],
+        encoding="utf-8-sig",
+    )
+    return {name: frame[name] for name in columns}
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -274,10 +295,9 @@ def _features_and_target(
             f"--target). Columns: {listed(columns)}."
         )
     if target not in columns:
-        near = difflib.get_close_matches(target, columns, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"'{path}' has no column {target!r} for the target.{hint} Columns: {listed(columns)}."
+            f"'{path}' has no column {target!r} for the target.{did_you_mean(columns, target)} "
+            f"Columns: {listed(columns)}."
         )
     names = [name for name in columns if name != target]
     if not names:
@@ -309,9 +329,15 @@ def _target(path: Path, column: pd.Series) -> np.ndarray:
     what = f"The target {column.name!r} of '{path}'"
     missing = np.flatnonzero(column.isna())
     if len(missing):
+        words = set()
+        if path.suffix.lower() == ".csv":
+            written = _read_text(path, [str(column.name)])[str(column.name)]
+            words = set(written.iloc[missing].dropna())
+        quoted = f" ({listed(sorted(words), 5)})" if words else ""
+        advice = "; among numbers, a class needs another name" if words else ""
         raise ValueError(
-            f"{what} has no value in {len(missing)} of {len(column)} rows, first in row "
-            f"{missing[0] + 1}. Remove or complete such rows."
+            f"{what} has no value{quoted} in {len(missing)} of {len(column)} rows, first in row "
+            f"{missing[0] + 1}. Remove or complete such rows{advice}."
         )
     if column.dtype.name == "category":
         _check_labels(column.cat.categories, len(column), what)

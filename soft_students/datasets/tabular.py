@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from soft_students.choices import listed
 from soft_students.datasets.dataset import Dataset, Task
 from soft_students.datasets.splitting import part_size, stratify_on
 
@@ -136,9 +137,3 @@ def check_complete(X: np.ndarray, feature_names: Sequence[str] | None, what: str
             f"{what} has no value (NaN) in {missing.any(axis=1).sum()} of {len(X)} rows, in the "
             f"columns {listed(names)}. Remove or complete such rows."
         )
-
-
-def listed(names: Sequence[str], limit: int = 20) -> str:
-    """Return up to `limit` names for a message, and the number of the others."""
-    text = ", ".join(repr(name) for name in names[:limit])
-    return text if len(names) <= limit else f"{text} and {len(names) - limit} more"

@@ -14,19 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from sklearn.ensemble._forest import BaseForest
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.tree import BaseDecisionTree
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from soft_students.sklearn_private import num_samples, safe_indexing
 from soft_students.students.classical.generic import (
     GenericStudentClassifier,
     GenericStudentRegressor,
@@ -38,6 +42,9 @@ from soft_students.teachers import EnsembleTeacher, EstimatorTeacher, TorchTeach
 _ROWS = 1000  # over which the lengths of paths through trees are averaged
 
 _Distilled = DistilledClassifier | DistilledRegressor
+_Forest: TypeAlias = (
+    RandomForestClassifier | RandomForestRegressor | ExtraTreesClassifier | ExtraTreesRegressor
+)
 _Generic = GenericStudentClassifier | GenericStudentRegressor
 
 
@@ -212,7 +219,7 @@ def _module_structure(module: nn.Module) -> dict[str, int]:
 
 def _module_flops(model: Any, X: Any) -> float | None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.predict(_safe_indexing(X, [0]))
+        model.predict(safe_indexing(X, [0]))
     # The operations of a compiled program cannot be counted.
     return float(counter.get_total_flops()) or None
 
@@ -249,15 +256,13 @@ def _(model: Any, X: Any) -> float:
 # -- hard trees ------------------------------------------------------------------------------------
 
 
-@structure.register(BaseDecisionTree)
-@structure.register(BaseForest)
-def _(model: Any) -> dict[str, int]:
+@structure.register
+def _(model: BaseDecisionTree | _Forest) -> dict[str, int]:
     return structure_of_trees(model)
 
 
-@flops.register(BaseDecisionTree)
-@flops.register(BaseForest)
-def _(model: Any, X: Any) -> float:
+@flops.register
+def _(model: BaseDecisionTree | _Forest, X: Any) -> float:
     return operations_of_trees(model, np.asarray(_few(X)))
 
 
@@ -265,7 +270,7 @@ def _(model: Any, X: Any) -> float:
 
 
 def _few(X: Any) -> Any:
-    return _safe_indexing(X, np.arange(min(_ROWS, _num_samples(X))))
+    return safe_indexing(X, np.arange(min(_ROWS, num_samples(X))))
 
 
 def _sum(each: Iterable[float | None]) -> float | None:

@@ -13,6 +13,7 @@ from sklearn.base import is_classifier
 from soft_students.explain.explanation import Explanation, plain
 from soft_students.explain.one_row import read_row, shown_row
 from soft_students.explain.tree_view import check_int, readable
+from soft_students.numerals import format_of, numeral
 from soft_students.students.explained import Contributions
 from soft_students.targets import sharpen
 
@@ -113,10 +114,11 @@ class ContributionExplanation(Explanation):
         for k in self._shown_outputs():
             name, base, output, values = self._towards(k)
             labels, parts = self._strongest(values, top)
-            lines.append(f"The {name} is {output:+.4f}:")
-            lines.append(f"  {base:+10.4f}  {self.baseline}")
+            form = format_of([output, base, *parts], 4)
+            lines.append(f"The {name} is {output:+{form}}:")
             lines += [
-                f"  {part:+10.4f}  {label}" for label, part in zip(labels, parts, strict=True)
+                f"  {part:+10{form}}  {label}"
+                for label, part in zip([self.baseline, *labels], [base, *parts], strict=True)
             ]
         return "\n".join(lines)
 
@@ -145,14 +147,15 @@ class ContributionExplanation(Explanation):
         groups = []
         for k in self._shown_outputs():
             name, base, output, values = self._towards(k)
-            title = f"{name}: {output:+.3f} = {base:+.3f} ({self.baseline}) and"
+            form = format_of([output, base], 3)
+            title = f"{name}: {output:+{form}} = {base:+{form}} ({self.baseline}) and"
             groups.append(BarGroup(title, *self._strongest(values, top)))
         return draw_bars(f"Predicted: {self._headline()}", groups, ax)
 
     def _headline(self) -> str:
         if self.probabilities is None:
             values = np.atleast_1d(self.prediction)
-            return ", ".join(f"{value:.4g}" for value in values)
+            return ", ".join(map(numeral, values))
         return f"{readable(self.prediction)} ({self.probabilities[self._predicted_class()]:.3f})"
 
     def _shown_outputs(self) -> range:
@@ -254,4 +257,4 @@ def _is_missing(value: Any) -> bool:
 def _written(value: Any) -> str:
     if _is_missing(value):
         return "missing"
-    return f"{value:.6g}" if isinstance(value, float) else readable(value)
+    return numeral(value, 6) if isinstance(value, float) else readable(value)

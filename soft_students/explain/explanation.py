@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from soft_students.explain.tree_view import readable
+from soft_students.numerals import told_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,12 +100,16 @@ class Explanation(ABC):
             return np.abs(contributions).mean(axis=0)
         return np.abs(contributions[self._predicted_class()])
 
-    def _summary(self, output: np.ndarray, top: int) -> str:
-        """Return the likeliest classes with their probabilities, or the values, as text."""
+    def _summaries(self, outputs: np.ndarray, top: int) -> list[str]:
+        """Return per row the likeliest classes with their probabilities, or the values, as text."""
         if self.classes is None:
-            return ", ".join(f"{value:.4g}" for value in output)
-        order = np.argsort(-output, kind="stable")[:top]
-        return ", ".join(f"{readable(self.classes[k])}: {output[k]:.3f}" for k in order)
+            columns = [told_apart(column) for column in np.transpose(outputs)]
+            return [", ".join(row) for row in zip(*columns, strict=True)]
+        told = []
+        for output in outputs:
+            order = np.argsort(-output, kind="stable")[:top]
+            told.append(", ".join(f"{readable(self.classes[k])}: {output[k]:.3f}" for k in order))
+        return told
 
 
 def plain(value: Any) -> Any:

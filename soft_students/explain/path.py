@@ -13,6 +13,7 @@ from soft_students.explain.gate_effects import gate_effects
 from soft_students.explain.one_row import one_row
 from soft_students.explain.path_picture import draw_path
 from soft_students.explain.tree_view import TreeView, check_int, readable, view_tree
+from soft_students.numerals import fixed, format_of
 from soft_students.students.soft_tree import routing
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
 from soft_students.targets import sharpen
@@ -92,20 +93,23 @@ class PathExplanation(FollowedPath, Explanation):
         -------
         str
         """
-        lines = [f"Predicted: {readable(self.prediction)}", f"Path {_WAYS[self.way]}:"]
+        outputs = [self.leaf_output, self.mean_output]
+        if self.classes is None:
+            outputs.append(np.atleast_1d(self.prediction))
+        leaf, mean, *values = self._summaries(np.stack(outputs), top)
+        (predicted,) = values or [readable(self.prediction)]
+        lines = [f"Predicted: {predicted}", f"Path {_WAYS[self.way]}:"]
         for i, step in enumerate(self.to_dict()["steps"]):
             pushes = self.contributions[i]
             strongest = np.argsort(-np.abs(pushes), kind="stable")[:top]
-            reasons = ", ".join(f"{self.feature_names[j]} {pushes[j]:+.2f}" for j in strongest)
+            form = format_of([*pushes, step["bias"], step["activation"]], 2)
+            reasons = ", ".join(f"{self.feature_names[j]} {pushes[j]:+{form}}" for j in strongest)
             lines.append(
                 f"  node {step['node']:<5} {step['branch']:<5} p = {step['probability']:.3f}  "
-                f"path {step['path_probability']:.3f}  activation {step['activation']:+.2f}: "
-                f"{reasons}, bias {step['bias']:+.2f}"
+                f"path {fixed(step['path_probability'], 3)}  activation "
+                f"{step['activation']:+{form}}: {reasons}, bias {step['bias']:+{form}}"
             )
-        lines += [
-            f"  leaf {self.leaf:<5} {self._summary(self.leaf_output, top)}",
-            f"  all leaves {self._summary(self.mean_output, top)}",
-        ]
+        lines += [f"  leaf {self.leaf:<5} {leaf}", f"  all leaves {mean}"]
         return "\n".join(lines)
 
     def plot(self, ax: Axes | None = None, *, top: int = 6) -> Figure:

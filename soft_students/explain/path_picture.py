@@ -10,6 +10,7 @@ from soft_students.explain.charts import ROW, color_limit, ranked_bars
 from soft_students.explain.followed_path import FollowedPath
 from soft_students.explain.palette import FAINT, GREY, INK, LEFT, LIGHT, PALE, RIGHT, side_color
 from soft_students.explain.tree_view import TreeView, readable
+from soft_students.numerals import fixed, format_of, numeral, told_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +114,7 @@ class _PathPicture:
         canvas.text(centre, y - 0.1, f"node {path.nodes[place]}", 9, bold=True, width=width)
         if self.view.image_shape is None:
             names = [
-                f"{name} = {value:.3g}"
+                f"{name} = {numeral(value, 3)}"
                 for name, value in zip(self.view.feature_names, path.row, strict=True)
             ]
             pushes, limit = path.contributions[place], self.push_limit
@@ -130,7 +131,7 @@ class _PathPicture:
         """Draw the activation, the branch and the path probability under a gate."""
         path, width, centre = self.path, self.gate[0], x + self.gate[0] / 2
         activation, taken = path.activations[place], path.probabilities[place]
-        signed = f"{activation:+.2f}".replace("-", "−")
+        signed = f"{activation:+{format_of([activation], 2)}}".replace("-", "−")
         canvas.text(centre, y + 0.05, signed, 10, color=side_color(activation))
         right = bool(path.went_right[place])
         split = x + width * (1 - taken if right else taken)
@@ -145,7 +146,7 @@ class _PathPicture:
         canvas.box(x, y + 0.65, width, 0.12, face=FAINT, behind=True)
         reached = np.array([[x, y + 0.65, x + width * so_far, y + 0.77]])
         canvas.bars(reached, [LIGHT], label="path")
-        canvas.text(centre, y + 0.87, f"{so_far:.3f}", 9)
+        canvas.text(centre, y + 0.87, fixed(so_far, 3), 9)
 
     def _outputs(self, canvas: Canvas) -> None:
         """Draw the output of the leaf beside the mean of all leaves."""
@@ -175,9 +176,9 @@ class _PathPicture:
             colors = [INK if k == best else LIGHT for k in self.outputs]
             canvas.bars(corners, colors, label=title)
             canvas.line(zero, tops[0], zero, tops[-1] + 0.21)
-            for value, top in zip(shown, tops, strict=True):
+            texts = told_apart(shown, 3) if path.classes is None else map("{:.2f}".format, shown)
+            for value, text, top in zip(shown, texts, tops, strict=True):
                 if path.classes is None or value >= 0.005:
-                    text = f"{value:.3g}" if path.classes is None else f"{value:.2f}"
                     place = zero + max(value, 0) * unit + 0.04
                     canvas.text(place, top + 0.11, text, 7, ha="left")
         for k, name, top in zip(self.outputs, self.names, tops, strict=True):
@@ -199,4 +200,4 @@ class _PathPicture:
 
     def _prediction(self) -> str:
         value = self.path.prediction
-        return f"{value:.4g}" if self.path.classes is None and np.ndim(value) == 0 else str(value)
+        return numeral(value) if self.path.classes is None and np.ndim(value) == 0 else str(value)

@@ -11,6 +11,7 @@ import numpy as np
 from soft_students.explain.explanation import Explanation, plain
 from soft_students.explain.one_row import read_row
 from soft_students.explain.tree_view import check_int, readable
+from soft_students.numerals import told_apart
 from soft_students.students.classical.path_differences import path_differences
 from soft_students.students.classical.trees import (
     DecisionTreeStudentClassifier,
@@ -135,19 +136,14 @@ class RuleExplanation(Explanation):
         -------
         str
         """
-        prediction = np.atleast_1d(self.prediction)
+        outputs = self._summaries(self.node_outputs, top)
+        predicted = outputs[-1] if self.classes is None else readable(self.prediction)
         lines = [
-            f"Predicted: {readable(self.prediction)}"
-            if self.classes is not None
-            else f"Predicted: {self._summary(prediction, top)}",
-            f"  all rows  ->  {self._summary(self.node_outputs[0], top)} "
-            f"({self.node_samples[0]:,} training rows)",
+            f"Predicted: {predicted}",
+            f"  all rows  ->  {outputs[0]} ({self.node_samples[0]:,} training rows)",
         ]
         for i, condition in enumerate(self._conditions()):
-            lines.append(
-                f"  {condition}  ->  {self._summary(self.node_outputs[i + 1], top)} "
-                f"({self.node_samples[i + 1]:,})"
-            )
+            lines.append(f"  {condition}  ->  {outputs[i + 1]} ({self.node_samples[i + 1]:,})")
         return "\n".join([*lines, f"  leaf {self.leaf}"])
 
     def plot(self, ax: Axes | None = None, *, top: int = 12) -> Figure:
@@ -185,21 +181,20 @@ class RuleExplanation(Explanation):
             name = "value" if len(self.leaf_output) == 1 else f"output {k}"
             if self.classes is not None:
                 name = f"probability of {readable(self.classes[k])}"
-            start, end = self.node_outputs[[0, -1], k]
-            groups.append(
-                BarGroup(f"{name}: {end:.3g} = {start:.3g} (all rows) and", labels, moves)
-            )
-        title = self._summary(self.leaf_output, 1)
+            start, end = told_apart(self.node_outputs[[0, -1], k], 3)
+            groups.append(BarGroup(f"{name}: {end} = {start} (all rows) and", labels, moves))
+        (title,) = self._summaries(self.leaf_output[None], 1)
         return draw_bars(f"Predicted: {title}", groups, ax)
 
     def _conditions(self) -> list[str]:
-        return [
-            f"{self.feature_names[feature]} = {self.row[feature]:.5g} "
-            f"{'>' if right else '<='} {threshold:.5g}"
-            for feature, threshold, right in zip(
-                self.features, self.thresholds, self.went_right, strict=True
-            )
-        ]
+        conditions = []
+        for feature, threshold, right in zip(
+            self.features, self.thresholds, self.went_right, strict=True
+        ):
+            value, bound = told_apart([self.row[feature], threshold], 5)
+            sign = ">" if right else "<="
+            conditions.append(f"{self.feature_names[feature]} = {value} {sign} {bound}")
+        return conditions
 
 
 def explain_rules(

@@ -12,6 +12,7 @@ import numpy as np
 from soft_students.explain.charts import ROW, color_limit, column_chart, key, ranked_bars
 from soft_students.explain.palette import GREY, LEFT, RIGHT
 from soft_students.explain.tree_view import TreeView, check_int, level_of, view_tree
+from soft_students.numerals import told_apart
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
 
 if TYPE_CHECKING:
@@ -208,7 +209,9 @@ class _TreePicture:
             for place, node in enumerate(layout.nodes(level)):
                 self._branches(level, place, node)
                 self._gate(level, place, node)
-        for place, node in enumerate(layout.nodes(layout.levels)):
+        leaves = layout.nodes(layout.levels)
+        self.values = told_apart([self._output(node)[0] for node in leaves], 3, most=6)
+        for place, node in enumerate(leaves):
             self._leaf(place, node)
 
     # -- texts and outputs of nodes ---------------------------------------------------------------
@@ -229,7 +232,7 @@ class _TreePicture:
         if self.view.labels is None:
             if outputs.shape[1] > 1:
                 return ""
-            return f"{outputs.min():.3g} … {outputs.max():.3g}"
+            return " … ".join(told_apart([outputs.min(), outputs.max()], 3))
         if self.reach is not None:
             shares = self.reach[self.view.n_gates :]
             often = shares[under] >= _RARE / len(shares)
@@ -308,7 +311,7 @@ class _TreePicture:
                     canvas.text(column, y + 0.07, label, 6, color=GREY)
             canvas.text(centre, y + 0.29, labels[best], 20, width=room, bold=True)
         elif len(output) == 1:
-            canvas.text(centre, y + 0.25, f"{output[0]:.3g}", 13, width=room, bold=True)
+            canvas.text(centre, y + 0.25, self.values[place], 13, width=room, bold=True)
         canvas.text(centre, y + 0.5, self._share(node), 7, color=GREY, width=room)
         if node < view.n_gates:
             under = view.leaves_under(node)

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
 from torch import Tensor, nn
 
 from soft_students.methods.observation import observe
 from soft_students.networks.prepared import evaluating
+from soft_students.sklearn_private import Interval, validate_params
 
 #: Entropy of a normal distribution of standard deviation one, in nats.
 _UNIT_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)
@@ -70,7 +70,7 @@ def pixel_entropies(
         Run in eval mode; its mode is restored.
     inputs : Tensor of shape (n, channels, height, width) or (n, ...)
     layer : str
-        Name of the layer, as for `soft_students.methods.observation`.
+        Name of the layer, as for `soft_students.methods.observation.observe`.
     noise : float, default=0.01
         Size :math:`\tau` of the reference noise, in units of the inputs. A pixel's noise stays
         between 0.1 and 100 times this value.

@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from soft_students.columns import columns_of
 from soft_students.labelled.labelling import Assignment, TeacherFile, is_done, label_part
 from soft_students.labelled.manifest import (
     read_manifest,
     settings_sha256,
     write_manifest,
 )
-from soft_students.labelled.parts import LabelledPart, file_sha256, parts_of
+from soft_students.labelled.parts import LabelledPart, parts_of
 from soft_students.labelled.plan import LabellingPlan, find_sources, make_plan
+from soft_students.persistence.atomic import remove_leftovers
+from soft_students.persistence.digests import file_sha256
 from soft_students.targets import check_temperature
 
 if TYPE_CHECKING:
@@ -144,7 +147,7 @@ def label_parts(
         found,
         folder,
         n_features=model.n_features_in_,
-        columns=_columns_of(model),
+        columns=columns_of(model),
         order=None if old is None else old["settings"]["columns"],
         target=target,
         exclude=exclude,
@@ -189,6 +192,7 @@ def label_parts(
             finished += part.n_rows
             if on_part is not None:
                 on_part(finished, labelling.n_rows)
+    remove_leftovers(folder)  # of workers that were killed
     for texts in complaints.values():
         more = "" if len(texts) == 1 else f" (The same of {len(texts) - 1} further parts.)"
         warnings.warn(min(texts) + more, UserWarning, stacklevel=2)
@@ -231,16 +235,6 @@ def _check_data(data: Any, folder: str | os.PathLike[str]) -> dict[str, str]:
                 f"'{path}' is inside '{folder}', the folder of the targets. Choose another folder."
             )
     return found
-
-
-def _columns_of(model: Teacher) -> list[str] | None:
-    """Return the names of the features that a teacher remembers."""
-    from soft_students.teachers import EstimatorTeacher
-
-    names = None if model.record is None else model.record.data.get("feature_names")
-    if isinstance(model, EstimatorTeacher):
-        names = getattr(model.estimator, "feature_names_in_", None)
-    return None if names is None else [str(name) for name in names]
 
 
 def _old_manifest(folder: str | os.PathLike[str], force: bool) -> dict[str, Any] | None:
@@ -300,6 +294,7 @@ def _prepare(
 ) -> list[LabelledPart]:
     """Write the manifest, and remove parts that only an earlier one lists."""
     os.makedirs(folder, exist_ok=True)
+    remove_leftovers(folder)
     new = {"teacher": teacher, "settings": settings, "sources": plan.sources}
     parts = parts_of(folder, new)
     names = {part.name for part in parts}

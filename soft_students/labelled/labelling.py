@@ -21,6 +21,7 @@ from soft_students.datasets.tabular import as_float32
 from soft_students.labelled.parts import LabelledPart
 from soft_students.labelled.sources import identity, open_source
 from soft_students.persistence import atomic_write
+from soft_students.persistence.digests import file_sha256
 
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
@@ -150,8 +151,7 @@ def _teacher_of(assignment: Assignment) -> Teacher:
     key = (assignment.teacher, assignment.teacher_sha256)
     if key not in _kept:
         _kept.clear()
-        with open(assignment.teacher.path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_sha256(assignment.teacher.path)
         if found != assignment.teacher_sha256:
             raise ValueError(
                 f"The teacher file '{assignment.teacher.path}' of this worker differs from the one "
@@ -208,7 +208,7 @@ def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
 
 
 def _outputs(teacher: Teacher, X: Any, part: LabelledPart) -> np.ndarray:
-    if part.columns is not None and _wants_names(teacher):
+    if part.columns is not None and teacher.feature_names_in_ is not None:
         import pandas as pd
 
         X = pd.DataFrame(X, columns=list(part.columns))
@@ -218,9 +218,3 @@ def _outputs(teacher: Teacher, X: Any, part: LabelledPart) -> np.ndarray:
     if part.kind == "logits":
         return teacher.logits(X)
     return teacher.predict_proba(X, part.temperature or 1.0)
-
-
-def _wants_names(teacher: Teacher) -> bool:
-    from soft_students.teachers import EstimatorTeacher
-
-    return isinstance(teacher, EstimatorTeacher) and hasattr(teacher.estimator, "feature_names_in_")

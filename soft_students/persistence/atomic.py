@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from soft_students.persistence.errors import reason, with_sentence
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be removed
+    fcntl = None  # type: ignore[assignment]
+
+_TEMPORARY = re.compile(r"\..{1,32}\.[0-9a-f]{16}\.tmp")
 
 #: Errors of the operating system when a file exceeds the disk, the quota or the size limit.
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -66,8 +74,11 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
     # The name identifies a file left by kill -9; it is cut so that the longest names still fit.
     temporary = target.with_name(f".{target.name[:32]}.{secrets.token_hex(8)}.tmp")
     file: BinaryIO | None = None
+    lock: int | None = None
     try:
         file = _create(temporary, target)
+        if fcntl is not None:
+            lock = os.dup(file.fileno())  # shares the lock, and keeps it until the new name stands
         yield file
         file.flush()
         if old_mode is not None:
@@ -93,7 +104,40 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
                 "another path.",
             ) from error
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
     _sync_folder(target.parent)
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove temporary files of `atomic_write` whose process was killed.
+
+    Files that a living process writes are kept.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Searched with the folders below it.
+    """
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if _TEMPORARY.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    _remove_unlocked(Path(place, name))
+
+
+def _remove_unlocked(path: Path) -> None:
+    """Remove a file, unless a process has locked it or nothing can be locked there."""
+    if fcntl is None:
+        path.unlink()
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    finally:
+        os.close(descriptor)
 
 
 def _check_target(target: Path, *, overwrite: bool) -> int | None:
@@ -124,6 +168,12 @@ def _create(temporary: Path, target: Path) -> BinaryIO:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(temporary, flags, 0o666)
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not os.fstat(descriptor).st_nlink:  # removed between the two steps
+                os.close(descriptor)
+                return _create(temporary, target)
     except OSError as error:
         folder = target.parent
         if not folder.exists():

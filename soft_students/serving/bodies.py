@@ -53,14 +53,24 @@ class RowReader:
         Raises
         ------
         fastapi.HTTPException
-            400 for what is not JSON, 408 for a client that is slow, 413 for too much, 415 for
-            another kind of content, 422 for what are not rows of the student's features.
+            400 for what is not JSON or asks for another protocol, 408 for a client that is slow,
+            413 for too much, 415 for another kind of content, 422 for what are not rows of the
+            student's features.
         """
         headers = request.headers
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in (JSON, FLOATS) or headers.get("content-encoding", "identity") != "identity":
+        encoding = headers.get("content-encoding", "identity").lower()
+        if kind not in (JSON, FLOATS) or encoding != "identity":
             raise HTTPException(
                 415, f"Send rows as {JSON}, or as {FLOATS} (float32, little-endian), uncompressed."
+            )
+        if "upgrade" in headers:
+            # The parser takes what follows the head for another protocol.
+            raise HTTPException(
+                400,
+                "This service speaks HTTP/1.1 alone. Send rows without the header 'Upgrade': set "
+                "the client to HTTP/1.1.",
+                {"Connection": "close"},
             )
         body = await self._body(request)
         rows = self._from_json(body) if kind == JSON else self._from_floats(body)

@@ -44,13 +44,13 @@ class Guard:
     app : ASGI application
     metrics : Metrics
     token : str or None
-        What ``Authorization: Bearer`` must hold; None lets everybody in.
+        Required in ``Authorization: Bearer``; None: no token is required.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, token: str | None) -> None:
         self.app = app
         self._metrics = metrics
-        self._secret = None if token is None else f"Bearer {check_token(token)}".encode()
+        self._token = None if token is None else check_token(token).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -93,7 +93,9 @@ class Guard:
             self._metrics.observe(scope["path"], status or 500, time.perf_counter() - started)
 
     def _admits(self, scope: Scope) -> bool:
-        if self._secret is None or scope["path"] in OPEN_PATHS:
+        if self._token is None or scope["path"] in OPEN_PATHS:
             return True
-        given = Headers(scope=scope).get("authorization", "")
-        return hmac.compare_digest(given.encode("latin-1"), self._secret)
+        # Of the two, only the name of the scheme has no case (RFC 9110, 11.1 and 11.4).
+        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
+        right = hmac.compare_digest(given.strip(" \t").encode("latin-1"), self._token)
+        return right and scheme.lower() == "bearer"

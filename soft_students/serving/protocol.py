@@ -38,9 +38,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
-        self._in_head, self._head_begun, self._head_bytes = True, False, 0
+        # Between the end of a request's body and the blank line after the next one's head.
+        self._in_head = True
+        self._head_bytes = 0  # of the current head, or of a body since its last byte of content
         self._last_request = False
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,24 +55,34 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
-        self._stop_head_timer()
+        self._stop_read_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what came, unless it is a head without end."""
-        if self._last_request or self.transport.is_closing():
-            return
-        self._head_begun = False
-        super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
-            return
-        if not self._head_begun:  # else these data are in part of the request before
-            self._head_bytes += len(data)
-        if self._head_bytes > _MAX_HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large")
-        elif self._head_timer is None:
+        """Pass on what came, up to the limit of a head at a time.
+
+        Chunk extensions and trailers of a body have the same limit as a head.
+        """
+        while data and not (self._last_request or self.transport.is_closing()):
+            room = _MAX_HEAD_BYTES - self._head_bytes
+            if room <= 0:
+                self._refuse(b"431 Request Header Fields Too Large")
+                return
+            piece, data = data[:room], data[room:]
+            self._head_bytes += len(piece)
+            super().data_received(piece)
+        if self._in_head and self._idle and self._read_timer is None:
             self._await_head()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that closes its sending side after a whole request; end any other."""
+        if not self._idle and (self._in_head or self._last_request or self.cycle.response_started):
+            self.cycle.keep_alive = False
+            return True
+        if not self._idle or (self._in_head and self._head_bytes):  # half a body or half a head
+            self._refuse(b"400 Bad Request")
+        return False
 
     def on_message_begin(self) -> None:
         """Begin a head, unless the request before is still to be answered.
@@ -78,18 +90,33 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         A client may send several requests at once, but must be ready to send again those that get
         no answer (RFC 9112, 9.3.2). uvicorn would keep any number of them in memory.
         """
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self._idle:
             self.cycle.keep_alive = False
             self._last_request = True
             raise PipelinedError
         super().on_message_begin()
-        self._in_head, self._head_begun, self._head_bytes = True, True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, and drop the trailers of a body."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """End a head."""
-        self._in_head = False
-        self._stop_head_timer()
+        self._in_head, self._head_bytes = False, 0
+        self._stop_read_timer()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a body."""
+        self._in_head, self._head_bytes = True, 0
+        self._stop_read_timer()
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
@@ -115,21 +142,30 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._abort_later()
+        elif not self._in_head:  # the rest of a body that was refused, for which uvicorn waits
+            self._read_timer = self.loop.call_later(
+                self._limits.read_timeout, self.timeout_keep_alive_handler
+            )
 
     def timeout_keep_alive_handler(self) -> None:
         """End an idle connection."""
         super().timeout_keep_alive_handler()
         self._abort_later()
 
+    @property
+    def _idle(self) -> bool:
+        """Whether no request waits for its answer."""
+        return self.cycle is None or self.cycle.response_complete
+
     def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(
+        self._read_timer = self.loop.call_later(
             self._limits.read_timeout, self._refuse, b"408 Request Timeout"
         )
 
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
     def _stop_write_timer(self) -> None:
         if self._write_timer is not None:
@@ -137,7 +173,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._write_timer = None
 
     def _refuse(self, status: bytes, headers: bytes = b"") -> None:
-        self._stop_head_timer()
+        self._stop_read_timer()
         if not self.transport.is_closing():
             self.transport.write(
                 b"HTTP/1.1 %b\r\n%bContent-Length: 0\r\nConnection: close\r\n\r\n"

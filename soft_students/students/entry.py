@@ -67,16 +67,22 @@ class StudentEntry:
         return [cls for cls in (self.classifier, self.regressor) if cls is not None]
 
     @property
-    def modules(self) -> dict[str, str]:
-        """The module of each class, by the class's name; nothing is imported."""
-        found = {}
-        for value in (self.__dict__["_classifier"], self.__dict__["_regressor"]):
+    def addresses(self) -> dict[str, tuple[str, str] | None]:
+        """Module and name of the "classifier" and the "regressor", or None; nothing is imported."""
+        found: dict[str, tuple[str, str] | None] = {}
+        for kind in ("classifier", "regressor"):
+            value = self.__dict__[f"_{kind}"]
             if isinstance(value, str):
                 module, _, name = value.partition(":")
-                found[name] = module
-            elif value is not None:
-                found[value.__name__] = value.__module__
+                found[kind] = (module, name)
+            else:
+                found[kind] = None if value is None else (value.__module__, value.__name__)
         return found
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """The module of each class, by the class's name; nothing is imported."""
+        return {found[1]: found[0] for found in self.addresses.values() if found is not None}
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ import multiprocessing
 import os
 import pickle
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sklearn.base import BaseEstimator
-from torch.distributed import is_torchelastic_launched
-from torch.multiprocessing.spawn import ProcessException
+from torch.distributed import DistError, is_torchelastic_launched
+from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -27,6 +27,13 @@ if multiprocessing.current_process().name != "MainProcess" or is_torchelastic_la
     # Fabric would print a line per process to stderr
     for _name in ("distributed", "rank_zero"):
         logging.getLogger(f"lightning_fabric.utilities.{_name}").setLevel(logging.WARNING)
+# Its warning that it ends the other processes adds nothing to the error that follows.
+logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
+
+_ADVICE = (
+    "Free memory, train with fewer processes (n_devices, --devices), or go on from a checkpoint "
+    "(resume=True, --resume)."
+)
 
 
 def launch(
@@ -65,6 +72,8 @@ def launch(
     ------
     ValueError
         If the training cannot be sent to other processes.
+    ChildProcessError
+        If one of several processes was killed.
     """
     from lightning_fabric import Fabric  # takes a second, which soft trees in one process save
 
@@ -84,7 +93,8 @@ def launch(
         return _launch_here(fabric, train, training)
     if together:
         fabric.launch()
-    return train(fabric, training)
+    with _lost_connections():
+        return train(fabric, training)
 
 
 def _launch_here(
@@ -107,6 +117,8 @@ def _launch_here(
         try:
             fabric.launch(_train_and_write, sent, result, failure)  # type: ignore[arg-type]
         except ProcessException as error:
+            if isinstance(error, ProcessExitedException):
+                raise _exited(error, fabric.world_size) from error
             if failure.exists():
                 raise pickle.loads(failure.read_bytes()) from error
             raise
@@ -120,6 +132,32 @@ def _launch_here(
             if port is not None:
                 os.environ["MASTER_PORT"] = port
         return pickle.loads(result.read_bytes())
+
+
+def _exited(error: ProcessExitedException, n_processes: int) -> ChildProcessError:
+    """Return what to raise of a process that ended without an exception."""
+    ended = f"ended with the exit code {error.exit_code}"
+    if error.signal_name is not None:
+        ended = f"was ended by {error.signal_name}"
+        if error.signal_name == "SIGKILL":
+            ended += ", as the system does for lack of memory"
+    return ChildProcessError(
+        f"Process {error.error_index + 1} of {n_processes} that trained together {ended}. {_ADVICE}"
+    )
+
+
+@contextlib.contextmanager
+def _lost_connections() -> Iterator[None]:
+    """Say in our words that another process is gone; torch quotes a line of gloo's C++."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, DistError) and "gloo" not in str(error):
+            raise
+        raise ChildProcessError(
+            "The connection to another process that trained together was lost: it was ended, or "
+            f"its host cannot be reached. {_ADVICE}"
+        ) from error
 
 
 def check_processes(student: BaseEstimator) -> None:
@@ -173,7 +211,8 @@ def is_first_process() -> bool:
 def _train_and_write(fabric: Fabric, sent: bytes, result: Path, failure: Path) -> None:
     try:
         train, training = pickle.loads(sent)
-        trained = pickle.dumps(train(fabric, training))
+        with _lost_connections():
+            trained = pickle.dumps(train(fabric, training))
         if fabric.is_global_zero:
             result.write_bytes(trained)
     except Exception as error:

@@ -21,9 +21,11 @@ import numpy as np
 from soft_students.datasets import Dataset, load_dataset
 from soft_students.evaluation import bundle_bytes
 from soft_students.persistence import atomic_write
+from soft_students.persistence.atomic import remove_leftovers
+from soft_students.persistence.plain_json import write_json
 from soft_students.students import SoftDecisionTreeClassifier
 from soft_students.students.files import save
-from soft_students.studies.parts import Part, read_part, run_parts, write_json
+from soft_students.studies.parts import Part, read_part, run_parts
 from soft_students.studies.table import markdown_table, summarize
 from soft_students.teachers import (
     Teacher,
@@ -226,6 +228,7 @@ def run_study(
         If MNIST cannot be loaded, or files cannot be written.
     """
     (folder / "parts").mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     named: dict[Path, tuple[Row, int]] = {
         folder / "parts" / f"{row.name}-seed-{seed}.json": (row, seed)
         for seed in range(seeds)

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 from sklearn.datasets import load_iris
 
-from softkd.__main__ import main
+from softkd.shell import main
 
 #: Settings that train in a moment.
 FAST = ("--depth", "3", "--epochs", "3", "--transfer", "none")

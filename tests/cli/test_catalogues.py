@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 import pytest
 
-from softkd.__main__ import main
+from softkd.shell import main
 
 
 def test_info_describes_a_teacher(done, teacher):

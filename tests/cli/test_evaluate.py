@@ -119,7 +119,7 @@ def test_full_is_printed_metric_by_metric(done, teacher, student, stump):
     assert "95% intervals" in printed
     for words in ("accuracy ↑", "adaptive ECE ↓", "FLOPs/row ↓", "rows/s ↑", "McNemar: digits"):
         assert words in printed
-    assert "stump and the teacher choose differently on" in printed
+    assert "stump and the teacher predict different classes on" in printed
     without = done("evaluate", "--model", student, "--full", "--bootstrap", 0).stdout
     assert "intervals" not in without
     assert "teacher" not in without

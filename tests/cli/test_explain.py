@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import soft_students.explain as explain_module
 from soft_students import (
     DecisionTreeStudentClassifier,
     KNeighborsStudentClassifier,
@@ -15,7 +16,7 @@ from soft_students import (
 )
 from soft_students.datasets import load_dataset
 from soft_students.explain import explain_path
-from softkd.__main__ import main
+from softkd.shell import main
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +84,13 @@ def test_a_path_is_drawn(file, tmp_path, name, beginning):
 )
 def test_a_tree_is_drawn(file, tmp_path, monkeypatch, arguments, shape, root):
     asked = {}
-    from softkd.commands import explain
-
-    drawn = explain.plot_tree
+    drawn = explain_module.plot_tree
 
     def plot_tree(student, **parameters):
         asked.update(parameters)
         return drawn(student, **parameters)
 
-    monkeypatch.setattr(explain, "plot_tree", plot_tree)
+    monkeypatch.setattr(explain_module, "plot_tree", plot_tree)
     done = run(file, "--out", "tree.png", *arguments)
     assert done.exit_code == 0, done.output
     assert (tmp_path / "tree.png").read_bytes().startswith(b"\x89PNG")

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from soft_students import SoftDecisionTreeClassifier, save
 from soft_students.datasets import load_dataset
 from soft_students.export import SoftTree
-from softkd.__main__ import main
+from softkd.shell import main
 
 
 @pytest.fixture(scope="module")

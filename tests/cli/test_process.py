@@ -59,7 +59,7 @@ def test_predicting_does_without_torch(student, tmp_path):
     np.save(tmp_path / "rows.npy", np.zeros((2, 64), np.float32))
     arguments = ["predict", "--model", str(student), "--data", str(tmp_path / "rows.npy")]
     program = (
-        "import sys\nfrom softkd.__main__ import main\n"
+        "import sys\nfrom softkd.shell import main\n"
         f"main({arguments!r}, standalone_mode=False)\nprint('torch' in sys.modules)"
     )
     done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True)

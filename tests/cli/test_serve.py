@@ -163,6 +163,26 @@ def test_of_requests_at_once_the_first_is_answered(port):
     assert_alive(port)
 
 
+def test_a_client_that_has_closed_its_sending_side_is_answered(port):
+    body = json.dumps({"rows": [[0.0] * 64]}).encode()
+    with connect(port) as client:
+        client.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        client.shutdown(socket.SHUT_WR)
+        received = everything(client)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b'"predictions"' in received
+
+
+def test_a_long_head_in_one_piece_is_refused(port):
+    with connect(port) as client:
+        long = b"y" * 50_000
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n" % long)
+        assert everything(client).startswith(b"HTTP/1.1 431 ")
+
+
 @pytest.mark.parametrize(
     "length", [b"Content-Length: 1000000000000", b"Transfer-Encoding: chunked"]
 )
@@ -317,10 +337,10 @@ def test_limits_that_contradict_each_other_are_bad_usage(softkd, student):
 
 def test_the_extra_is_named_when_it_is_missing_and_is_not_imported_otherwise(student):
     code = (
-        "import sys, soft_students, softkd.__main__, softkd.commands.serve\n"
+        "import sys, soft_students, softkd.shell, softkd.commands.serve\n"
         "assert not {'fastapi', 'uvicorn', 'msgspec'} & set(sys.modules)\n"
         "sys.modules['fastapi'] = None\n"
-        "softkd.__main__.main(['serve', sys.argv[1]])\n"
+        "softkd.shell.main(['serve', sys.argv[1]])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(student)], capture_output=True, text=True, check=False

@@ -194,8 +194,7 @@ def _npm_archive(data: bytes) -> None:
 
 def _settings(data: bytes) -> None:
     from soft_students.ranking import ahp_weights
-    from softkd.commands.compare import Criteria, Pairs
-    from softkd.options import Setting, Shape
+    from softkd.parameter_types import Criteria, Pairs, Setting, Shape
 
     text = data.decode("utf-8", "replace")
     errors = []

@@ -78,7 +78,7 @@ def child(name: str, runs: int, seed: int, folder: Path, shared: Shared) -> None
         import soft_students.persistence
         import soft_students.students
         import soft_students.teachers  # noqa: F401
-        import softkd.options  # noqa: F401
+        import softkd.parameter_types  # noqa: F401
     from random import Random
 
     from tests.fuzz import loaders

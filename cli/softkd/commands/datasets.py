@@ -1,18 +1,24 @@
-"""`softkd datasets`: what can be named as --data."""
+"""`softkd datasets`: the names that --data takes."""
 
 from __future__ import annotations
 
 import click
-from rich.table import Table
 
-from soft_students.datasets import available_datasets
-from softkd.options import json_option, print_json, print_table
+from softkd.options import json_option
 
 
 @click.command()
 @json_option
 def datasets(as_json: bool) -> None:
-    """List the data sets known by name; a path of a .csv, .parquet or .npz table works too."""
+    """List the data sets that --data knows by name.
+
+    --data also takes a .csv, .parquet or .npz table.
+    """
+    from rich.table import Table
+
+    from soft_students.datasets import available_datasets
+    from softkd.output import print_json, print_table
+
     known = available_datasets()
     if as_json:
         print_json(known)

@@ -6,17 +6,7 @@ from pathlib import Path
 
 import click
 
-from soft_students.explain import save_explorer
-from soft_students.explain.explorer.trees import check_tree
-from soft_students.students.files import load, trained_on
-from softkd.options import (
-    check_output,
-    data_options,
-    output_options,
-    print_json,
-    read_data,
-    read_test_rows,
-)
+from softkd.options import data_options, output_options
 
 
 @click.command()
@@ -37,15 +27,20 @@ def explore(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write the tree of a student FILE as one HTML page that needs no network.
+    """Write the tree of a student FILE as one HTML page.
 
-    FILE holds a soft tree or a single hard tree (tree). The page shows what every gate asks and
-    every leaf says, and routes test rows of the data that the student was trained on, or of --data;
-    a tree of images also takes a drawing. --json prints "out" and "bytes".
+    The page needs no network. FILE is a soft tree or a single hard tree (tree). The page shows
+    every gate and every leaf, and routes test rows of the data that the student was trained on, or
+    of --data; for a tree of images you can also draw an input. --json prints "out" and "bytes".
     """
+    from soft_students.explain import save_explorer
+    from soft_students.explain.explorer.trees import check_tree
+    from soft_students.students.files import load, trained_on
+    from softkd.output import check_output, check_page, print_written
+    from softkd.reading import read_data, read_test_rows
+
     out = out or Path(file).with_suffix(".html")
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise click.BadParameter(f"A page ends in .html. Got '{out}'.", param_hint="--out")
+    check_page(out)
     check_output(out, force, [file])
     student = load(file)
     check_tree(student)
@@ -59,8 +54,4 @@ def explore(
         title=f"{Path(file).stem}: {dataset.name}",
         overwrite=force,
     )
-    size = out.stat().st_size
-    if as_json:
-        print_json({"out": str(out), "bytes": size})
-    else:
-        click.echo(f"Written: {out} ({size:,} bytes)")
+    print_written(out, as_json)

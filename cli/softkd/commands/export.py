@@ -7,10 +7,7 @@ from typing import Any
 
 import click
 
-from soft_students.comparison.distillation import held_out_rows
-from soft_students.export import compare_to_student, to_c, to_numpy, to_onnx, to_soft_tree
-from soft_students.students.files import load
-from softkd.options import check_output, data_options, output_options, print_json, read_data
+from softkd.options import data_options, output_options
 
 _SUFFIXES = {"onnx": ".onnx", "c": ".c", "numpy": ".npz"}
 
@@ -27,7 +24,7 @@ _SUFFIXES = {"onnx": ".onnx", "c": ".c", "numpy": ".npz"}
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="[default: FILE's name with the ending .onnx, .c or .npz]",
+    help="The file [default: FILE's name with the ending .onnx, .c or .npz].",
 )
 @click.option(
     "--prediction",
@@ -37,10 +34,10 @@ _SUFFIXES = {"onnx": ".onnx", "c": ".c", "numpy": ".npz"}
 @click.option(
     "--weights",
     type=click.Choice(["float64", "float32", "float16", "int8"]),
-    help="Type of the stored weights, of c and numpy [default: as trained]. --data measures what "
-    "it loses.",
+    help="Type of the stored weights in c and numpy [default: as trained]. --data measures the "
+    "loss.",
 )
-@click.option("--prefix", help="Of the identifiers in C [default: tree].")
+@click.option("--prefix", help="Prefix of the identifiers in C [default: tree].")
 @data_options
 @output_options
 def export(
@@ -56,7 +53,7 @@ def export(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write the soft tree of a student FILE as ONNX, C source or for numpy alone.
+    """Write the soft tree of a student FILE as ONNX, C or numpy.
 
     With --data, the export is compared with the student on the test set. --json prints "files"
     (each with its bytes), "format", "prediction", "weights" and, with --data, "comparison":
@@ -66,26 +63,18 @@ def export(
         raise click.UsageError("--weights applies to --format c and numpy.")
     if form == "onnx" and data is not None:
         raise click.UsageError(
-            "--data measures what --weights lose, in --format c and numpy; ONNX keeps them."
+            "--data measures the loss by --weights, in --format c and numpy; ONNX keeps weights."
         )
     if form != "c" and prefix is not None:
         raise click.UsageError("--prefix applies to --format c.")
+    from soft_students.students.files import load
+    from softkd.output import check_output, print_json
+    from softkd.reading import read_data
+
     out = check_output(out or Path(file).with_suffix(_SUFFIXES[form]), force)
     student = load(file)
     dataset = None if data is None else read_data(data, data_dir, target)
-    if form == "onnx":
-        files = to_onnx(student, out, prediction=prediction, overwrite=force)
-    elif form == "numpy":
-        files = to_numpy(student, out, prediction=prediction, weights=weights, overwrite=force)
-    else:
-        files = to_c(
-            student,
-            out,
-            prediction=prediction,
-            weights=weights,
-            prefix=prefix or "tree",
-            overwrite=force,
-        )
+    files = _write(student, out, form, prediction, weights, prefix, force)
     result: dict[str, Any] = {
         "files": {str(path): path.stat().st_size for path in files},
         "format": form,
@@ -93,9 +82,7 @@ def export(
         "weights": weights or student.gate_weights_.dtype.name,
     }
     if dataset is not None:
-        X_test = held_out_rows(student, dataset)
-        exported = to_soft_tree(student, prediction=prediction, weights=weights)
-        result["comparison"] = compare_to_student(student, exported, X_test, dataset.y_test)
+        result["comparison"] = _compare(student, dataset, prediction, weights)
     if as_json:
         print_json(result)
         return
@@ -103,3 +90,31 @@ def export(
         click.echo(f"Written: {path} ({size:,} bytes)")
     for name, value in result.get("comparison", {}).items():
         click.echo(f"{name.replace('_', ' ')}: {value:.6g}")
+
+
+def _write(
+    student: Any,
+    out: Path,
+    form: str,
+    prediction: Any,
+    weights: Any,
+    prefix: str | None,
+    force: bool,
+) -> list[Path]:
+    from soft_students.export import to_c, to_numpy, to_onnx
+
+    if form == "onnx":
+        return to_onnx(student, out, prediction=prediction, overwrite=force)
+    settings = {"prediction": prediction, "weights": weights, "overwrite": force}
+    if form == "numpy":
+        return to_numpy(student, out, **settings)
+    return to_c(student, out, prefix=prefix or "tree", **settings)
+
+
+def _compare(student: Any, dataset: Any, prediction: Any, weights: Any) -> dict[str, float]:
+    """Return how close the export is to the student on the test set."""
+    from soft_students.comparison.distillation import held_out_rows
+    from soft_students.export import compare_to_student, to_soft_tree
+
+    exported = to_soft_tree(student, prediction=prediction, weights=weights)
+    return compare_to_student(student, exported, held_out_rows(student, dataset), dataset.y_test)

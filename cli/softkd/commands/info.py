@@ -6,30 +6,32 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
-from soft_students.persistence import BundleError
-from soft_students.students.files import load, trained_on
-from softkd.options import json_option, plain_parameters, print_json, print_table
+from softkd.options import json_option
 
 
 @click.command()
 @click.argument("file", type=click.Path())
 @json_option
 def info(file: str, as_json: bool) -> None:
-    """Say what a student or teacher FILE is, without running code from it.
+    """Describe a student or teacher FILE.
 
-    --json prints "file", "bytes", "kind", "classes" and "features"; of a student also "class",
-    "feature_names" and "parameters"; of a teacher "name", "members", "input_range", "accuracy" and
-    "data".
+    No code in it is run. --json prints "file", "bytes", "kind", "classes" and "features"; for a
+    student also "class", "feature_names" and "parameters"; for a teacher "name", "members",
+    "input_range", "accuracy" and "data".
     """
+    from rich.table import Table
+
+    from soft_students.persistence import BundleError
+    from softkd.output import print_json, print_table
+
     try:
         described = _student(file)
     except BundleError as no_student:
         try:
             described = _teacher(file)
         except BundleError as no_teacher:
-            # the two readers differ in what they expect; the file's name tells which was meant
+            # the two readers expect different things; the file's name shows which was meant
             raise (no_student if file.endswith(".student") else no_teacher) from None
     described = {"file": file, "bytes": Path(file).stat().st_size, **described}
     if as_json:
@@ -50,21 +52,25 @@ def _shown(value: Any) -> str:
 
 
 def _student(file: str) -> dict[str, Any]:
+    from soft_students.columns import columns_of
+    from soft_students.students.files import load, trained_on
+    from softkd.output import plain_parameters
+
     student = load(file)
-    classes, names = getattr(student, "classes_", None), getattr(student, "feature_names_in_", None)
+    classes = getattr(student, "classes_", None)
     return {
         "kind": "student",
         "class": type(student).__name__,
         "classes": None if classes is None else classes.tolist(),
         "features": student.n_features_in_,
-        "feature_names": None if names is None else names.tolist(),
+        "feature_names": columns_of(student),
         "parameters": plain_parameters(student),
         "data": trained_on(file),
     }
 
 
 def _teacher(file: str) -> dict[str, Any]:
-    from soft_students.teachers import EnsembleTeacher, load_teacher  # imports torch
+    from soft_students.teachers import EnsembleTeacher, load_teacher
 
     teacher = load_teacher(file)
     record = teacher.record

@@ -1,23 +1,15 @@
-"""`softkd label`: have a teacher label more rows than memory holds."""
+"""`softkd label`: a teacher labels more rows than memory holds."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
-from joblib import cpu_count
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soft_students.dask.cluster import dask_client
-from soft_students.labelled import TeacherFile, label_parts
-from soft_students.labelled.label import KINDS, Labelling
-from soft_students.labelled.plan import find_sources
-from softkd.options import json_option, print_json, teacher_options, versions
+from softkd.options import json_option, teacher_options
 
-#: Failures that are shown one by one.
+#: Failures that are printed; the others are counted.
 _SHOWN = 20
 
 
@@ -27,106 +19,109 @@ _SHOWN = 20
     "--data",
     required=True,
     metavar="PATTERN",
+    type=click.Path(),
     help="Files .parquet or .npy, or folders of Zarr arrays: 'big/*.parquet', in quotes.",
 )
 @click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder of the targets. What an earlier run has finished there is kept.",
+    help="Folder of the targets. Parts that an earlier run has finished there are kept.",
 )
 @click.option(
     "--kind",
-    type=click.Choice(KINDS),
-    help="What is written of a classifier [default: logits].",
+    type=click.Choice(["logits", "probabilities"]),
+    help="Answers of a classifier to write [default: logits].",
 )
 @click.option(
     "--temperature",
     type=click.FloatRange(min=0, min_open=True),
-    help="Of --kind probabilities [default: 1].",
+    help="Temperature of --kind probabilities [default: 1].",
 )
 @click.option("--target", metavar="COLUMN", help="Column of true labels: no feature.")
-@click.option("--exclude", metavar="COLUMN", multiple=True, help="Another that is no feature.")
+@click.option(
+    "--exclude", metavar="COLUMN", multiple=True, help="Another column that is no feature."
+)
 @click.option(
     "--part-rows",
     type=click.IntRange(min=1),
-    help="Rows of a part, about [default: 262144, or fewer of more than 128 features].",
+    help="Approximate rows per part [default: 262144, or fewer with more than 128 features].",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
-    help="Processes of this machine, one thread each [default: one a core]; 0: this one.",
+    help="Processes on this machine, one thread each [default: one per core]; 0: this process.",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask scheduler, whose workers label.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler; its workers label."
+)
 @teacher_options
 @json_option
-@click.option("--force", is_flag=True, help="Begin anew in a folder of other labels.")
+@click.option("--force", is_flag=True, help="Start again in a folder that holds other labels.")
 def label(
     teacher: str,
     data: str,
     out: Path,
-    kind: str | None,
     temperature: float | None,
-    target: str | None,
-    exclude: tuple[str, ...],
-    part_rows: int | None,
     workers: int | None,
     scheduler: str | None,
     arch: str | None,
     input_shape: tuple[int, ...] | None,
     trust: bool,
     as_json: bool,
-    force: bool,
+    **settings: Any,
 ) -> None:
-    """Have a teacher label the rows of files, part by part, into a folder.
+    """Label the rows of files by a teacher, part by part.
 
-    Interrupted, or with a worker lost, the same command goes on with what is missing. Files that
-    cannot be labelled are named, the others are labelled.
+    The files may hold more rows than memory; the labels are written to a folder. If the command was
+    interrupted or a worker was lost, the same command labels the missing parts. Files that cannot
+    be labelled are listed, and the others are labelled.
 
     --json prints "out", "files", "parts", "rows", "kept" (parts of earlier runs), "labelled",
     "rows_labelled", "failures" (by file or part), "seconds", "rows_per_second" and "versions".
     """
     if scheduler is not None and workers is not None:
         raise click.UsageError("--workers starts processes here; --scheduler has its own.")
-    if temperature is not None and kind != "probabilities":
+    if temperature is not None and settings["kind"] != "probabilities":
         raise click.UsageError(
             "--temperature belongs to --kind probabilities; logits give probabilities at any."
         )
+    from joblib import cpu_count
+    from rich.progress import MofNCompleteColumn
+
+    from soft_students.dask.cluster import dask_client
+    from soft_students.labelled import TeacherFile, label_parts
+    from soft_students.labelled.plan import find_sources
+    from soft_students.progress import progress_bar
+    from softkd.reading import import_from_here
+
     if not find_sources(data):
         raise click.UsageError(f"No file matches --data '{data}'.")
     if arch is not None:
-        # A console script does not look in the current folder, where the user's module lies.
-        sys.path.append(os.getcwd())
+        import_from_here()
     processes = cpu_count() if workers is None else workers
-    with Progress(
-        TextColumn("rows"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    ) as progress:
-        bar = progress.add_task("rows", total=None)
+    with progress_bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("rows", total=None)
         done = label_parts(
             TeacherFile(teacher, arch, input_shape, trust),
             data,
             out,
-            kind=kind,
             temperature=temperature,
-            target=target,
-            exclude=exclude,
-            part_rows=part_rows,
-            force=force,
             client=None
             if workers == 0
             else lambda parts: dask_client(scheduler, min(processes, parts)),
-            on_part=lambda rows, total: progress.update(bar, completed=rows, total=total),
+            on_part=lambda rows, total: bar.update(task, completed=rows, total=total),
+            **settings,
         )
-    _report(done, as_json)
+    _print(done, as_json)
+    if done.failures:
+        _fail(done.failures)
 
 
-def _report(done: Labelling, as_json: bool) -> None:
+def _print(done: Any, as_json: bool) -> None:
+    from soft_students.versions import versions
+    from softkd.output import print_json
+
     if as_json:
         print_json(
             {
@@ -143,19 +138,20 @@ def _report(done: Labelling, as_json: bool) -> None:
                 "versions": versions(),
             }
         )
-    else:
-        kept = f", {done.n_kept} kept" if done.n_kept else ""
-        parts = "part" if len(done.labelled) == 1 else "parts"
-        click.echo(
-            f"{done.folder}: {len(done.labelled)} {parts} labelled{kept}, {done.n_rows_labelled:,} "
-            f"rows in {done.seconds:.0f} s"
-        )
-    if done.failures:
-        failures = list(done.failures.items())
-        for name, text in failures[:_SHOWN]:
-            click.echo(f"{name}: {text}" if name not in text else text, err=True)
-        more = "" if len(failures) <= _SHOWN else f" ({len(failures) - _SHOWN} not shown)"
-        raise click.ClickException(
-            f"{len(failures)} files or parts could not be labelled{more}. Put them right and run "
-            "the command again; it does only these."
-        )
+        return
+    kept = f", {done.n_kept} kept" if done.n_kept else ""
+    parts = "part" if len(done.labelled) == 1 else "parts"
+    click.echo(
+        f"{done.folder}: {len(done.labelled)} {parts} labelled{kept}, {done.n_rows_labelled:,} "
+        f"rows in {done.seconds:.0f} s"
+    )
+
+
+def _fail(failures: dict[str, str]) -> None:
+    for name, text in list(failures.items())[:_SHOWN]:
+        click.echo(f"{name}: {text}" if name not in text else text, err=True)
+    more = "" if len(failures) <= _SHOWN else f" ({len(failures) - _SHOWN} not shown)"
+    raise click.ClickException(
+        f"{len(failures)} files or parts could not be labelled{more}. Correct them and run the "
+        "command again; it labels only these."
+    )

@@ -2,58 +2,71 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import click
-from rich.table import Table
 
-from softkd.options import json_option, print_json, print_table
+from softkd.completion import methods as known_methods
+from softkd.completion import offer
+from softkd.options import json_option
 
 
 @click.command()
-@click.argument("method", required=False)
+@click.argument("method", required=False, shell_complete=offer(known_methods))
 @json_option
 def methods(method: str | None, as_json: bool) -> None:
-    """List the methods of neural students, or describe one: formula, parameters, pitfalls.
+    """List the methods of neural students, or describe one.
 
-    Methods are used as 'softkd distill --student neural --method KEY', several with commas between
-    them; their parameters as '--set KEY.parameter=value'.
+    The description has formula, parameters and paper. A method is used as 'softkd distill --student
+    neural --method KEY', several separated by commas; their parameters are set by '--set
+    KEY.parameter=value'.
     """
-    from soft_students.methods import available, get_method
+    from soft_students.methods.catalog import entries, get_entry
+    from softkd.output import print_json
 
-    if method is not None:
-        try:
-            chosen = get_method(method)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
+    if method is None:
         if as_json:
-            print_json(_described(chosen))
-            return
-        click.echo(f"{chosen.key}: {chosen.title}")
-        click.echo(f"{chosen.paper}")
-        click.echo(f"Needs: {', '.join(sorted(chosen.needs)) or 'nothing'}")
-        click.echo("Defaults: " + (", ".join(_defaults(chosen)) or "no parameters"))
-        click.echo(f"\n{inspect.cleandoc(chosen.__doc__ or '')}")
+            print_json({key: _described(entry) for key, entry in entries().items()})
+        else:
+            _print_list(entries())
         return
+    try:
+        entry = get_entry(method)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     if as_json:
-        print_json({key: _described(each) for key, each in available().items()})
-        return
+        print_json(_described(entry))
+    else:
+        _print_one(entry)
+
+
+def _described(entry: Any) -> dict[str, Any]:
+    return {
+        "name": entry.title,
+        "paper": str(entry.paper),
+        "needs": sorted(entry.needs),
+        "parameters": entry.defaults,
+    }
+
+
+def _print_list(entries: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from softkd.output import print_table
+
     table = Table("method", "name", "paper", "needs")
-    for key, each in available().items():
-        paper = f"{each.paper.authors} {each.paper.year}, {each.paper.link}"
-        table.add_row(key, each.title, paper, ", ".join(sorted(each.needs - {"data"})))
+    for key, entry in entries.items():
+        paper = f"{entry.paper.authors} {entry.paper.year}, {entry.paper.link}"
+        table.add_row(key, entry.title, paper, ", ".join(sorted(entry.needs - {"data"})))
     print_table(table)
 
 
-def _defaults(method: Any) -> list[str]:
-    return [f"{name}={value!r}" for name, value in method().get_params(deep=False).items()]
+def _print_one(entry: Any) -> None:
+    from softkd.plain_text import plain_text
 
-
-def _described(method: Any) -> dict[str, Any]:
-    return {
-        "name": method.title,
-        "paper": str(method.paper),
-        "needs": sorted(method.needs),
-        "parameters": method().get_params(deep=False),
-    }
+    defaults = [f"{name}={value!r}" for name, value in entry.defaults.items()]
+    click.echo(f"{entry.key}: {entry.title}")
+    click.echo(f"{entry.paper}")
+    click.echo(f"Needs: {', '.join(sorted(entry.needs)) or 'nothing'}")
+    click.echo(f"Defaults: {', '.join(defaults) or 'no parameters'}")
+    click.echo(f"\n{plain_text(entry.doc)}")

@@ -1,20 +1,14 @@
-"""`softkd predict`: ask a student about rows of a file."""
+"""`softkd predict`: a student's predictions of the rows of a file."""
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
-from soft_students.datasets import available_datasets, check_complete, load_rows
-from soft_students.persistence import atomic_write
-from soft_students.students.files import load
-from softkd.options import check_output, output_options, print_json
+from softkd.options import output_options
 
 
 @click.command()
@@ -36,9 +30,15 @@ def predict(
 ) -> None:
     """Print the student's prediction of each row as CSV.
 
-    Columns are found by name where the student knows names; others are ignored. --json prints
-    "predictions" and, with --proba, "classes" and "probabilities", one list a row.
+    If the student was fitted on named columns, they are found by name and others are ignored.
+    --json prints "predictions" and, with --proba, "classes" and "probabilities", one list per row.
     """
+    from soft_students.columns import columns_of
+    from soft_students.datasets import available_datasets
+    from soft_students.persistence import atomic_write
+    from soft_students.students.files import load
+    from softkd.output import check_output, print_json
+
     if data in available_datasets():
         raise click.UsageError(
             f"--data of predict is a file of rows; 'softkd evaluate --data {data}' takes the name."
@@ -50,34 +50,43 @@ def predict(
     student = load(model, trust=trust)
     if proba and not hasattr(student, "predict_proba"):
         raise click.UsageError(f"{type(student).__name__} gives no probabilities.")
-    names = getattr(student, "feature_names_in_", None)
-    rows: Any = load_rows(sys.stdin.buffer if data == "-" else data, names)
-    if not isinstance(rows, np.ndarray):
-        values = rows.to_numpy()
-        if names is None:
-            rows = values
-        else:
-            check_complete(values, list(names), "The table" if data == "-" else f"'{data}'")
-    predictions = student.predict(rows).tolist()
-    probabilities = student.predict_proba(rows) if proba else None
+    rows = _read_rows(data, columns_of(student))
+    result = {"predictions": student.predict(rows).tolist()}
+    if proba:
+        result["classes"] = student.classes_.tolist()
+        result["probabilities"] = student.predict_proba(rows).tolist()
     if as_json:
-        result = {"predictions": predictions}
-        if probabilities is not None:
-            result |= {
-                "classes": student.classes_.tolist(),
-                "probabilities": probabilities.tolist(),
-            }
         print_json(result)
-        return
-    text = _csv(predictions, student.classes_ if proba else None, probabilities)
-    if out is None:
-        click.echo(text, nl=False)
+    elif out is None:
+        click.echo(_csv(**result), nl=False)
     else:
         with atomic_write(out, overwrite=force) as file:
-            file.write(text.encode())
+            file.write(_csv(**result).encode())
 
 
-def _csv(predictions: list, classes: np.ndarray | None, probabilities: np.ndarray | None) -> str:
+def _read_rows(data: str, names: list[str] | None) -> Any:
+    """Return the rows, with names of columns if the student was fitted on names."""
+    import numpy as np
+
+    from soft_students.datasets import check_complete, load_rows
+
+    rows: Any = load_rows(sys.stdin.buffer if data == "-" else data, names)
+    if isinstance(rows, np.ndarray):
+        return rows
+    if names is None:
+        return rows.to_numpy()
+    check_complete(rows.to_numpy(), names, "The table" if data == "-" else f"'{data}'")
+    return rows
+
+
+def _csv(
+    predictions: list[Any],
+    classes: list[Any] | None = None,
+    probabilities: list[list[float]] | None = None,
+) -> str:
+    import csv
+    import io
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if classes is None or probabilities is None:

@@ -8,20 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from rich.table import Table
 
-from soft_students.explain import PICTURE_SUFFIXES, save_picture
-from soft_students.students.files import load, trained_on
-from softkd.options import (
-    check_output,
-    data_options,
-    output_options,
-    print_json,
-    print_table,
-    read_data,
-    threads_option,
-)
+from softkd.options import data_options, output_options, threads_option
 
 
 @click.command()
@@ -29,13 +17,17 @@ from softkd.options import (
     "--students",
     required=True,
     metavar="PATTERN",
+    type=click.Path(),
     help="Snapshots of one training, in the order of their names: 'folder/*.student'.",
 )
 @click.option(
-    "--compare", metavar="PATTERN", help="Those of another training, measured on the same images."
+    "--compare",
+    metavar="PATTERN",
+    type=click.Path(),
+    help="Snapshots of another training, measured on the same images.",
 )
 @data_options
-@click.option("--layer", help="Where to look [default: the last feature maps].")
+@click.option("--layer", help="Layer to measure [default: the last feature maps].")
 @click.option(
     "--images",
     type=click.IntRange(min=1),
@@ -44,7 +36,11 @@ from softkd.options import (
     help="Test images to measure, the first ones.",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=150, show_default=True, help="Of Adam."
+    "--steps",
+    type=click.IntRange(min=1),
+    default=150,
+    show_default=True,
+    help="Steps of Adam per image.",
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed of the noise.")
 @click.option(
@@ -65,33 +61,36 @@ def quantify(
     steps: int,
     seed: int,
     pictures: Path | None,
-    threads: int,
+    threads: int | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Count the visual concepts that a neural student has at each snapshot of its training.
+    """Count the visual concepts that a neural student has learnt.
 
-    Snapshots are left by 'softkd distill --student neural --set snapshots=FOLDER'. Visual concepts
-    are pixels that a layer forgets less than the background (Cheng et al. 2020). Foreground is what
+    They are counted at each snapshot of a training. Snapshots are written by 'softkd distill
+    --student neural --set snapshots=FOLDER'. Visual concepts are pixels whose information a layer
+    keeps, compared with the background (Cheng et al. 2020). The foreground is every pixel that
     differs from the background, which must be uniform, as in mnist and digits.
 
-    --json prints "students" and, with --compare, "compare": "table", one row a snapshot, "metrics",
-    "layer" and "discarded"; "data" and "images".
+    --json prints "students" and, with --compare, "compare": "table", one row per snapshot,
+    "metrics", "layer" and "discarded"; "data" and "images".
     """
-    if pictures is not None:
-        if pictures.suffix.lower() not in PICTURE_SUFFIXES:
-            raise click.BadParameter(
-                f"A picture ends in {', '.join(PICTURE_SUFFIXES)}. Got '{pictures}'.",
-                param_hint="--pictures",
-            )
-        check_output(pictures, force)
-    from soft_students.knowledge import plot_entropies, quantify_knowledge
-
     files = {"students": _files(students, "--students")}
     if compare is not None:
         files["compare"] = _files(compare, "--compare")
+    from soft_students.explain import save_picture
+    from soft_students.knowledge import plot_entropies, quantify_knowledge
+    from soft_students.students.files import load, trained_on
+    from softkd.learners import use_threads
+    from softkd.output import check_output, check_picture
+    from softkd.reading import read_data
+
+    if pictures is not None:
+        check_picture(pictures, "--pictures")
+        check_output(pictures, force)
+    use_threads(threads)
     dataset = read_data(data, data_dir, target, trained_on(files["students"][0]))
-    X = np.asarray(dataset.X_test[:images])
+    X = dataset.X_test[:images]
     found = {
         name: quantify_knowledge(
             [load(path) for path in paths],
@@ -106,26 +105,9 @@ def quantify(
     if pictures is not None:
         save_picture(plot_entropies(found["students"], X), pictures, overwrite=force)
     if as_json:
-        described: dict[str, Any] = {
-            name: {
-                "table": knowledge.table,
-                "metrics": asdict(knowledge.metrics),
-                "layer": knowledge.layer,
-                "discarded": knowledge.discarded,
-            }
-            for name, knowledge in found.items()
-        }
-        print_json({**described, "data": dataset.name, "images": len(X)})
+        _print_json(found, {"data": dataset.name, "images": len(X)})
         return
-    for name, knowledge in found.items():
-        table = Table("snapshot", "N_fg", "N_bg", "lambda", "weight distance", title=files[name][0])
-        table.title_justify = "left"
-        for row in knowledge.table:
-            figures = (row["n_foreground"], row["n_background"], row["lambda"])
-            shown = [f"{value:.3g}" for value in (*figures, row["weight_distance"])]
-            table.add_row(str(row["checkpoint"]), *shown)
-        print_table(table)
-        click.echo(knowledge.summary())
+    _print_tables(found, files)
     if pictures is not None:
         click.echo(f"Written: {pictures}", err=True)
 
@@ -139,3 +121,34 @@ def _files(pattern: str, option: str) -> list[str]:
             param_hint=option,
         )
     return paths
+
+
+def _print_json(found: dict[str, Any], about: dict[str, Any]) -> None:
+    from softkd.output import print_json
+
+    described = {
+        name: {
+            "table": knowledge.table,
+            "metrics": asdict(knowledge.metrics),
+            "layer": knowledge.layer,
+            "discarded": knowledge.discarded,
+        }
+        for name, knowledge in found.items()
+    }
+    print_json({**described, **about})
+
+
+def _print_tables(found: dict[str, Any], files: dict[str, list[str]]) -> None:
+    from rich.table import Table
+
+    from softkd.output import print_table
+
+    for name, knowledge in found.items():
+        table = Table("snapshot", "N_fg", "N_bg", "lambda", "weight distance", title=files[name][0])
+        table.title_justify = "left"
+        for row in knowledge.table:
+            figures = (row["n_foreground"], row["n_background"], row["lambda"])
+            shown = [f"{value:.3g}" for value in (*figures, row["weight_distance"])]
+            table.add_row(str(row["checkpoint"]), *shown)
+        print_table(table)
+        click.echo(knowledge.summary())

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from soft_students.report import write_report
-from softkd.options import check_output, output_options, print_json
+from softkd.options import output_options
 
 
 @click.command()
@@ -21,18 +20,16 @@ from softkd.options import check_output, output_options, print_json
 )
 @output_options
 def report(folder: Path, out: Path, force: bool, as_json: bool) -> None:
-    """Write the FOLDER of softkd compare as one HTML page that needs no network.
+    """Write the FOLDER of softkd compare as one HTML page.
 
-    The page says which student was chosen, why, and what it costs against the teacher. It shows all
-    models, where the chosen student and the teacher differ, and how all was made. --json prints
-    "out" and "bytes".
+    The page needs no network. It names the chosen student, the reasons, and its cost and quality
+    against the teacher. It shows all models, the rows on which the chosen student and the teacher
+    differ, and how everything was made. --json prints "out" and "bytes".
     """
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise click.BadParameter(f"A page ends in .html. Got '{out}'.", param_hint="--out")
+    from soft_students.report import write_report
+    from softkd.output import check_output, check_page, print_written
+
+    check_page(out)
     check_output(out, force)
     write_report(folder, out, overwrite=force)
-    size = out.stat().st_size
-    if as_json:
-        print_json({"out": str(out), "bytes": size})
-    else:
-        click.echo(f"Written: {out} ({size:,} bytes)")
+    print_written(out, as_json)

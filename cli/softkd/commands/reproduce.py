@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from joblib import cpu_count
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from softkd.options import json_option, print_json, versions
+from softkd.options import json_option
 
 
 @click.command()
@@ -21,17 +18,17 @@ from softkd.options import json_option, print_json, versions
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder [default: softkd-mnist, with --quick softkd-mnist-quick].",
 )
-@click.option("--seeds", type=click.IntRange(min=1), help="Trees of each row [default: 3].")
+@click.option("--seeds", type=click.IntRange(min=1), help="Trees per row [default: 3].")
 @click.option("--quick", is_flag=True, help="Few images, small trees, one seed: two minutes.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=cpu_count,
-    help="Trees trained at a time [default: one a core].",
+    help="Trees trained at the same time [default: one per core].",
 )
 @click.option(
     "--data-dir",
     metavar="FOLDER",
+    type=click.Path(file_okay=False),
     help="Folder of IDX files [default: $SOFTKD_DATA, the cache, then the network].",
 )
 @json_option
@@ -40,22 +37,29 @@ def reproduce(
     out: Path | None,
     seeds: int | None,
     quick: bool,
-    jobs: int,
+    jobs: int | None,
     data_dir: str | None,
     as_json: bool,
 ) -> None:
-    """Train a teacher and soft trees on MNIST, and write results, table and pictures to a folder.
+    """Reproduce the study of soft trees on MNIST.
 
-    The table compares trees trained on labels, on the teacher, and on distorted images that the
-    teacher labels. What the folder holds already is not made again: after an interruption the same
-    command goes on. --json prints what results.json holds: "teacher", "rows", "seeds",
-    "train_rows", "test_rows" and "versions".
+    A teacher and soft trees are trained; results, table and pictures go to a folder. The table
+    compares trees trained on labels, on the teacher, and on distorted images that the teacher
+    labels. After an interruption the same command continues: results that are in the folder are
+    kept. --json prints the content of results.json: "teacher", "rows", "seeds", "train_rows",
+    "test_rows" and "versions".
     """
     if importlib.util.find_spec("matplotlib") is None:  # not after an hour of training
         raise click.ClickException(
             "The pictures need matplotlib. Install it with: pip install 'soft-students[plots]'"
         )
+    from joblib import cpu_count
+    from rich.progress import MofNCompleteColumn
+
+    from soft_students.progress import progress_bar
     from soft_students.studies import draw_study, quick_plan, run_study, soft_tree_plan
+    from soft_students.versions import versions
+    from softkd.output import print_json
 
     folder = out or Path("softkd-mnist-quick" if quick else "softkd-mnist")
     try:
@@ -63,22 +67,14 @@ def reproduce(
     except OSError as error:
         raise click.ClickException(f"Cannot write into '{folder}': {error.strerror}.") from error
     plan = quick_plan() if quick else soft_tree_plan()
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    ) as progress:
-        task = progress.add_task("trees", total=None)
+    jobs = jobs or cpu_count()
+    with progress_bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("trees", total=None)
 
         def on_part(done: int, total: int, text: str) -> None:
-            progress.update(task, total=total, completed=done)
-            if console.is_terminal:
-                progress.console.print(f"{done}/{total} {text}", highlight=False)
+            bar.update(task, total=total, completed=done)
+            if bar.console.is_terminal:
+                bar.console.print(f"{done}/{total} {text}", highlight=False)
 
         result = run_study(
             folder,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
-
-from soft_students.students.files import load
 
 _VARIABLE = "SOFTKD_TOKEN"
 
@@ -18,54 +17,54 @@ _VARIABLE = "SOFTKD_TOKEN"
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; any that other machines can reach needs a token.",
+    help="Address to listen on; one that other machines can reach needs a token.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
     default=8000,
     show_default=True,
-    help="0 takes a free one.",
+    help="Port to listen on; 0 takes a free one.",
 )
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help=f"Holds the token that clients must send [default: ${_VARIABLE}, else none].",
+    help=f"File with the token that clients must send [default: ${_VARIABLE}, else none].",
 )
 @click.option(
     "--max-body-bytes",
     type=click.IntRange(min=1),
     default=1_048_576,
     show_default=True,
-    help="Of one request.",
+    help="Largest body of a request.",
 )
 @click.option(
     "--max-rows",
     type=click.IntRange(min=1),
     default=1_000,
     show_default=True,
-    help="Of one request.",
+    help="Most rows of a request.",
 )
 @click.option(
     "--max-queued-rows",
     type=click.IntRange(min=1),
     default=2_000,
     show_default=True,
-    help="Rows that may wait; beyond, the answer is 503.",
+    help="Rows that may wait; beyond that, requests get 503.",
 )
 @click.option(
     "--max-connections",
     type=click.IntRange(min=1),
     default=256,
     show_default=True,
-    help="Open at the same time; beyond, the answer is 503.",
+    help="Connections open at the same time; beyond that, requests get 503.",
 )
 @click.option(
     "--read-timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=10.0,
     show_default=True,
-    help="Seconds in which a client must send its request.",
+    help="Seconds within which a client must send its request.",
 )
 @click.option(
     "--answer-timeout",
@@ -79,7 +78,7 @@ _VARIABLE = "SOFTKD_TOKEN"
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Threads of one prediction.",
+    help="Threads per prediction.",
 )
 @click.option("--trust", is_flag=True, help="Allow a pickled student, which can run code.")
 def serve(
@@ -87,39 +86,31 @@ def serve(
     host: str,
     port: int,
     token_file: Path | None,
-    max_body_bytes: int,
-    max_rows: int,
-    max_queued_rows: int,
-    max_connections: int,
-    read_timeout: float,
-    answer_timeout: float,
     threads: int,
     trust: bool,
+    **limits: Any,
 ) -> None:
-    """Answer over HTTP what the student FILE predicts, until SIGTERM or Ctrl-C.
+    """Serve the predictions of a student FILE over HTTP.
 
-    POST /predict takes {"rows": [[...], ...]}; /explain takes one row, of a student that explains
-    itself; GET reads /health, /metrics (Prometheus) and /openapi.json. docs/serve.md has examples.
+    SIGTERM or Ctrl-C end it.
+
+    POST /predict takes {"rows": [[...], ...]}; POST /explain takes one row, if the student explains
+    its predictions; GET reads /health, /metrics (Prometheus) and /openapi.json. docs/serve.md has
+    examples.
     """
     from soft_students.serving import LOOPBACK_HOSTS, Limits, create_app, listen, run
+    from soft_students.students.files import load
 
     token = _read_token(token_file)
     try:
-        limits = Limits(
-            max_body_bytes=max_body_bytes,
-            max_rows=max_rows,
-            max_queued_rows=max_queued_rows,
-            max_connections=max_connections,
-            read_timeout=read_timeout,
-            answer_timeout=answer_timeout,
-        )
+        checked = Limits(**limits)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     student = load(file, trust=trust)
     shown = f"[{host}]" if ":" in host else host
     app = create_app(
         student,
-        limits=limits,
+        limits=checked,
         token=token,
         hosts=(*LOOPBACK_HOSTS, shown) if token is None else None,
         threads=threads,

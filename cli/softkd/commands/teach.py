@@ -1,27 +1,20 @@
-"""`softkd teach`: train a teacher when there is none."""
+"""`softkd teach`: train a teacher if you have none."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from soft_students.networks.zoo import NETWORKS
-from soft_students.teachers import save_teacher, train_teacher
-from soft_students.teachers.checkpoint import record_test_accuracy
-from soft_students.transfer import ImageDistortion
+from softkd.completion import networks, offer
 from softkd.options import (
-    check_checkpoint,
-    check_output,
     data_options,
-    describe_data,
     output_options,
-    print_json,
-    read_data,
     resume_option,
     threads_option,
-    versions,
 )
 
 
@@ -30,7 +23,9 @@ from softkd.options import (
 @click.option(
     "--arch",
     type=click.Choice(list(NETWORKS)),
-    help="[default: cnn for images, mlp for tables]",
+    metavar="NAME",
+    shell_complete=offer(networks),
+    help="Network: cnn, mlp, resnet20, ... [default: cnn for images, mlp for tables].",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The teacher file.")
 @click.option(
@@ -40,8 +35,12 @@ from softkd.options import (
     show_default=True,
     help="Networks to train, from different seeds; several make an ensemble.",
 )
-@click.option("--seed", default=0, show_default=True, help="Random seed of the first.")
-@click.option("--epochs", type=click.IntRange(min=1), help="[default: chosen by --arch]")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the first network.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Passes over the training rows [default: chosen by --arch].",
+)
 @resume_option
 @threads_option
 @output_options
@@ -55,20 +54,28 @@ def teach(
     seed: int,
     epochs: int | None,
     resume: bool,
-    threads: int,
+    threads: int | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Train a neural teacher on the training data and write it to a file.
+    """Train a neural teacher and write it to a file.
 
-    The epoch is chosen on a validation split of the training data; the test set is measured once,
-    at the end.
+    It is trained on the training data. The epoch is chosen on a validation split of the training
+    data; the test set is measured once, at the end.
 
     --json prints "accuracy" (on the test set), "validation_accuracy", "teacher", "members", "data",
     "out", "bytes" (of the file), "seconds", "threads", "seed" and "versions".
     """
     if data is None:
         raise click.UsageError("Name the data to train on: --data.")
+    from soft_students.teachers import save_teacher, train_teacher
+    from soft_students.teachers.checkpoint import record_test_accuracy
+    from soft_students.transfer import ImageDistortion
+    from softkd.learners import use_threads
+    from softkd.output import check_checkpoint, check_output
+    from softkd.reading import describe_data, read_data
+
+    threads = use_threads(threads)
     check_output(out, force, inputs=[data])
     dataset = read_data(data, data_dir, target)
     if dataset.classes is None:
@@ -92,9 +99,22 @@ def teach(
         checkpoint=checkpoint,
         resume=resume,
     )
-    seconds = time.perf_counter() - start
+    about = {
+        "members": seeds,
+        "data": dataset.name,
+        "seconds": time.perf_counter() - start,
+        "threads": threads,
+        "seed": seed,
+    }
     accuracy = record_test_accuracy(teacher, dataset.X_test, dataset.y_test)
     save_teacher(teacher, out, overwrite=force)
+    _report(teacher, accuracy, out, about, as_json)
+
+
+def _report(teacher: Any, accuracy: float, out: Path, about: dict[str, Any], as_json: bool) -> None:
+    from soft_students.versions import versions
+    from softkd.output import print_json
+
     if as_json:
         known = {} if teacher.record is None else teacher.record.accuracy
         print_json(
@@ -102,18 +122,14 @@ def teach(
                 "accuracy": accuracy,
                 "validation_accuracy": known.get("validation"),
                 "teacher": teacher.name,
-                "members": seeds,
-                "data": dataset.name,
                 "out": str(out),
                 "bytes": out.stat().st_size,
-                "seconds": seconds,
-                "threads": threads,
-                "seed": seed,
+                **about,
                 "versions": versions(),
             }
         )
-    else:
-        click.echo(
-            f"{out}: {teacher.name} on {dataset.name}, test accuracy {accuracy:.2%}, trained in "
-            f"{seconds:.0f} s"
-        )
+        return
+    click.echo(
+        f"{out}: {teacher.name} on {about['data']}, test accuracy {accuracy:.2%}, trained in "
+        f"{about['seconds']:.0f} s"
+    )

@@ -8,17 +8,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
-    _check_feature_names,
-    _check_n_features,
     check_is_fitted,
     validate_data,
 )
 
 from soft_students.labelled.parts import LabelledParts
+from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
 from soft_students.students.declared import Declared
@@ -99,8 +97,7 @@ class ClassicalStudent(Declared, BaseEstimator):
                     "array do not identify categories."
                 )
             if not reset:  # names and number of columns, before columns are read by position
-                _check_feature_names(self, X, reset=False)
-                _check_n_features(self, X, reset=False)
+                validate_data(self, X, reset=False, skip_check_array=True)
             X = self._columns.codes(X)
         return validate_data(
             self,
@@ -207,7 +204,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike,
@@ -307,7 +304,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
 class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
     """Base class of the classical regressors; subclasses also define `_values`."""
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike,

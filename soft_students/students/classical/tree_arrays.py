@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.tree._tree import Tree
+
+from soft_students.sklearn_private import Tree
 
 _LEAF = -1
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from sklearn.tree._tree import Tree
+
+from soft_students.numerals import told_apart
+from soft_students.sklearn_private import Tree
 
 _LEAF = -1
+_DIGITS = 5  # of thresholds and values, unless more are needed
+
+_Thresholds = dict[tuple[int, float], str]
 
 
 def tree_text(
-    tree: Tree, names: list[str], describe: Callable[[int], str], *, max_depth: int, decimals: int
+    tree: Tree,
+    names: list[str],
+    describe: Callable[[int], str],
+    *,
+    max_depth: int,
+    decimals: int | None,
 ) -> str:
     """Return the tree as indented text, like :func:`sklearn.tree.export_text`.
 
@@ -24,14 +34,14 @@ def tree_text(
         Maps the number of a node to its description at the end of a branch.
     max_depth : int
         Number of levels to show; deeper branches end in the description and their number of leaves.
-    decimals : int
-        Decimals of thresholds.
+    decimals : int or None
+        Decimals of thresholds. None: enough digits to distinguish the thresholds of a feature.
 
     Returns
     -------
     str
     """
-    lines = []
+    thresholds, lines = _thresholds(tree, decimals), []
     waiting = [(0, 0, "")]
     while waiting:
         node, depth, condition = waiting.pop()
@@ -42,14 +52,15 @@ def tree_text(
             hidden = "" if left == _LEAF else f" ({_count_leaves(tree, node)} leaves below)"
             lines.append("|   " * depth + f"|--- {describe(node)}{hidden}")
             continue
-        name, threshold = names[tree.feature[node]], f"{tree.threshold[node]:.{decimals}f}"
+        feature = int(tree.feature[node])
+        name, threshold = names[feature], thresholds[feature, float(tree.threshold[node])]
         waiting.append((right, depth + 1, f"{name} > {threshold}"))
         waiting.append((left, depth + 1, f"{name} <= {threshold}"))
     return "\n".join(lines) + "\n"
 
 
 def tree_rules(
-    tree: Tree, names: list[str], describe: Callable[[int], str], *, decimals: int
+    tree: Tree, names: list[str], describe: Callable[[int], str], *, decimals: int | None
 ) -> list[str]:
     """Return one rule per leaf, sorted by decreasing share of the rows.
 
@@ -64,10 +75,12 @@ def tree_rules(
         Rules with one condition per feature, and the share of the rows in brackets.
     """
     leaves = sorted(_leaves(tree), key=lambda leaf: -tree.weighted_n_node_samples[leaf[0]])
-    rules = []
+    thresholds, rules = _thresholds(tree, decimals), []
     for leaf, bounds in leaves:
         conditions = [
-            _condition(names[feature], low, high, decimals)
+            _condition(
+                names[feature], thresholds.get((feature, low)), thresholds.get((feature, high))
+            )
             for feature, (low, high) in bounds.items()
         ]
         share = tree.weighted_n_node_samples[leaf] / tree.weighted_n_node_samples[0]
@@ -90,12 +103,41 @@ def _leaves(tree: Tree) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
         waiting.append((tree.children_left[node], bounds | {feature: (low, threshold)}))
 
 
-def _condition(name: str, low: float, high: float, decimals: int) -> str:
-    if low == -np.inf:
-        return f"{name} <= {high:.{decimals}f}"
-    if high == np.inf:
-        return f"{name} > {low:.{decimals}f}"
-    return f"{low:.{decimals}f} < {name} <= {high:.{decimals}f}"
+def _condition(name: str, low: str | None, high: str | None) -> str:
+    if low is None:
+        return f"{name} <= {high}"
+    if high is None:
+        return f"{name} > {low}"
+    return f"{low} < {name} <= {high}"
+
+
+def _thresholds(tree: Tree, decimals: int | None) -> _Thresholds:
+    """Return the text of each threshold, by feature and value."""
+    texts: _Thresholds = {}
+    for feature in np.unique(tree.feature[tree.children_left != _LEAF]).tolist():
+        values = np.unique(tree.threshold[tree.feature == feature]).tolist()
+        if decimals is None:
+            shown = told_apart(values, _DIGITS)
+        else:
+            shown = [f"{value:.{decimals}f}" for value in values]
+        texts |= {(feature, value): text for value, text in zip(values, shown, strict=True)}
+    return texts
+
+
+def siblings(tree: Tree) -> np.ndarray:
+    """Return for each node the other child of its parent; the root has itself."""
+    other = np.arange(tree.node_count)
+    inner = tree.children_left != _LEAF
+    left, right = tree.children_left[inner], tree.children_right[inner]
+    other[left], other[right] = right, left
+    return other
+
+
+def shown_value(value: float, other: float, decimals: int | None) -> str:
+    """Return a value as text that differs from that of another value."""
+    if decimals is None:
+        return told_apart([value, other], _DIGITS)[0]
+    return f"{value:.{decimals}f}"
 
 
 def _count_leaves(tree: Tree, node: int) -> int:

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from soft_students.sklearn_private import Interval, StrOptions
 from soft_students.students.classical.base import (
     ClassicalStudent,
     ClassicalStudentClassifier,
@@ -29,7 +29,12 @@ from soft_students.students.classical.base import (
 from soft_students.students.classical.pruning import best_alpha
 from soft_students.students.classical.tree_arrays import forest_arrays, restore_tree, split_forest
 from soft_students.students.classical.tree_counts import operations_of_trees, structure_of_trees
-from soft_students.students.classical.tree_text import tree_rules, tree_text
+from soft_students.students.classical.tree_text import (
+    shown_value,
+    siblings,
+    tree_rules,
+    tree_text,
+)
 from soft_students.students.explained import Explained
 from soft_students.targets import sharpen
 from soft_students.transfer import Transfer
@@ -52,7 +57,11 @@ _PRUNED: dict[str, list[Any]] = {
     "ccp_alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
 }
+#: Of the variance of soft targets, what a leaf must add to a tree that nothing else limits: the
+#: largest of the shares in benchmarks/tree_size.py whose trees lose next to nothing.
+_LEAST_GAIN = 2e-4
 _CLASSES_SHOWN = 3  # at a leaf, in text
+_DECIMALS = range(2, 7)  # of probabilities in text: the first that tell two leaves apart
 
 
 class TreeStudent(Explained, ClassicalStudent):
@@ -148,9 +157,15 @@ class _OneTree(TreeStudent):
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         alpha = self.ccp_alpha
+        tree = self._make()
         if alpha == "auto":
             alpha = self._alpha_of_held_out_rows(X, targets, weights)
-        tree = self._make().set_params(ccp_alpha=alpha)
+        elif alpha is None:
+            alpha = self._alpha_of_soft_targets(targets, weights)
+            most = round(1 / _LEAST_GAIN) + 1  # leaves that pruning can leave
+            if alpha and len(X) > most:  # to prune takes the square of the leaves' number
+                tree.set_params(max_leaf_nodes=most)
+        tree.set_params(ccp_alpha=alpha)
         tree.fit(X, targets[:, 0] if targets.shape[1] == 1 else targets, sample_weight=weights)
         self.estimator_, self.ccp_alpha_ = tree, float(alpha)
 
@@ -169,18 +184,30 @@ class _OneTree(TreeStudent):
             grown, X_val, targets_val, weights_val, distributions=hasattr(self, "classes_")
         )
 
+    def _alpha_of_soft_targets(self, targets: np.ndarray, weights: np.ndarray | None) -> float:
+        own, unlimited = self.get_params(deep=False), type(self)().get_params(deep=False)
+        limits = ("max_depth", "max_leaf_nodes", "min_samples_split", "min_samples_leaf")
+        one_hot = np.abs(targets - targets.round()).max() < 1e-12  # up to the floor of a logarithm
+        if one_hot or any(own[name] != unlimited[name] for name in limits):
+            return 0.0
+        mean = np.average(targets, axis=0, weights=weights)
+        variance = np.average(np.square(targets - mean), axis=0, weights=weights).mean()
+        return float(_LEAST_GAIN * variance)
+
     @abstractmethod
-    def _describe(self, decimals: int) -> Callable[[int], str]:
+    def _describe(self, decimals: int | None) -> Callable[[int], str]:
         """Return a function from the number of a node to a text of its prediction."""
 
-    def export_text(self, *, max_depth: int = 10, decimals: int = 2) -> str:
+    def export_text(self, *, max_depth: int = 10, decimals: int | None = None) -> str:
         """Return the tree as text.
 
         Parameters
         ----------
         max_depth : int, default=10
             Number of levels to show.
-        decimals : int, default=2
+        decimals : int, default=None
+            Decimals of all numbers. None: enough digits to distinguish the thresholds of a feature,
+            and the predictions of two leaves of one split.
 
         Returns
         -------
@@ -197,12 +224,13 @@ class _OneTree(TreeStudent):
             decimals=decimals,
         )
 
-    def rules(self, *, decimals: int = 2) -> list[str]:
+    def rules(self, *, decimals: int | None = None) -> list[str]:
         """Return one rule per leaf.
 
         Parameters
         ----------
-        decimals : int, default=2
+        decimals : int, default=None
+            As in `export_text`.
 
         Returns
         -------
@@ -240,10 +268,11 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         temperature, chooses on held-out rows: see :mod:`soft_students.students.tuning`.
     max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features
         See :class:`sklearn.tree.DecisionTreeRegressor`.
-    ccp_alpha : float or "auto", default=0.0
-        Strength of minimal cost-complexity pruning. "auto" takes the alpha whose pruned tree has
-        the lowest soft cross-entropy (for values, squared error) on held-out rows, and grows the
-        tree again on all rows.
+    ccp_alpha : float, "auto" or None, default=None
+        Strength of minimal cost-complexity pruning. None: 2e-4 of the variance of soft targets; 0
+        on labels, or if another parameter limits the tree. "auto" takes the alpha whose pruned tree
+        has the lowest soft cross-entropy (for values, squared error) on held-out rows, and grows
+        the tree again on all rows.
     validation_fraction : float, default=0.1
         Share of the rows (including transferred ones) to hold out for ``ccp_alpha="auto"``.
     transfer : Transfer or None, default=None
@@ -289,6 +318,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
         **_PRUNED,
+        "ccp_alpha": [*_PRUNED["ccp_alpha"], None],
     }
 
     def __init__(
@@ -301,7 +331,7 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         min_samples_leaf: int = 1,
         max_leaf_nodes: int | None = None,
         max_features: int | float | str | None = None,
-        ccp_alpha: float | str = 0.0,
+        ccp_alpha: float | str | None = None,
         validation_fraction: float = 0.1,
         transfer: Transfer | None = None,
         transfer_copies: int = 4,
@@ -320,15 +350,24 @@ class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
         self.transfer_copies = transfer_copies
         self.random_state = random_state
 
-    def _describe(self, decimals: int) -> Callable[[int], str]:
-        probabilities = self._at_temperature_one(self.estimator_.tree_.value[:, :, 0])
+    def _describe(self, decimals: int | None) -> Callable[[int], str]:
+        tree = self.estimator_.tree_
+        probabilities, other = self._at_temperature_one(tree.value[:, :, 0]), siblings(tree)
 
-        def describe(node: int) -> str:
+        def shown(node: int, decimals: int) -> str:
             row = probabilities[node].round(decimals)
             likeliest = (-row).argsort(kind="stable")[:_CLASSES_SHOWN]
             return ", ".join(
                 f"{self.classes_[k]} {row[k]:.{decimals}f}" for k in likeliest if row[k] > 0
             )
+
+        def describe(node: int) -> str:
+            if decimals is not None:
+                return shown(node, decimals)
+            for enough in _DECIMALS:
+                if shown(node, enough) != shown(other[node], enough):
+                    return shown(node, enough)
+            return shown(node, _DECIMALS[0])
 
         return describe
 
@@ -341,7 +380,8 @@ class DecisionTreeStudentRegressor(_OneTree, TreeRegressor):
     hard_weight : float or "auto", default=0.0
         Weight of the true values beside the teacher's, in [0, 1]. "auto" chooses on held-out rows:
         see :mod:`soft_students.students.tuning`.
-    max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, ccp_alpha, \
+    ccp_alpha : float or "auto", default=0.0
+    max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, max_features, \
 validation_fraction, transfer, transfer_copies, random_state
         See :class:`DecisionTreeStudentClassifier`.
 
@@ -387,6 +427,10 @@ validation_fraction, transfer, transfer_copies, random_state
         self.transfer_copies = transfer_copies
         self.random_state = random_state
 
-    def _describe(self, decimals: int) -> Callable[[int], str]:
-        values = self.estimator_.tree_.value[:, :, 0]
-        return lambda node: ", ".join(f"{value:.{decimals}f}" for value in values[node])
+    def _describe(self, decimals: int | None) -> Callable[[int], str]:
+        tree = self.estimator_.tree_
+        values, other = tree.value[:, :, 0], siblings(tree)
+        return lambda node: ", ".join(
+            shown_value(value, beside, decimals)
+            for value, beside in zip(values[node], values[other[node]], strict=True)
+        )

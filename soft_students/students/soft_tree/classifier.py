@@ -10,12 +10,12 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from soft_students.labelled.parts import LabelledParts
+from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.copies import in_the_form_of
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.restoring import read_classes, read_temperature
@@ -233,7 +233,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         self.n_nodes = n_nodes
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike,
@@ -302,7 +302,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             self.temperature_, self.hard_weight_ = temperature, hard_weight
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: ArrayLike,

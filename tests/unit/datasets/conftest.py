@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from soft_students.datasets import mnist, registry, sources
+from soft_students.datasets import image_sets, registry, sources
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -56,7 +56,10 @@ class SmallSet:
 def small_set(monkeypatch):
     """What "mnist" and "fashion_mnist" are during the test; the latter has no other source."""
     small = SmallSet()
-    for name, image_set in (("mnist", mnist.MNIST), ("fashion_mnist", mnist.FASHION_MNIST)):
+    for name, image_set in (
+        ("mnist", image_sets.MNIST),
+        ("fashion_mnist", image_sets.FASHION_MNIST),
+    ):
         replaced = dataclasses.replace(
             image_set, sha256=small.sha256, n_train=12, system_folder=None
         )

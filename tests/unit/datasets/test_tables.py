@@ -159,6 +159,53 @@ def test_features_that_are_not_numbers_are_named(written):
         load_dataset(written(frame), target="count")
 
 
+WORDS = ["None", "NA", "N/A", "n/a", "null", "NULL", "nan", "NaN", "<NA>", "#N/A", "-nan"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_class_may_have_the_name_of_a_missing_value(tmp_path, word, suffix):
+    frame = pd.DataFrame({"a": np.arange(40.0), "y": [word, "scratch"] * 20})
+    path = tmp_path / f"rows.{suffix}"
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    dataset = load_dataset(path, target="y", random_state=0)
+    assert dataset.classes.tolist() == sorted([word, "scratch"])
+    labels = np.concatenate([dataset.y_train, dataset.y_test])
+    rows = np.concatenate([dataset.X_train, dataset.X_test])[:, 0]
+    np.testing.assert_array_equal(labels == word, rows % 2 == 0)
+
+
+def test_in_text_an_empty_cell_is_missing(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('a,y\n1,None\n2,\n3,scratch\n4,""\n')
+    with pytest.raises(ValueError, match=r"'y' .* has no value in 2 of 4 rows, first in row 2\. "):
+        load_dataset(path, target="y")
+
+
+def test_among_numbers_a_word_for_a_missing_value_is_quoted(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,y\n1,0.5\n2,NA\n3,nan\n4,\n5,2\n")
+    with pytest.raises(ValueError, match=r"has no value \('NA', 'nan'\) in 3 of 5 rows") as raised:
+        load_dataset(path, target="y")
+    assert "a class needs another name" in str(raised.value)
+
+
+def test_truth_values_and_nothing_are_missing_truth_values(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,y\n1,True\n2,NA\n3,False\n")
+    with pytest.raises(ValueError, match=r"has no value \('NA'\) in 1 of 3 rows"):
+        load_dataset(path, target="y")
+
+
+def test_words_among_numeric_features_are_missing_values(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b,y\n1,NA,no\n2,3,NA\n,4,no\n5,null,NA\n")
+    dataset = load_dataset(path, target="y", test_size=0.5, random_state=0)
+    X = np.concatenate([dataset.X_train, dataset.X_test])
+    assert np.isnan(X).sum(axis=0).tolist() == [1, 2]
+    assert dataset.classes.tolist() == ["NA", "no"]
+
+
 def test_missing_features_stay_missing(written):
     frame = table()
     frame.loc[3, "width"] = np.nan

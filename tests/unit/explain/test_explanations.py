@@ -1,6 +1,7 @@
 """One prediction of every student: parts that add up to what the student itself computes."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from soft_students import (
+    DecisionTreeStudentClassifier,
+    DecisionTreeStudentRegressor,
     DistilledClassifier,
     KNeighborsStudentClassifier,
     LogisticStudentClassifier,
@@ -129,6 +132,53 @@ def test_every_explanation_keeps_the_contract(fitted, name, task):
     assert str(found) == found.to_text()
     same = loads(dumps(student)).explain(x.to_frame().T)
     np.testing.assert_allclose(same.importances(), sizes, rtol=1e-6, atol=1e-9)
+
+
+def compared(text):
+    """Return the numbers on both sides of each comparison in a text."""
+    found = re.findall(r"(-?[\d.]+(?:e[-+]\d+)?) (<=|>) (-?[\d.]+(?:e[-+]\d+)?)", text)
+    return [(float(one), sign, float(two)) for one, sign, two in found]
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1.0, 1e6, 1e12])
+def test_a_value_is_told_from_the_threshold(unit):
+    X = (np.arange(1_000) + 5_000)[:, None] * unit
+    tree = DecisionTreeStudentClassifier(max_depth=1).fit(X, np.arange(1_000) > 600)
+    for row in (600, 601):
+        ((value, sign, bound),) = compared(explain(tree, X[row]).to_text())
+        assert value == pytest.approx(X[row, 0], rel=1e-5)
+        assert (value > bound) is (sign == ">") is (row == 601)
+        assert value != bound
+
+
+def test_outputs_along_a_path_are_told_apart():
+    X = np.repeat([0.0, 1.0, 2.0], 50)[:, None]
+    y = np.repeat([80_123.25, 80_123.5, 80_124.0], 50)
+    lines = explain(DecisionTreeStudentRegressor(max_depth=2).fit(X, y), [1.0]).to_text()
+    said = re.findall(r"-> +([\d.]+) \(", lines)
+    assert len(said) == len(set(said)) == 3
+    assert lines.startswith("Predicted: 80123.5\n")
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-5, 1.0, 1e7])
+@pytest.mark.parametrize("name", ["soft_tree", "logistic"])
+def test_what_is_added_up_has_digits(name, scale):
+    """Of values of any size the text holds the terms, not zeros."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = (X @ [3.0, 2.0, 1.0]) * scale
+    cls = available()[name].regressor
+    student = cls(**quick(name), random_state=0) if name == "soft_tree" else cls()
+    text = explain(student.fit(X, y), X[:1]).to_text()
+    if name == "logistic":
+        terms = [float(term) for term in re.findall(r"^  +([-+][\d.]+(?:e[-+]\d+)?)  ", text, re.M)]
+        assert len(terms) == 4
+        said = float(re.search(r"is ([-+][^ ]+):", text)[1])
+        assert sum(terms) == pytest.approx(said, abs=1e-3 * max(map(abs, terms)))
+        assert said == pytest.approx(student.predict(X[:1])[0], rel=1e-3)
+    else:
+        predicted = float(re.match(r"Predicted: (.*)", text)[1])
+        assert predicted == pytest.approx(student.predict(X[:1])[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["soft_tree", "tree", "xgboost"])

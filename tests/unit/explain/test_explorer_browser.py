@@ -86,6 +86,18 @@ def test_hard_trees_predict_as_in_python(view, kind, tmp_path):
     np.testing.assert_allclose([r[1] for r in routed], expected, rtol=0, atol=1e-12)
 
 
+def test_numbers_have_digits_enough(view, tmp_path):
+    X = np.arange(200_000, 200_300)[:, None].astype(np.float64)
+    student = DecisionTreeStudentClassifier(max_depth=2)
+    student.fit(X, np.digitize(X[:, 0], [200_100, 200_101]))
+    browser = view(save_explorer(student, tmp_path / "tree.html", X=X[100:102]))
+    browser.find_element("id", "next-row").click()
+    steps = [step.text for step in browser.find_elements("css selector", "#path li")]
+    asked = {" ".join(step.split()[-3:]) for step in steps[:-1]}
+    assert asked <= {f"x0 {sign} {end}.5" for sign in "≤>" for end in (200099, 200100)}
+    assert "This row has 200100:" in browser.find_element("tag name", "body").text
+
+
 def test_a_chosen_row_shows_all_three_predictions(view, page, student, digits):
     browser = view(page)
     browser.find_element("id", "next-row").click()

@@ -2,12 +2,16 @@
 
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from soft_students.persistence import atomic_write
+from soft_students.persistence.atomic import remove_leftovers
 
 
 def test_a_new_file_holds_what_was_written_and_nothing_is_left_beside_it(tmp_path):
@@ -271,3 +275,99 @@ def test_of_writers_that_race_without_overwrite_one_succeeds(tmp_path):
     for thread in threads:
         thread.join()
     assert [bytes([i]) for i in winners] == [path.read_bytes()]
+
+
+WRITING = """
+import sys, time
+from soft_students.persistence import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def hidden(folder):
+    return [path for path in folder.rglob(".*") if path.is_file()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be removed there")
+def test_leftovers_are_removed_once_their_process_is_killed(tmp_path):
+    (tmp_path / "below").mkdir()
+    command = (sys.executable, "-c", WRITING, str(tmp_path / "below" / "part"))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "writing\n"
+            remove_leftovers(tmp_path)
+            assert len(hidden(tmp_path)) == 1  # it is at work
+        finally:
+            process.send_signal(signal.SIGKILL)
+    assert len(hidden(tmp_path)) == 1
+    remove_leftovers(tmp_path)
+    assert hidden(tmp_path) == []
+
+
+def test_leftovers_are_no_files_of_others(tmp_path):
+    (tmp_path / "target").write_bytes(b"kept")
+    kept = [
+        ".part.npy.0123456789abcdef.tmpx", ".part.npy.0123456789ABCDEF.tmp",
+        "part.npy.0123456789abcdef.tmp", ".part.npy.0123456789abcde.tmp", ".tmp",
+    ]  # fmt: skip
+    for name in kept:
+        (tmp_path / name).touch()
+    (tmp_path / ".link.0123456789abcdef.tmp").symlink_to(tmp_path / "target")
+    (tmp_path / ".folder.0123456789abcdef.tmp").mkdir()
+    (tmp_path / ".part.npy.0123456789abcdef.tmp").touch()
+    before = set(os.listdir(tmp_path))
+    remove_leftovers(tmp_path)
+    assert before - set(os.listdir(tmp_path)) == {".part.npy.0123456789abcdef.tmp"}
+    assert (tmp_path / "target").read_bytes() == b"kept"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be removed there")
+def test_a_file_stays_locked_until_it_has_its_name(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def removed_before(*paths):
+        remove_leftovers(tmp_path)
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", removed_before)
+    with atomic_write(tmp_path / "file") as file:
+        remove_leftovers(tmp_path)
+        file.write(b"abc")
+    assert (tmp_path / "file").read_bytes() == b"abc"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be removed there")
+def test_a_file_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    opened = os.open
+
+    def removed_after(path, *args):
+        descriptor = opened(path, *args)
+        monkeypatch.setattr(os, "open", opened)
+        remove_leftovers(tmp_path)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", removed_after)
+    with atomic_write(tmp_path / "file") as file:
+        file.write(b"abc")
+    assert (tmp_path / "file").read_bytes() == b"abc"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is nothing to lock")
+def test_where_nothing_can_be_locked_files_are_written_and_leftovers_are_kept(
+    tmp_path, monkeypatch
+):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (tmp_path / ".part.0123456789abcdef.tmp").touch()
+    with atomic_write(tmp_path / "file") as file:
+        file.write(b"abc")
+    remove_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".part.0123456789abcdef.tmp", "file"]

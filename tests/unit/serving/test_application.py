@@ -224,6 +224,27 @@ def test_what_are_no_floats_is_refused(client, body, status, sentence):
 @pytest.mark.parametrize(
     "headers",
     [
+        {"content-type": "Application/JSON"},
+        {"CONTENT-TYPE": "application/json ; charset=utf-8 "},
+        {"Content-Type": "application/json", "Content-Encoding": "Identity"},
+    ],
+)
+def test_names_of_content_have_no_case(client, headers):
+    answer = client.post("/predict", content=b'{"rows": [[1, 2, 3, 4]]}', headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+def test_who_asks_for_another_protocol_is_told(client):
+    headers = {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "h2c"}
+    answer = client.post("/predict", content=b'{"rows": [[1, 2, 3, 4]]}', headers=headers)
+    assert answer.status_code == 400
+    assert "HTTP/1.1 alone" in answer.json()["detail"]
+    assert answer.headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
         {},
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/x-www-form-urlencoded"},
@@ -358,7 +379,11 @@ def test_a_token_is_asked_of_all_but_health(tree):
         assert client.get("/health").json() == {"status": "ok"}
         for path in ("/metrics", "/openapi.json", "/nothing"):
             assert client.get(path).status_code == 401
-        for given in (None, "", "Bearer", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "é"):
+        for given in (
+            None, "", "Bearer", "Bearer ", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "é",
+            f"Bearer {TOKEN.upper()}", f"Bearer {TOKEN.title()}", f"bearer {TOKEN.swapcase()}",
+            f"Basic {TOKEN}", f"Bearer{TOKEN}", f"Bearer x {TOKEN}", f"Bearer {TOKEN} x",
+        ):  # fmt: skip
             headers = {} if given is None else {"Authorization": given.encode("latin-1")}
             answer = client.post("/predict", json=body, headers=headers)
             assert answer.status_code == 401
@@ -367,6 +392,45 @@ def test_a_token_is_asked_of_all_but_health(tree):
         right = {"Authorization": f"Bearer {TOKEN}"}
         assert client.post("/predict", json=body, headers=right).status_code == 200
         assert client.get("/metrics", headers=right).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "given", ["bearer {}", "BEARER {}", "bEaReR {}", "Bearer   {}", "Bearer {}  ", "bearer \t{}\t"]
+)
+def test_the_scheme_of_a_token_has_no_case_and_any_blanks_after_it(tree, given):
+    with TestClient(create_app(tree, token=TOKEN)) as client:
+        answer = client.get("/metrics", headers={"AUTHORIZATION": given.format(TOKEN)})
+    assert answer.status_code == 200
+
+
+def test_who_asks_before_sending_too_much_sends_nothing(tree, exchange):
+    async def receive():
+        raise AssertionError("the body is not to be read")
+
+    app = create_app(tree, limits=Limits(max_body_bytes=4_000))
+    headers = {"Content-Type": "application/json", "Content-Length": "4001"}
+    status, told, answered = exchange(app, receive, {**headers, "Expect": "100-continue"})
+    assert (status, answered[b"connection"]) == (413, b"close")
+    assert "at most 4,000 bytes" in told["detail"]
+
+
+def test_who_does_not_ask_before_sending_too_much_is_heard_out(tree, exchange):
+    read = []
+
+    async def receive():
+        read.append(4_001)
+        return {"type": "http.request", "body": b" " * 4_001, "more_body": False}
+
+    app = create_app(tree, limits=Limits(max_body_bytes=4_000))
+    headers = {"Content-Type": "application/json", "Content-Length": "4001"}
+    assert exchange(app, receive, headers)[0] == 413
+    assert read == [4_001]
+
+
+def test_the_head_of_an_answer_can_be_asked_for(client):
+    for path in ("/health", "/metrics"):
+        assert client.head(path).status_code == 200
+    assert client.head("/predict").status_code == 405
 
 
 @pytest.mark.parametrize("token", ["", "short", "with a space in the middle", "ü" * 20])

@@ -17,7 +17,7 @@ from soft_students.students import StudentEntry, available, get_student
 from soft_students.students.files import dumps, loads
 from soft_students.students.plugins import loaded_entries
 from soft_students.testing import check_student
-from softkd.__main__ import main
+from softkd.shell import main
 
 DOCS = Path(__file__).parents[3] / "docs" / "tutorials" / "own_student.md"
 

@@ -55,6 +55,64 @@ def test_the_first_reason_is_told():
     assert raised.value.filename == "here"
 
 
+def kill_one(fabric, rank):
+    fabric.barrier()
+    if fabric.global_rank == rank:
+        os.kill(os.getpid(), signal.SIGKILL)
+    for _ in range(1000):
+        fabric.all_reduce(torch.ones(1))
+
+
+def exit_from_one(fabric, training):
+    if fabric.global_rank == 1:
+        os._exit(3)
+    fabric.barrier()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_is_told_as_such(rank, capfd):
+    with pytest.raises(ChildProcessError) as raised:
+        launch(kill_one, rank, device="cpu", n_devices=2, n_nodes=1)
+    assert str(raised.value) == (
+        f"Process {rank + 1} of 2 that trained together was ended by SIGKILL, as the system does "
+        "for lack of memory. Free memory, train with fewer processes (n_devices, --devices), or go "
+        "on from a checkpoint (resume=True, --resume)."
+    )
+    assert "gloo" not in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_without_a_word_is_told_as_such():
+    with pytest.raises(ChildProcessError, match=r"Process 2 of 2 .* ended with the exit code 3"):
+        launch(exit_from_one, None, device="cpu", n_devices=2, n_nodes=1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[third_party/gloo/gloo/transport/tcp/pair.cc:537] Connection reset by peer"),
+        torch.distributed.DistNetworkError("failed to recv, got 0 bytes"),
+    ],
+)
+def test_a_lost_connection_is_told_without_the_words_of_gloo(error):
+    def fail(fabric, training):
+        raise error
+
+    with pytest.raises(ChildProcessError, match="connection to another process") as raised:
+        launch(fail, None, device="cpu", n_devices=1, n_nodes=1)
+    assert "gloo" not in str(raised.value)
+    assert raised.value.__cause__ is error
+
+
+def test_other_failures_keep_their_words():
+    def fail(fabric, training):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        launch(fail, None, device="cpu", n_devices=1, n_nodes=1)
+
+
 SCRIPT = """
 import sys, time
 from pathlib import Path

@@ -113,11 +113,12 @@ function hardGate(node) {
   const parts = [make("p", { className: "rule" }, `Left if ${ruleOf(node)}`)];
   if (state.routed) {
     const side = goesRight(node, state.routed.row) ? "right" : "left";
+    const value = state.routed.row[feature];
     parts.push(
       make(
         "p",
         { className: "decision" },
-        `This row has ${short(state.routed.row[feature])}: `,
+        `This row has ${short(value, digitsFor([value, tree.threshold[node]]))}: `,
         make("span", { className: side }, side),
       ),
     );

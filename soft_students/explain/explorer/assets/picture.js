@@ -127,7 +127,7 @@ function drawGate(node) {
     pen.fillRect(box.x, box.y, box.width, box.height);
   }
   if (page.shape && !soft && box.width >= 90) {
-    const text = `≤ ${short(tree.threshold[node])}`;
+    const text = `≤ ${thresholdOf(node)}`;
     write(text, box.x + box.width / 2, box.y + box.height + 9, 11, { color: colors.grey });
   }
   if (onPath(node)) frame(box, colors.ink, box.width < 20 ? 1 : 1.75);

@@ -15,11 +15,35 @@ function percent(share) {
   return `${value.toFixed(value < 10 || (value > 99 && value < 100) ? 1 : 0)} %`;
 }
 
-function short(value) {
-  if (value === 0) return "0";
+// Whole numbers in full, others with as many significant digits.
+function short(value, digits = 4) {
   const size = Math.abs(value);
-  const text = size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(+value.toPrecision(4));
+  let text = String(value);
+  if (!Number.isInteger(value) || size >= 1e15) {
+    const decimals = Math.max(1, digits - 1 - Math.floor(Math.log10(size)));
+    const plain = size >= 1e-4 && size < 1e15;
+    text = plain ? String(+value.toFixed(decimals)) : value.toExponential(digits - 1);
+  }
   return text.replace("-", "−");
+}
+
+// The least digits by which numbers that differ have texts that differ.
+function digitsFor(values, digits = 4) {
+  const distinct = new Set(values).size;
+  while (digits < 17 && new Set(values.map((value) => short(value, digits))).size < distinct) digits += 1;
+  return digits;
+}
+
+const digitsOfFeature = new Map();
+
+// The threshold of a node, told apart from all others of its feature.
+function thresholdOf(node) {
+  const feature = tree.feature[node];
+  if (!digitsOfFeature.has(feature)) {
+    const of = [...tree.threshold].filter((_, i) => !isLeaf(i) && tree.feature[i] === feature);
+    digitsOfFeature.set(feature, digitsFor(of));
+  }
+  return short(tree.threshold[node], digitsOfFeature.get(feature));
 }
 
 const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
@@ -54,11 +78,12 @@ function summaryBelow(node) {
     const value = leafOutput(leaf)[0];
     [low, high] = [Math.min(low, value), Math.max(high, value)];
   }
-  return low === high ? short(low) : `${short(low)} … ${short(high)}`;
+  const digits = digitsFor([low, high]);
+  return low === high ? short(low) : `${short(low, digits)} … ${short(high, digits)}`;
 }
 
 const ruleOf = (node, sign = "≤") =>
-  `${page.features[tree.feature[node]]} ${sign} ${short(tree.threshold[node])}`;
+  `${page.features[tree.feature[node]]} ${sign} ${thresholdOf(node)}`;
 
 // The path probability of the routed row, or the share of rows.
 function reachInWords(node, routed) {

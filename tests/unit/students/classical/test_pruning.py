@@ -107,3 +107,68 @@ def test_nothing_to_prune(rng):
     assert student.ccp_alpha_ == 0
     with pytest.raises(ValueError, match="'ccp_alpha' parameter"):
         DecisionTreeStudentClassifier(ccp_alpha="best").fit(X, np.arange(30) % 2)
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """Rows, labels, and what a network says of the rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, 4)).astype(np.float32)
+    logits = 3 * np.stack([X[:, 0] * X[:, 1], X[:, 2], -X[:, 3]], axis=1)
+    proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return X, logits.argmax(axis=1), proba
+
+
+def leaves(student):
+    return len(student.rules())
+
+
+def test_a_tree_of_soft_targets_is_not_as_large_as_its_rows(taught):
+    X, y, proba = taught
+    train, test = slice(600), slice(600, None)
+    pruned = DecisionTreeStudentClassifier(random_state=0).fit(X[train], proba[train])
+    whole = DecisionTreeStudentClassifier(ccp_alpha=0, random_state=0).fit(X[train], proba[train])
+    labels = DecisionTreeStudentClassifier(random_state=0).fit(X[train], y[train])
+    assert leaves(whole) > 500
+    assert leaves(pruned) <= max(64, 3 * leaves(labels))
+    assert pruned.score(X[test], y[test]) >= whole.score(X[test], y[test]) - 0.02
+    variance = proba[train].var(axis=0).mean()
+    assert pruned.ccp_alpha_ == pytest.approx(2e-4 * variance, rel=1e-6)
+    known = DecisionTreeRegressor(ccp_alpha=pruned.ccp_alpha_, random_state=0)
+    known.fit(X[train], proba[train])
+    assert known.get_n_leaves() == pytest.approx(leaves(pruned), rel=0.05)  # but for ties
+
+
+def test_weights_count_in_what_a_leaf_must_add(taught):
+    X, _, proba = taught
+    weights = np.repeat([0, 1, 2], 300)
+    by_weight = DecisionTreeStudentClassifier(random_state=0)
+    by_weight.fit(X, proba, sample_weight=weights)
+    repeated = DecisionTreeStudentClassifier(random_state=0)
+    repeated.fit(np.repeat(X, weights, axis=0), np.repeat(proba, weights, axis=0))
+    assert by_weight.ccp_alpha_ == pytest.approx(repeated.ccp_alpha_, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"max_depth": 12}, {"max_leaf_nodes": 400}, {"min_samples_split": 3}, {"min_samples_leaf": 2}],
+)
+def test_a_tree_that_has_a_limit_is_not_pruned_besides(taught, limit):
+    X, _, proba = taught
+    limited = DecisionTreeStudentClassifier(**limit, random_state=0).fit(X, proba)
+    assert limited.ccp_alpha_ == 0
+    assert leaves(limited) > 200
+
+
+def test_labels_are_not_pruned(taught):
+    X, y, _ = taught
+    noisy = np.where(np.arange(900) % 7 == 0, (y + 1) % 3, y)
+    for target in (noisy, np.eye(3)[noisy]):
+        student = DecisionTreeStudentClassifier(random_state=0).fit(X, target)
+        assert student.ccp_alpha_ == 0
+        assert student.score(X, noisy) == 1
+
+
+def test_equal_soft_targets_make_one_leaf():
+    student = DecisionTreeStudentClassifier().fit(np.arange(8)[:, None], np.full((8, 2), 0.5))
+    assert (leaves(student), student.ccp_alpha_) == (1, 0)

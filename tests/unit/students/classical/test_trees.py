@@ -43,7 +43,7 @@ def test_text_shows_what_scikit_learn_shows(wine):
     X, y = wine
     student = DecisionTreeStudentClassifier(max_depth=4, random_state=0).fit(X, y)
     expected = export_text(student.estimator_, max_depth=10)
-    found = student.export_text()
+    found = student.export_text(decimals=2)
 
     def splits(text):
         return [" ".join(line.split()) for line in text.splitlines() if "=" in line or ">" in line]
@@ -77,9 +77,49 @@ def test_text_of_values(diabetes):
     X, y = diabetes
     student = DecisionTreeStudentRegressor(max_depth=1).fit(X, np.stack([y, -y], axis=1))
     values = student.predict(X[:1])[0]
-    assert f"--- {values[0]:.2f}, {values[1]:.2f}" in student.export_text()
+    assert f"--- {values[0]:.2f}, {values[1]:.2f}" in student.export_text(decimals=2)
     alone = DecisionTreeStudentRegressor(min_samples_split=200).fit(X, y)
     assert alone.rules() == [f"ALWAYS {y.mean():.2f} (100.0%)"]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e9])
+def test_text_has_digits_enough(scale):
+    """Litres in millionths or billions: no interval is empty, and leaves differ."""
+    x = (np.arange(300) + 0.25) * scale
+    values = np.repeat([1.0, 1.0001, 7.0], 100) * max(scale, 1e-3)
+    student = DecisionTreeStudentRegressor(max_leaf_nodes=3).fit(x[:, None], values)
+    low, high = next(
+        rule.removeprefix("IF ").split(" THEN ")[0].split(" < feature_0 <= ")
+        for rule in student.rules()
+        if " < feature_0 <= " in rule
+    )
+    assert float(low) < float(high)
+    said = [float(rule.split(" THEN ")[1].split()[0]) for rule in student.rules()]
+    assert len(set(said)) == 3
+    np.testing.assert_allclose(
+        sorted(said), np.array([1.0, 1.0001, 7.0]) * max(scale, 1e-3), rtol=1e-5
+    )
+    lines = [line for line in student.export_text().splitlines() if "feature_0" in line]
+    assert sorted({float(line.split()[-1]) for line in lines}) == [float(low), float(high)]
+
+
+def test_whole_numbers_are_written_in_full():
+    x = np.arange(1_234_500, 1_234_600)[:, None]
+    student = DecisionTreeStudentClassifier(max_depth=1).fit(x, (x[:, 0] > 1_234_560).astype(int))
+    assert student.rules() == [
+        "IF feature_0 <= 1234560.5 THEN 0 1.00 (61.0%)",
+        "IF feature_0 > 1234560.5 THEN 1 1.00 (39.0%)",
+    ]
+
+
+def test_leaves_of_one_split_have_other_texts():
+    x = np.repeat([0.0, 1.0], 50)[:, None]
+    proba = np.where(x == 0, [[0.9990, 0.0010]], [[0.9988, 0.0012]])
+    student = DecisionTreeStudentClassifier(max_depth=1).fit(x, proba)
+    assert [rule.split(" THEN ")[1] for rule in sorted(student.rules())] == [
+        "0 0.9990, 1 0.0010 (50.0%)",
+        "0 0.9988, 1 0.0012 (50.0%)",
+    ]
 
 
 @pytest.fixture
