@@ -242,6 +242,12 @@ BENCHMARKS: dict[str, Benchmark] = {
         2,
         table="benchmarks/faithfulness.py --table",
     ),
+    "command_start": Benchmark(
+        "benchmarks/command_start.py --out {out}",
+        "processor time of `softkd --help`, completion and the lists, beside click alone",
+        "docs/shell.md",
+        2,
+    ),
     "explorer": Benchmark(
         "benchmarks/explorer.py --out {out}",
         "bytes and first view of the page of a tree",

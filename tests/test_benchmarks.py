@@ -59,7 +59,7 @@ def test_commands_use_options_that_their_scripts_have(name):
         if arguments[0] == "-m" and arguments[1] == "softkd":
             import click
 
-            from softkd.__main__ import main
+            from softkd.shell import main
 
             found = main.get_command(click.Context(main), arguments[2])
             known = " ".join(option for each in found.params for option in each.opts)

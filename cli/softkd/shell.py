@@ -13,6 +13,7 @@ import click
 
 from soft_students.choices import did_you_mean
 from softkd import end_of_ctrl_c, is_first_of_host
+from softkd.console import any_text
 
 _COMMANDS = (
     "teach",
@@ -66,6 +67,11 @@ class Commands(click.Group):
         if hint and args[0] not in _COMMANDS and not ctx.resilient_parsing:  # not in completion
             ctx.fail(f"No such command '{args[0]}'.{hint}")
         return super().resolve_command(ctx, args)
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run the group as a command; whatever is printed, the console takes it."""
+        with any_text():
+            return super().main(*args, **more)
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
         """Read the options before the command; Ctrl-C exits as it does later."""

@@ -175,7 +175,9 @@ def compare_students(
         random_state=random_state,
     )
     results = _results(data, rest, validation, teacher, trainings, ranking, on_validation, on_test)
-    results["data"] |= {"validation_fraction": validation_fraction, "origin": dict(origin or {})}
+    # the digests of the training rows stay in the bundles
+    about = {name: value for name, value in (origin or {}).items() if name != "trained_rows"}
+    results["data"] |= {"validation_fraction": validation_fraction, "origin": about}
     results["teacher"]["digest"] = teacher_digest
     results |= {"judgements": _judgements(criteria, pairs), "seed": random_state, "jobs": jobs}
     results = plain(results | {"command": command})

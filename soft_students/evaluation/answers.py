@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from soft_students.columns import rows_of
 from soft_students.evaluation.fidelity import align_classes
-from soft_students.evaluation.task import columns_of_labels
+from soft_students.evaluation.task import check_known, columns_of_labels
 from soft_students.sklearn_private import num_samples
 from soft_students.targets import check_probabilities
 from soft_students.teachers import Teacher
@@ -167,6 +167,8 @@ def _classes(
                 check_probabilities(own, num_samples(X)), student.classes_, classes
             )
         predicted = columns_of_labels(np.asarray(student.predict(rows)), classes)
+        if y is not None:
+            check_known(y, student.classes_, f"the student {name!r}")
         answers[name] = Predictions(predicted, proba, truth, choice, taught_proba, classes)
     return answers
 

@@ -8,7 +8,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +136,7 @@ def label_parts(
     """
     began = time.perf_counter()
     file = teacher if isinstance(teacher, TeacherFile) else TeacherFile(os.fspath(teacher))
-    file = TeacherFile(os.path.abspath(file.path), file.arch, file.input_shape, file.trust)
+    file = replace(file, path=os.path.abspath(file.path))
     model = file.load()
     kind, temperature = _check_kind(model, kind, temperature)
     if part_rows is not None and part_rows < 1:
@@ -164,6 +164,7 @@ def label_parts(
         "columns": plan.columns,
         "target": target,
         "part_rows": part_rows,
+        **({} if file.kind is None else {"outputs": file.kind}),
     }
     if old is not None and not force:
         _check_same(folder, old, settings, plan)

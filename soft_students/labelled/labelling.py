@@ -41,19 +41,28 @@ class TeacherFile:
     arch : str, default=None
     input_shape : tuple of int, default=None
     trust : bool, default=False
+    classes : tuple of labels, default=None
+    kind : {"logits", "probabilities"}, default=None
     """
 
     path: str
     arch: str | None = None
     input_shape: tuple[int, ...] | None = None
     trust: bool = False
+    classes: tuple[Any, ...] | None = None
+    kind: str | None = None
 
     def load(self) -> Teacher:
         """Read the teacher."""
         from soft_students.teachers import load_teacher
 
         return load_teacher(
-            self.path, arch=self.arch, input_shape=self.input_shape, trust=self.trust
+            self.path,
+            arch=self.arch,
+            input_shape=self.input_shape,
+            trust=self.trust,
+            classes=self.classes,
+            kind=self.kind,
         )
 
 
@@ -180,7 +189,7 @@ def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
     with atomic_write(part.path) as file:
         for X in source.batches(part.start, part.stop, rows, part.columns):
             at = f"'{part.source}' (rows {part.start + done} to {part.start + done + len(X) - 1})"
-            check_complete(X, part.columns, at)
+            check_complete(X, part.columns, at, part.start + done + np.arange(len(X)))
             try:
                 targets = as_float32(_outputs(teacher, X, part), f"The teacher's output for {at}")
             except ValueError as error:

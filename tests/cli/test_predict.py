@@ -98,7 +98,7 @@ def test_an_input_is_not_replaced_even_if_asked(softkd, table_student, tmp_path,
     iris.to_csv(rows, index=False)
     before = rows.read_bytes()
     result = softkd("predict", "--model", table_student, "--data", rows, "--out", rows, "--force")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert rows.read_bytes() == before
 
 

@@ -34,6 +34,8 @@ def info(file: str, as_json: bool) -> None:
             # the two readers expect different things; the file's name shows which was meant
             raise (no_student if file.endswith(".student") else no_teacher) from None
     described = {"file": file, "bytes": Path(file).stat().st_size, **described}
+    if "trained_rows" in described["data"]:  # a digest of each row is nothing to read
+        described["data"]["trained_rows"] = described["data"]["trained_rows"]["count"]
     if as_json:
         print_json(described)
         return
@@ -47,8 +49,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{name}: {_shown(item)}" for name, item in value.items())
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)
+        return ", ".join(map(_shown, value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "-" if value is None else str(value).replace("\n", "\\n")  # a name forges no line
 
 
 def _student(file: str) -> dict[str, Any]:

@@ -56,6 +56,11 @@ _SHOWN = 20
     "--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler; its workers label."
 )
 @teacher_options
+@click.option(
+    "--teacher-kind",
+    type=click.Choice(["logits", "probabilities"]),
+    help="What the teacher's outputs are, if the teacher file does not record it.",
+)
 @json_option
 @click.option("--force", is_flag=True, help="Start again in a folder that holds other labels.")
 def label(
@@ -68,6 +73,8 @@ def label(
     arch: str | None,
     input_shape: tuple[int, ...] | None,
     trust: bool,
+    classes: tuple[str, ...] | None,
+    teacher_kind: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -93,17 +100,20 @@ def label(
     from soft_students.labelled import TeacherFile, label_parts
     from soft_students.labelled.plan import find_sources
     from soft_students.progress import progress_bar
-    from softkd.reading import import_from_here
+    from softkd.output import check_folder
+    from softkd.reading import import_from_here, labels_of
 
-    if not find_sources(data):
+    sources = find_sources(data)
+    if not sources:
         raise click.UsageError(f"No file matches --data '{data}'.")
+    check_folder(out, [teacher, *sources])
     if arch is not None:
         import_from_here()
     processes = cpu_count() if workers is None else workers
     with progress_bar(MofNCompleteColumn()) as bar:
         task = bar.add_task("rows", total=None)
         done = label_parts(
-            TeacherFile(teacher, arch, input_shape, trust),
+            TeacherFile(teacher, arch, input_shape, trust, labels_of(classes, None), teacher_kind),
             data,
             out,
             temperature=temperature,

@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import (
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
 from soft_students.students.declared import Declared
+from soft_students.students.missing import validate_rows
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.restoring import (
     read_classes,
@@ -99,7 +97,7 @@ class ClassicalStudent(Declared, BaseEstimator):
             if not reset:  # names and number of columns, before columns are read by position
                 validate_data(self, X, reset=False, skip_check_array=True)
             X = self._columns.codes(X)
-        return validate_data(
+        return validate_rows(
             self,
             X,
             reset=reset,

@@ -9,6 +9,9 @@ from soft_students.sklearn_private import Tree
 
 _LEAF = -1
 
+#: A threshold that no value exceeds: only missing values go right.
+LARGEST = float(np.finfo(np.float64).max)
+
 
 def tree_arrays(estimator: DecisionTreeRegressor) -> dict[str, np.ndarray]:
     """Return the nodes of a fitted tree, one array per field, and their values.
@@ -25,8 +28,9 @@ def tree_arrays(estimator: DecisionTreeRegressor) -> dict[str, np.ndarray]:
     state = estimator.tree_.__getstate__()
     nodes = state["nodes"]
     arrays = {name: np.ascontiguousarray(nodes[name]) for name in nodes.dtype.names}
-    # minus infinity and NaN mean "no threshold", which bundles do not keep
-    arrays["threshold"] = np.nan_to_num(arrays["threshold"], nan=0, posinf=0, neginf=0)
+    # Minus infinity and NaN mean "no threshold", which bundles do not keep; infinity parts missing
+    # values from all others, as the largest number does.
+    arrays["threshold"] = np.nan_to_num(arrays["threshold"], nan=0, posinf=LARGEST, neginf=0)
     return arrays | {"values": np.ascontiguousarray(state["values"][:, :, 0])}
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
 
 from soft_students.sklearn_private import Interval, StrOptions, check_sample_weight
 from soft_students.students.explained import ExplainedSoftTree
+from soft_students.students.missing import validate_rows
 from soft_students.students.soft_tree.prediction import RoutedTree
 from soft_students.students.soft_tree.presets import image_settings
 from soft_students.students.soft_tree.settings import TrainingSettings
@@ -233,7 +233,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
 
     def _unlabeled(self, X: Any) -> tuple[np.ndarray, Any]:
         """Return further rows, checked, and as the teacher is shown them."""
-        rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        rows = validate_rows(self, X, reset=False, dtype=[np.float64, np.float32])
         return rows, X if hasattr(X, "columns") else rows
 
     def _partial_fit(

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.copies import in_the_form_of
+from soft_students.students.missing import validate_rows
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.restoring import read_classes, read_temperature
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
@@ -284,7 +285,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
                 beside |= {"sample_weight": sample_weight, "X_unlabeled": X_unlabeled}
                 self._learn_parts(X, **beside)
                 return self
-            rows = validate_data(self, X, dtype=[np.float64, np.float32])
+            rows = validate_rows(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
             if self.warm_start and hasattr(self, "classes_"):
@@ -333,7 +334,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         check_chosen(self, "temperature", "hard_weight")
         with unchanged_on_failure(self):
             first = not hasattr(self, "gate_weights_")
-            rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+            rows = validate_rows(self, X, dtype=[np.float64, np.float32], reset=first)
             asked = X if hasattr(X, "columns") else rows
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
             known = self.classes_ if not first else classes

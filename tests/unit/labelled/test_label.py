@@ -158,7 +158,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     done = label(teacher_file, big, tmp_path / "out")
     assert set(done.failures) == {"p1.parquet.600"}
     assert done.failures["p1.parquet.600"] == (
-        f"'{big / 'p1.parquet'}' was changed while it was read. Run this again."
+        f"'{big / 'p1.parquet'}' changed while it was read. Run the command again."
     )
     assert not (tmp_path / "out" / "p1.parquet.600.json").exists()  # so it is not taken as done
     assert len(done.labelled) == 8
