@@ -12,6 +12,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from soft_students.explain import explain
+from soft_students.explain.prediction import is_explained
 from soft_students.students.classical.base import ClassicalStudentClassifier
 from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier
@@ -115,4 +116,4 @@ class Answers:
 def _is_explained(student: Any) -> bool:
     while isinstance(student, Pipeline | DistilledClassifier | DistilledRegressor):
         student = student[-1] if isinstance(student, Pipeline) else student.student_
-    return explain.dispatch(type(student)) is not explain.dispatch(object)
+    return is_explained(type(student))

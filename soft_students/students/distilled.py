@@ -365,8 +365,7 @@ class DistilledClassifier(ClassifierMixin, _Distilled):
 
     That teacher was fitted on the test folds, too. This one is not:
 
-    >>> from sklearn import get_config
-    from sklearn.base import clone
+    >>> from sklearn.base import clone
     >>> honest = DistilledClassifier(student, clone(teacher), cross_fit=3, random_state=0)
     >>> honest.fit(X, y).teacher_
     EstimatorTeacher('MLPClassifier', n_classes=3, n_features=4)

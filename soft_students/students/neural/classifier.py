@@ -22,6 +22,7 @@ from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Method, make_method
 from soft_students.networks.zoo import NETWORKS, Factory
 from soft_students.sklearn_private import Interval, StrOptions, fit_context
+from soft_students.students.declared import Declared
 from soft_students.students.neural import preparation
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.method_choice import choose_method, soft_targets
@@ -45,7 +46,7 @@ from soft_students.transfer import Transfer
 PREDICT_BATCH = 512
 
 
-class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
+class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
     r"""A neural network taught by any method of `soft_students.methods`, or by labels.
 
     Parameters

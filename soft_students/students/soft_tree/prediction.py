@@ -11,13 +11,14 @@ from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from soft_students.students.declared import Declared
 from soft_students.students.missing import validate_rows
 from soft_students.students.soft_tree import routing
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-class RoutedTree(BaseEstimator):
+class RoutedTree(Declared, BaseEstimator):
     """Routes rows through the gates of a fitted tree."""
 
     prediction: str
@@ -29,6 +30,26 @@ class RoutedTree(BaseEstimator):
     @abstractmethod
     def _leaf_values(self) -> np.ndarray:
         """Return what each leaf predicts, of shape (n_leaves, n_outputs)."""
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"depth": 2, "epochs": 150, "learning_rate": 0.05}
+
+    def _structure(self) -> dict[str, int]:
+        gates, leaves = self.gate_weights_, self._leaf_values()
+        return {
+            "gates": len(gates),
+            "leaves": len(leaves),
+            "parameters": gates.size + len(gates) + leaves.size,
+        }
+
+    def _operations(self, X: Any) -> float:
+        (n_gates, n_features), leaves = self.gate_weights_.shape, self._leaf_values()
+        if self.prediction == "greedy":
+            return float(np.log2(len(leaves)) * (2 * n_features + 1))
+        paths = 2 * n_gates * n_features + 2 * n_gates
+        read = 2 * leaves.size if self.prediction == "expectation" else len(leaves) - 1
+        return float(paths + read)
 
     def _checked(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
