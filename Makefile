@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # Tests run one process a core, each with one thread: torch on tiny arrays gains nothing from more.
-.PHONY: demo test lint docs mnist bench clean
+.PHONY: demo test test-lowest lint docs mnist bench clean
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,14 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
+# the fast tests with the lowest versions that pyproject.toml allows, in an environment of their own
+test-lowest:
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/pip install --quiet --disable-pip-version-check \
+		--constraint constraints-lowest.txt --editable '.[all]' \
+		pytest pytest-xdist hypothesis httpx selenium
+	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest -q -n auto --dist loadfile tests
+
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,9 +47,9 @@ mnist: $(VENV)/demo.stamp
 	$(INSTALL) --editable '.[plots]'
 	$(BIN)/softkd reproduce mnist --out softkd-mnist
 
+# ten hours; stopped, it goes on where it was
 bench: $(VENV)/test.stamp
-	$(BIN)/python benchmarks/soft_tree_training.py --out benchmarks/results/soft_tree_training.json
-	$(BIN)/python benchmarks/soft_tree_prediction.py --out benchmarks/results/soft_tree_prediction.json
+	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) .demo softkd-mnist build docs/_build docs/reference *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest .demo .bench softkd-mnist build docs/_build docs/reference *.egg-info

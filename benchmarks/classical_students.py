@@ -41,8 +41,9 @@ from real_data import NAMES, Split, load, split
 from sklearn.metrics import accuracy_score, log_loss
 
 from soft_students.evaluation import agreement, align_classes, kl_to_teacher
+from soft_students.persistence.plain_json import write_json
 from soft_students.students import available
-from soft_students.studies.parts import Part, read_part, run_parts, write_json
+from soft_students.studies.parts import Part, read_part, run_parts
 
 RESULTS = Path(__file__).parent / "results" / "classical_students.json"
 PAGE = Path(__file__).parents[1] / "docs" / "classical_students.md"

@@ -32,11 +32,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from soft_students.comparison.training import versions
 from soft_students.datasets import load_dataset
 from soft_students.students.classical import boosting_rounds
 from soft_students.students.soft_tree import base
 from soft_students.teachers import training
+from soft_students.versions import versions
 from softkd.shell import main as softkd
 
 DISTILL = ("distill", "--no-baseline", "--transfer", "none", "--seed", "0")

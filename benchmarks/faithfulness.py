@@ -43,8 +43,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from soft_students.persistence.plain_json import write_json
 from soft_students.students import available
-from soft_students.studies.parts import write_json
 
 RESULTS = Path(__file__).parent / "results" / "faithfulness.json"
 PAGE = Path(__file__).parents[1] / "docs" / "explain.md"

@@ -227,6 +227,9 @@ def select(args: argparse.Namespace) -> None:
 
 def fashion_teacher(args: argparse.Namespace) -> None:
     """Train the teacher of Fashion-MNIST: a ResNet of three stages, on undistorted images."""
+    path = args.teachers / "fashion_mnist.pt"
+    if path.exists():
+        return
     data = load_dataset("fashion_mnist", data_dir=args.data_dir["fashion_mnist"])
     teacher = train_teacher(
         data.X_train,
@@ -239,7 +242,7 @@ def fashion_teacher(args: argparse.Namespace) -> None:
         data={"name": "fashion_mnist"},
     )
     args.teachers.mkdir(parents=True, exist_ok=True)
-    save_teacher(teacher, args.teachers / "fashion_mnist.pt")
+    save_teacher(teacher, path)
 
 
 def _named(

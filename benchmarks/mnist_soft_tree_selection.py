@@ -27,8 +27,9 @@ from rich.table import Table
 
 from soft_students import SoftDecisionTreeClassifier
 from soft_students.datasets import load_dataset, validation_split
+from soft_students.persistence.plain_json import write_json
 from soft_students.studies.mnist_soft_tree import DISTORTED
-from soft_students.studies.parts import Part, run_parts, write_json
+from soft_students.studies.parts import Part, run_parts
 from soft_students.teachers import as_teacher, load_teacher
 from soft_students.transfer import ImageDistortion
 

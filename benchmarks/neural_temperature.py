@@ -26,7 +26,7 @@ from sklearn.neural_network import MLPClassifier
 from soft_students import NeuralStudentClassifier
 from soft_students.datasets import load_dataset
 from soft_students.teachers import load_teacher
-from softkd.options import versions
+from softkd.output import versions
 
 PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
 SEEDS = (0, 1, 2)
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return mean accuracy and its deviation as Markdown."""
+    """Return what the figures are, and mean accuracy with its deviation, as Markdown."""
     lines = []
     for name, rows in results["rows"].items():
         cells = []
@@ -96,7 +96,11 @@ def table(results: dict[str, Any]) -> str:
             ]
             cells.append(markdown.mean_sd(of, 2, scale=100))
         lines.append([name, *cells])
-    return markdown.table(["data, teacher", *(f"{t:g}, {a:g}" for t, a in GRID)], lines)
+    headings = ["data, teacher", *(f"{t:g}, {a:g}" for t, a in GRID)]
+    return (
+        "Test accuracy in percent by temperature and hard weight, mean ± sd over three seeds "
+        "(`benchmarks/neural_temperature.py`):\n\n" + markdown.table(headings, lines)
+    )
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ from trustee import ClassificationTrustee, RegressionTrustee
 from xgboost import XGBClassifier, XGBRegressor
 
 from soft_students import DecisionTreeStudentClassifier, DecisionTreeStudentRegressor
-from soft_students.studies.parts import write_json
+from soft_students.persistence.plain_json import write_json
 
 RESULTS = Path(__file__).parent / "results" / "peers_hard_tree.json"
 PAGE = Path(__file__).parents[1] / "docs" / "classical_students.md"

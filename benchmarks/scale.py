@@ -175,6 +175,7 @@ def main() -> None:
 def label(folder: Path, sizes: str, out: Path) -> None:
     """Measure `softkd label`."""
     scratch = folder / "scale_label"
+    shutil.rmtree(scratch, ignore_errors=True)  # of an interrupted run
     scratch.mkdir(parents=True)
     try:
         teacher = make_teacher(scratch)
@@ -301,6 +302,7 @@ def train_here(
 def train(folder: Path, sizes: str, out: Path) -> None:
     """Measure soft trees and networks on labelled parts."""
     scratch = folder / "scale_train"
+    shutil.rmtree(scratch, ignore_errors=True)  # of an interrupted run
     scratch.mkdir(parents=True)
     results = []
     try:

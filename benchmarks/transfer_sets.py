@@ -29,7 +29,7 @@ from markdown import mean_sd, put_into, table
 from real_data import Table, load, make_encoder
 from sklearn.model_selection import train_test_split
 
-from soft_students.studies.parts import write_json
+from soft_students.persistence.plain_json import write_json
 from soft_students.teachers import as_teacher
 from soft_students.transfer import GaussianNoise, MarginalResample, Mixup, Munge
 

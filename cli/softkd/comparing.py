@@ -12,11 +12,13 @@ from joblib import cpu_count
 from rich.table import Table
 
 from soft_students.comparison import Comparison, TrainingResult, compare_students
+from soft_students.comparison.distillation import training_columns
 from soft_students.datasets import Dataset
 from soft_students.evaluation import METRICS
+from soft_students.persistence.digests import file_sha256
 from softkd.learners import class_for, configured, image_settings, use_threads
-from softkd.output import print_table
-from softkd.reading import data_of, describe_data, read_teacher_and_data
+from softkd.output import check_folder, print_table
+from softkd.reading import Source, TeacherOptions, read_training_data, refuse_missing
 
 _TEST_METRICS = ("accuracy", "agreement", "kl_to_teacher", "r2", "r2_to_teacher", "mse_to_teacher")
 
@@ -34,12 +36,15 @@ def compare(
     data: str | None,
     data_dir: str | None,
     target: str | None,
+    test_data: str | None,
     out: Path,
     jobs: int | None,
     seed: int,
     arch: str | None,
     input_shape: tuple[int, ...] | None,
     trust: bool,
+    classes: tuple[str, ...] | None,
+    kind: str | None,
     threads: int | None,
     **ranking: Any,
 ) -> Comparison:
@@ -48,18 +53,23 @@ def compare(
     What is not named here is passed to `compare_students`.
     """
     use_threads(threads)
-    teacher, dataset = read_teacher_and_data(
-        teacher_paths, arch, input_shape, trust, data, data_dir, target
-    )
+    source = Source(data, data_dir, target, test_data)
+    check_folder(out, [*teacher_paths, *source.files()])
+    options = TeacherOptions(arch, input_shape, trust, classes, kind)
+    teacher, dataset, source, split = read_training_data(teacher_paths, source, options)
+    check_folder(out, source.files())  # those that the teacher's file records, too
     if criteria is None:
         quality = "r2" if dataset.task == "regression" else "accuracy"
         criteria = {quality: 0.4, "latency_us": 0.3, "bytes": 0.3}
     if min_accuracy is not None and dataset.task == "regression":
         raise click.UsageError("--min-accuracy applies to classes, and the data hold values.")
     limits = {"latency_us": max_latency_us, "bytes": max_bytes, "accuracy": min_accuracy}
-    origin = data_of(teacher) if data is None else describe_data(dataset, data, data_dir, target)
+    columns = training_columns(teacher, dataset)
+    learners = _learners(students, settings, dataset, validation_fraction, seed)
+    for learner in learners.values():
+        refuse_missing(dataset, source, learner)
     return compare_students(
-        _learners(students, settings, dataset, validation_fraction, seed),
+        learners,
         teacher,
         dataset,
         out,
@@ -69,7 +79,7 @@ def compare(
         jobs=jobs or cpu_count(),
         random_state=seed,
         teacher_digest=_digest(teacher_paths),
-        origin=origin,
+        origin=source.describe(dataset, split=split, columns=columns),
         on_trained=_reporter(len(students)),
         **ranking,
     )
@@ -125,8 +135,7 @@ def _digest(paths: Sequence[str]) -> str:
     """Return a digest of the teacher's files."""
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()
 
 

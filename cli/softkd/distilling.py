@@ -15,13 +15,14 @@ import click
 from sklearn.base import BaseEstimator
 from torch.distributed import is_torchelastic_launched
 
-from soft_students.comparison.distillation import Distillation, load_unlabeled
+from soft_students.comparison.distillation import Distillation, load_unlabeled, training_columns
 from soft_students.comparison.distillation import distill as train_and_measure
 from soft_students.datasets import Dataset
 from soft_students.students.files import save
 from soft_students.students.processes import check_processes, is_first_process
 from soft_students.teachers import Teacher
 from soft_students.transfer import TRANSFERS, ImageDistortion
+from soft_students.versions import versions
 from softkd.learners import class_for, configured, image_settings, use_threads
 from softkd.output import (
     check_checkpoint,
@@ -30,9 +31,9 @@ from softkd.output import (
     print_json,
     print_table,
     result_table,
-    versions,
 )
-from softkd.reading import data_of, describe_data, read_teacher_and_data
+from softkd.reading import Source, TeacherOptions, read_training_data, refuse_missing
+from softkd.rows import say_test_rows
 
 #: Parameters of students that have an option of their own.
 _PARAMETERS = {
@@ -111,8 +112,15 @@ def begin(given: SimpleNamespace) -> bool:
         context.with_resource(contextlib.redirect_stderr(io.StringIO()))
     given.threads = use_threads(given.threads)
     if given.out is not None and first:
-        check_output(given.out, given.force, inputs=given.teacher_paths)
+        check_output(given.out, given.force, inputs_of(given))
     return first
+
+
+def inputs_of(given: SimpleNamespace) -> list[str | os.PathLike[str]]:
+    """Return the files and folders that the options name for reading."""
+    source = Source(given.data, given.data_dir, given.target, given.test_data)
+    more = [path for path in (given.unlabeled, given.targets) if path is not None]
+    return [*given.teacher_paths, *source.files(), *more]
 
 
 def output_files(given: SimpleNamespace, source: str, first: bool) -> tuple[Path, Path]:
@@ -121,8 +129,8 @@ def output_files(given: SimpleNamespace, source: str, first: bool) -> tuple[Path
     if out is None:
         out = Path(f"{given.student}-{source}.student")
         if first:
-            check_output(out, given.force, inputs=given.teacher_paths)
-    return out, check_checkpoint(out, given.resume, given.force or not first)
+            check_output(out, given.force, inputs_of(given))
+    return out, check_checkpoint(out, given.resume, given.force or not first, inputs_of(given))
 
 
 def make_learner(
@@ -176,32 +184,41 @@ def _check_one_process(student: str, chosen: set[str]) -> None:
 
 
 def _read(given: SimpleNamespace, first: bool) -> Job:
-    source = (given.data, given.data_dir, given.target)
-    teacher, dataset = read_teacher_and_data(
-        given.teacher_paths, given.arch, given.input_shape, given.trust, *source
-    )
+    options = TeacherOptions(given.arch, given.input_shape, given.trust, given.classes, given.kind)
+    source = Source(given.data, given.data_dir, given.target, given.test_data)
+    teacher, dataset, source, split = read_training_data(given.teacher_paths, source, options)
     presets = image_settings(given.student, dataset, len(dataset.X_train))
     transfer = _chosen_transfer(given, presets, dataset.image_shape)
     learner = make_learner(given, teacher.task, presets, transfer)
+    refuse_missing(dataset, source, learner)
     out, checkpoint = output_files(given, Path(dataset.name).stem, first)
-    origin = data_of(teacher) if given.data is None else describe_data(dataset, *source)
-    unlabeled = None
+    if first:
+        check_output(out, True, source.files())  # those that the teacher's file records, too
+    columns, unlabeled = training_columns(teacher, dataset), None
     if given.unlabeled is not None:
         unlabeled = load_unlabeled(given.unlabeled, teacher, dataset)
+        say_test_rows(unlabeled, dataset, columns, given.unlabeled)
+    origin = source.describe(dataset, split=split, columns=columns, unlabeled=unlabeled)
     return Job(learner, teacher, dataset, unlabeled, origin, out, checkpoint)
 
 
 def _chosen_transfer(
     given: SimpleNamespace, presets: dict[str, Any], image_shape: tuple[int, ...] | None
 ) -> list[tuple[str, Any]]:
-    """Return the parameter for the transfer set of the options; ``none`` removes the preset."""
+    """Return the parameter for the transfer set of the options.
+
+    All but ``auto`` replaces the presets.
+    """
     name, settings = given.transfer, given.transfer_settings
-    if name == "none":
-        presets["transfer"] = None
-    if name == "auto" and settings and isinstance(presets.get("transfer"), ImageDistortion):
-        name = "image"
+    parameter = "transfer"
+    if name != "auto":
+        presets |= {"transfer": None, "augment": None}
+    elif settings:
+        for preset in ("transfer", "augment"):  # images distorted once, or in every batch
+            if isinstance(presets.get(preset), ImageDistortion):
+                name, parameter = "image", preset
     if name in TRANSFERS:
-        return [("transfer", configured(TRANSFERS[name], {"image_shape": image_shape}, settings))]
+        return [(parameter, configured(TRANSFERS[name], {"image_shape": image_shape}, settings))]
     if settings:
         raise click.UsageError(
             f"--transfer-set needs a transfer set: --transfer {'|'.join(TRANSFERS)}."

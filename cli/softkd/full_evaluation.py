@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import click
+import numpy as np
 from rich.table import Table
 from sklearn.base import BaseEstimator, is_classifier
 
@@ -17,8 +19,18 @@ from softkd.output import print_table
 _EXAMPLES = 5
 
 
-def full_results(result: Evaluation, students: dict[str, BaseEstimator]) -> dict[str, Any]:
-    """Return the result as JSON values."""
+def full_results(
+    result: Evaluation, students: dict[str, BaseEstimator], rows: np.ndarray | None
+) -> dict[str, Any]:
+    """Return the result as JSON values.
+
+    Parameters
+    ----------
+    result : Evaluation
+    students : dict of str to estimator
+    rows : ndarray of int or None
+        Number of each test row in its file; None for data with a test set of their own.
+    """
     return {
         "rows": result.rows,
         "mcnemar": [
@@ -29,7 +41,12 @@ def full_results(result: Evaluation, students: dict[str, BaseEstimator]) -> dict
             name: {
                 "count": len(found),
                 "examples": [
-                    {"row": int(row), "student": said, "teacher": taught, "kl_to_teacher": kl}
+                    {
+                        "row": _in_file(row, rows),
+                        "student": said,
+                        "teacher": taught,
+                        "kl_to_teacher": kl,
+                    }
                     for row, said, taught, kl in zip(
                         found.indices[:_EXAMPLES],
                         found.student[:_EXAMPLES].tolist(),
@@ -45,8 +62,16 @@ def full_results(result: Evaluation, students: dict[str, BaseEstimator]) -> dict
     }
 
 
-def print_evaluation(title: str, result: Evaluation, students: dict[str, BaseEstimator]) -> None:
-    """Print a table of all metrics, and sentences on tests and disagreements."""
+def print_evaluation(
+    title: str,
+    result: Evaluation,
+    students: dict[str, BaseEstimator],
+    rows: np.ndarray | None,
+) -> None:
+    """Print a table of all metrics, and sentences on tests and disagreements.
+
+    The parameters are those of `full_results`, and the title of the table.
+    """
     intervals = any(row["interval"] == "bootstrap" for row in result.rows)
     said = f", in brackets {result.confidence:.0%} intervals" if intervals else ""
     table = Table(title=f"{title}{said} (of times: quartiles)", title_justify="left")
@@ -70,13 +95,19 @@ def print_evaluation(title: str, result: Evaluation, students: dict[str, BaseEst
     for name, found in _differences(result).items():
         first = zip(found.indices, found.student, found.teacher, strict=True)
         examples = [
-            f"{row} ({readable(said)}, not {readable(taught)})" for row, said, taught in first
-        ][:_EXAMPLES]
+            f"{_in_file(row, rows)} ({readable(said)}, not {readable(taught)})"
+            for row, said, taught in islice(first, _EXAMPLES)
+        ]
         ending = f", furthest apart: {', '.join(examples)}" if examples else ""
         click.echo(
             f"{name} and the teacher predict different classes on {len(found)} of "
             f"{result.n_samples} rows{ending}."
         )
+
+
+def _in_file(row: int, rows: np.ndarray | None) -> int:
+    """Return the number of a test row in its file, from 0, as ``softkd explain --row`` takes it."""
+    return int(row if rows is None else rows[row])
 
 
 def _cell(row: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 import torch
 from sklearn.base import BaseEstimator
 
+from soft_students.choices import did_you_mean
 from soft_students.datasets import Dataset
 from soft_students.students.registry import get_student
 from soft_students.threads import torch_threads
@@ -40,7 +40,8 @@ def configured(
     ----------
     cls : type
     presets : dict
-        Parameters that the user did not ask for; those that the class does not have are left out.
+        Parameters that the user did not ask for; those that the class does not have are left out,
+        and so are those of soft targets if the user's methods do without.
     chosen : iterable of (str, object)
         The user's parameters, by name.
 
@@ -50,16 +51,17 @@ def configured(
         If the class lacks a parameter or refuses a value.
     """
     known = sorted(cls().get_params(deep=False))
-    parameters = {name: value for name, value in presets.items() if name in known}
+    chosen = list(chosen)
+    unused = _without_soft_targets(dict(chosen).get("method"))
+    parameters = {n: value for n, value in presets.items() if n in known and n not in unused}
     for name, value in chosen:
         if "." in name and "method_params" in known:
             parameters["method_params"] = {**(parameters.get("method_params") or {}), name: value}
             continue
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(
-                f"{cls.__name__} has no parameter {name!r}.{hint} It has: {', '.join(known)}."
+                f"{cls.__name__} has no parameter {name!r}.{did_you_mean(known, name)} It has: "
+                f"{', '.join(known)}."
             )
         parameters[name] = value
     made = cls(**parameters)
@@ -72,11 +74,18 @@ def configured(
     return made
 
 
-def _check_methods(student: Any) -> None:
-    """Raise ValueError if a method does not exist or lacks a parameter."""
-    from soft_students.methods import make_method
+def _without_soft_targets(method: Any) -> tuple[str, ...]:
+    """Return the parameters of a neural student that have no effect with the user's methods."""
+    if not isinstance(method, str) or "kd" in [key.strip() for key in method.split(",")]:
+        return ()
+    return ("temperature", "hard_weight")
 
-    make_method(student.method, student.method_params)
+
+def _check_methods(student: Any) -> None:
+    """Raise ValueError if a method does not exist, or a parameter is unknown or has no effect."""
+    from soft_students.students.neural.method_choice import choose_method
+
+    choose_method(student)
 
 
 def use_threads(threads: int | None) -> int:

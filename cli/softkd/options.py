@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from softkd.completion import offer_data, offer_factories
-from softkd.parameter_types import Shape
+from softkd.parameter_types import Labels, Shape
 
 Command = Callable[..., Any]
 
@@ -41,6 +41,13 @@ data_options = _all_of(
     click.option("--target", metavar="COLUMN", help="Column of a table that holds the labels."),
 )
 
+test_data_option = click.option(
+    "--test-data",
+    metavar="FILE",
+    type=click.Path(),
+    help="Another table, all of whose rows are the test rows; all of --data are trained on.",
+)
+
 teacher_options = _all_of(
     click.option(
         "--arch",
@@ -58,6 +65,18 @@ teacher_options = _all_of(
         is_flag=True,
         help="Allow files that can run code when they are loaded, such as pickles.",
     ),
+    click.option(
+        "--classes",
+        type=Labels(),
+        help="Labels in the order of the teacher's outputs, e.g. low,medium,high; needed if the "
+        "teacher file does not record them and they are not in sorted order.",
+    ),
+)
+
+kind_option = click.option(
+    "--kind",
+    type=click.Choice(["logits", "probabilities"]),
+    help="What the teacher's outputs are, if the teacher file does not record it.",
 )
 
 force_option = click.option("--force", is_flag=True, help="Replace an existing output file.")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +15,35 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+from soft_students.persistence.plain_json import json_text
 from softkd.console import PLAIN, escaped
 
 _UNLIMITED = 10**5  # columns of a file or a pipe
 _SHORTEST = 12  # columns of text are not narrower, unless their words are shorter
 
+Names = Iterable[str | os.PathLike[str]]
 
-def check_output(path: Path, force: bool, inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:
+
+def check_output(path: Path, force: bool, inputs: Names) -> Path:
     """Return an output file; refuse one that could not be written after the work is done.
 
-    Its folder is made if need be. A file that is also an input is never replaced.
+    Its folder is made if need be.
+
+    Parameters
+    ----------
+    path : Path
+    force : bool
+        Whether an existing file may be replaced.
+    inputs : iterable of path-like
+        Files that the command reads, and folders of such files: none is ever replaced.
     """
+    check_not_read(path, inputs)
     try:
         if path.is_dir():
             raise click.ClickException(f"'{path}' is a folder; --out must be a file.")
         if path.exists():
             if not path.is_file():
                 raise click.ClickException(f"'{path}' is a device or a pipe, not a file.")
-            if any(os.path.exists(name) and path.samefile(name) for name in inputs):
-                raise click.ClickException(f"'{path}' is also an input. Choose another --out.")
             if not force:
                 raise click.ClickException(
                     f"'{path}' exists. Choose another --out, or pass --force."
@@ -52,6 +58,32 @@ def check_output(path: Path, force: bool, inputs: Iterable[str | os.PathLike[str
             f"Cannot write '{path}': {error.strerror or error}. Choose another --out."
         ) from error
     return path
+
+
+def check_folder(folder: Path, inputs: Names) -> Path:
+    """Return a folder for output; refuse one that holds a file which the command reads."""
+    for name in inputs:
+        if os.path.exists(name) and Path(name).resolve().is_relative_to(folder.resolve()):
+            raise click.UsageError(
+                f"The command reads '{name}', which lies in '{folder}', where it writes. Choose "
+                "another --out."
+            )
+    return folder
+
+
+def check_not_read(path: Path, inputs: Names) -> None:
+    """Refuse, as bad usage, to replace a file that is read, by whatever path."""
+    if not path.exists():
+        return
+    for name in inputs:
+        files = [Path(name)]
+        if files[0].is_dir():
+            files = [file for file in files[0].rglob("*") if file.is_file()]
+        if any(file.exists() and path.samefile(file) for file in files):
+            raise click.UsageError(
+                f"The command reads '{path}', and never replaces what it reads. Choose another "
+                "file to write."
+            )
 
 
 def check_page(path: Path) -> None:
@@ -70,12 +102,13 @@ def check_picture(path: Path, option: str) -> None:
         )
 
 
-def check_checkpoint(out: Path, resume: bool, force: bool) -> Path:
+def check_checkpoint(out: Path, resume: bool, force: bool, inputs: Names) -> Path:
     """Return the file for the state of a training until `out` is written.
 
     The state of an interrupted training is not discarded without ``--resume`` or ``--force``.
     """
     path = out.with_name(f"{out.name}.checkpoint")
+    check_not_read(path, inputs)
     if path.exists() and not (resume or force):
         raise click.ClickException(
             f"'{path}' holds a training that was interrupted. Pass --resume to go on with it, or "
@@ -93,12 +126,6 @@ def print_written(path: Path, as_json: bool) -> None:
         click.echo(f"Written: {path} ({size:,} bytes)")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    names = ("soft-students", "torch", "scikit-learn", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
 def plain_parameters(student: Any) -> dict[str, Any]:
     """Return a student's parameters as JSON values; objects as the text that makes them."""
     return {
@@ -109,15 +136,7 @@ def plain_parameters(student: Any) -> dict[str, Any]:
 
 def print_json(result: Any) -> None:
     """Print JSON on stdout; numbers that are not finite become null."""
-    click.echo(json.dumps(_finite(result), indent=2, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    click.echo(json_text(result, indent=2))
 
 
 def print_table(table: Table) -> None:

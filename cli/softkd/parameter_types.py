@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import json
 from typing import Any
 
@@ -67,6 +68,21 @@ class Shape(click.ParamType):
         if not shape or min(shape) < 1:
             self.fail(f"{value!r} is not a shape, such as 1,28,28.", param, ctx)
         return shape
+
+
+class Labels(click.ParamType):
+    """Labels separated by commas, such as ``low,medium,high``; a quoted one may hold a comma."""
+
+    name = "label,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """Return the labels as text."""
+        if isinstance(value, tuple):
+            return value
+        labels = tuple(next(csv.reader([value], skipinitialspace=True), ()))
+        if len(labels) < 2 or len(set(labels)) < len(labels) or "" in labels:
+            self.fail(f"{value!r} are not two or more different labels, such as a,b,c.", param, ctx)
+        return labels
 
 
 class Student(click.ParamType):

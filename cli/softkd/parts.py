@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator
 
 from soft_students.dask.cluster import dask_client
 from soft_students.labelled import LabelledParts
+from soft_students.versions import versions
 from softkd.distilling import begin, make_learner, output_files, write_student
-from softkd.output import plain_parameters, print_json, versions
+from softkd.output import plain_parameters, print_json
 
 
 def distill(given: SimpleNamespace) -> None:

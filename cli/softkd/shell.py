@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import click
 
+from soft_students.choices import did_you_mean
 from softkd import end_of_ctrl_c, is_first_of_host
 from softkd.console import any_text
 
@@ -63,9 +63,9 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or suggest the one of the nearest name."""
-        near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-        if near and args[0] not in _COMMANDS and not ctx.resilient_parsing:  # not in completion
-            ctx.fail(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
+        hint = did_you_mean(_COMMANDS, args[0])
+        if hint and args[0] not in _COMMANDS and not ctx.resilient_parsing:  # not in completion
+            ctx.fail(f"No such command '{args[0]}'.{hint}")
         return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **more: Any) -> Any:

@@ -36,6 +36,8 @@ class ChosenAnswers:
     rows : ndarray of int, shape (n_rows,)
         Indices of test rows, largest difference first. Classes: rows with different predictions, by
         divergence. Values: by distance in standard deviations of the teacher's.
+    numbers : ndarray of int, shape (n_test,)
+        Number of each test row in the file of the table, from 0.
     X : ndarray of shape (n_rows, n_features)
         Features of these rows.
     mean, deviation : ndarray of shape (n_features,)
@@ -50,6 +52,7 @@ class ChosenAnswers:
     taught_proba: np.ndarray
     proba: np.ndarray
     rows: np.ndarray
+    numbers: np.ndarray
     X: np.ndarray
     mean: np.ndarray
     deviation: np.ndarray
@@ -100,6 +103,7 @@ def write_answers(folder: Path, student: str, test: Evaluation, data: Dataset) -
             taught=of.taught,
             predicted=of.predicted,
             rows=rows,
+            numbers=np.arange(len(data.X_test)) if data.test_rows is None else data.test_rows,
             X=data.X_test[rows],
             mean=mean,
             deviation=deviation,
@@ -134,7 +138,12 @@ def read_answers(folder: str | os.PathLike[str], student: str) -> ChosenAnswers:
     try:
         with open_npz(path) as held:
             names = [each.name for each in fields(ChosenAnswers)]
-            answers = ChosenAnswers(**{name: held[name] for name in names})
+            kept = {name: held[name] for name in names if name != "numbers"}
+            if "numbers" in held.names:
+                kept["numbers"] = held["numbers"]
+            else:  # of an earlier version
+                kept["numbers"] = np.arange(len(np.atleast_1d(kept["truth"])))
+            answers = ChosenAnswers(**kept)
             _check_shapes(answers)
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"The file '{path}' is damaged: {error}. {again}") from error
@@ -162,6 +171,8 @@ def _check_shapes(answers: ChosenAnswers) -> None:
             raise ValueError(
                 f"{name} must have the shape {shape}, but has {getattr(answers, name).shape}"
             )
+    if answers.numbers.ndim != 1 or answers.rows.max(initial=-1) >= len(answers.numbers):
+        raise ValueError(f"numbers has the shape {answers.numbers.shape}, too few for the rows")
 
 
 def _furthest_values(predicted: np.ndarray, taught: Any) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,17 +13,20 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
+from soft_students.choices import choose
 from soft_students.comparison.answers import remove_answers, write_answers
 from soft_students.comparison.distillation import frames, training_columns
-from soft_students.comparison.training import TrainingResult, train_students, versions, write_json
+from soft_students.comparison.training import TrainingResult, train_students
 from soft_students.datasets import Dataset, validation_split
 from soft_students.evaluation import METRICS, Evaluation, evaluate
 from soft_students.persistence.atomic import remove_leftovers
+from soft_students.persistence.plain_json import plain, write_json
 from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
 from soft_students.ranking.scores import load_pymcdm
 from soft_students.students.files import load
 from soft_students.teachers import Teacher
 from soft_students.threads import torch_threads
+from soft_students.versions import versions
 
 _MARK = "comparison.json"
 _SCHEMA = 1
@@ -133,8 +135,7 @@ def compare_students(
     load_pymcdm()  # fail before the training if it is missing
     weights = _criteria(criteria, data.task)
     limits = {get_criterion(name): limit for name, limit in (constraints or {}).items()}
-    if method not in METHODS:
-        raise ValueError(f"There is no method {method!r}. Available: {', '.join(METHODS)}.")
+    choose(METHODS, method, "method")
     _check_students(students, teacher, data)
     folder = _prepared(Path(folder))
     columns = training_columns(teacher, data)
@@ -151,14 +152,7 @@ def compare_students(
         origin=origin,
         on_trained=on_trained,
     )
-    fitted = {
-        name: load(folder / training.file)
-        for name, training in trainings.items()
-        if training.file is not None
-    }
-    if not fitted:
-        each = "; ".join(f"{name}: {training.error}" for name, training in trainings.items())
-        raise ValueError(f"All students failed. {each}.")
+    fitted = _loaded(trainings, folder)
     # One row gives threads nothing to share, and on a busy machine they wait for each other.
     with threadpool_limits(1), torch_threads(1):
         on_validation = evaluate(
@@ -172,16 +166,56 @@ def compare_students(
         constraints=limits,
         random_state=random_state,
     )
-    of_rows = {row["metric"] for row in on_validation.rows if not _is_cost(row["metric"])}
     on_test = evaluate(
         fitted,
         frames(data)[1],
         data.y_test,
         teacher,
-        metrics=[name for name in METRICS if name in of_rows],
+        metrics=_metrics_of_rows(on_validation),
         random_state=random_state,
     )
-    results = {
+    results = _results(data, rest, validation, teacher, trainings, ranking, on_validation, on_test)
+    # the digests of the training rows stay in the bundles
+    about = {name: value for name, value in (origin or {}).items() if name != "trained_rows"}
+    results["data"] |= {"validation_fraction": validation_fraction, "origin": about}
+    results["teacher"]["digest"] = teacher_digest
+    results |= {"judgements": _judgements(criteria, pairs), "seed": random_state, "jobs": jobs}
+    results = plain(results | {"command": command})
+    write_answers(folder, ranking.winner, on_test, data)
+    write_json(folder / "results.json", results)
+    return Comparison(fitted, trainings, ranking, on_validation, on_test, results)
+
+
+def _loaded(trainings: Mapping[str, TrainingResult], folder: Path) -> dict[str, BaseEstimator]:
+    fitted = {
+        name: load(folder / training.file)
+        for name, training in trainings.items()
+        if training.file is not None
+    }
+    if not fitted:
+        each = "; ".join(f"{name}: {training.error}" for name, training in trainings.items())
+        raise ValueError(f"All students failed. {each}.")
+    return fitted
+
+
+def _metrics_of_rows(evaluation: Evaluation) -> list[str]:
+    """Return the metrics that were measured and are no costs."""
+    measured = {row["metric"] for row in evaluation.rows}
+    return [name for name in METRICS if name in measured and not _is_cost(name)]
+
+
+def _results(
+    data: Dataset,
+    rest: Dataset,
+    validation: Dataset,
+    teacher: Teacher,
+    trainings: Mapping[str, TrainingResult],
+    ranking: Ranking,
+    on_validation: Evaluation,
+    on_test: Evaluation,
+) -> dict[str, Any]:
+    """Return what ``results.json`` holds, but for the arguments of `compare_students`."""
+    return {
         "schema": _SCHEMA,
         "task": data.task,
         "data": {
@@ -193,32 +227,18 @@ def compare_students(
             "train": len(rest.X_train),
             "validation": len(validation.X_test),
             "test": len(data.X_test),
-            "validation_fraction": validation_fraction,
-            "origin": dict(origin or {}),
         },
-        "teacher": {
-            "name": teacher.name,
-            "digest": teacher_digest,
-            **_figures("teacher", on_validation, on_test),
-        },
+        "teacher": {"name": teacher.name, **_figures("teacher", on_validation, on_test)},
         "students": {
             name: _about(training, on_validation, on_test) for name, training in trainings.items()
         },
         "ranking": ranking.as_dict(),
-        "judgements": _judgements(criteria, pairs),
         "mcnemar": _mcnemar(ranking.winner, on_test) if data.task == "classification" else [],
         "confidence": on_test.confidence,
-        "seed": random_state,
-        "jobs": jobs,
         "threads": on_validation.threads,
         "versions": versions(),
-        "command": command,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    results = _finite(results)
-    write_answers(folder, ranking.winner, on_test, data)
-    write_json(folder / "results.json", results)
-    return Comparison(fitted, trainings, ranking, on_validation, on_test, results)
 
 
 def _criteria(
@@ -339,14 +359,3 @@ def _mcnemar(winner: str, test: Evaluation) -> list[dict[str, Any]]:
                 }
             found.append({"first": one, "second": two, **result})
     return found
-
-
-def _finite(value: Any) -> Any:
-    """Return plain JSON values, with null for NaN and infinity."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

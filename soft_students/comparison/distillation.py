@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
 
+from soft_students.columns import columns_of
 from soft_students.datasets import Dataset, check_complete, load_rows
 from soft_students.evaluation import evaluate_student, evaluate_teacher
-from soft_students.evaluation.columns import columns_of
 from soft_students.teachers import Teacher, as_teacher
 
 

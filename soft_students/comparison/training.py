@@ -6,26 +6,26 @@ import hashlib
 import json
 import os
 import pickle
-import platform
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sklearn.base import BaseEstimator, clone
 
 from soft_students.evaluation.cost import n_threads
-from soft_students.persistence import atomic_write
+from soft_students.persistence.digests import file_sha256
+from soft_students.persistence.plain_json import write_json
+from soft_students.resumable import run_missing
 from soft_students.students.files import save
 from soft_students.teachers import Teacher
+from soft_students.versions import versions
 
-_PACKAGES = ("soft-students", "scikit-learn", "torch", "xgboost", "numpy")
 _TEACHER_ROWS = 256  # rows whose predictions identify a teacher
 
 
@@ -126,44 +126,28 @@ def train_students(
     known = teacher_digest or _digest_of(teacher, X)
     rows = joblib.hash([np.asarray(X), y])
     prints = {name: fingerprint(student, known, rows) for name, student in students.items()}
-    done = {name: _earlier(folder, name, prints[name]) for name in students}
-    found = {name: training for name, training in done.items() if training is not None}
-    report = on_trained or (lambda training: None)
-    for training in found.values():
-        report(training)
-    missing = [name for name in students if name not in found]
-    tasks = {
-        name: joblib.delayed(_train)(
-            name, students[name], teacher, X, y, folder, prints[name], dict(origin or {})
-        )
-        for name in missing
-    }
-    jobs = min(jobs, max(1, len(missing)))
-    for training in _run(tasks, jobs):
-        found[training.name] = training
-        report(training)
-    for name in missing:
-        if name in found:
-            continue
-        # A process has died, and joblib does not report of which student: train them one by one.
-        try:
-            (found[name],) = _in_processes([tasks[name]], 2, max(1, n_threads() // jobs))
-        except TerminatedWorkerError:
-            died = "its process died: out of memory, or a crash in a library"
-            found[name] = TrainingResult(name, prints[name], error=died)
-        report(found[name])
+    run = partial(_train, students, teacher, X, y, folder, dict(origin or {}))
+    outcomes = run_missing(
+        prints,
+        partial(_earlier, folder),
+        run,
+        n_jobs=jobs,
+        threads=n_threads(),
+        died=lambda name: TrainingResult(
+            name, prints[name], error="its process died: out of memory, or a crash in a library"
+        ),
+    )
+    found = {}
+    for name, training in _sent(outcomes):
+        found[name] = training
+        if on_trained is not None:
+            on_trained(training)
     return {name: found[name] for name in students}
 
 
-def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[TrainingResult]:
-    if jobs == 1:
-        for function, arguments, settings in tasks.values():
-            yield function(*arguments, **settings)
-        return
+def _sent(outcomes: Iterator[tuple[str, TrainingResult]]) -> Iterator[tuple[str, TrainingResult]]:
     try:
-        yield from _in_processes(list(tasks.values()), jobs, max(1, n_threads() // jobs))
-    except TerminatedWorkerError:
-        return
+        yield from outcomes
     except (pickle.PicklingError, TypeError) as error:
         raise TypeError(
             f"The teacher or a student cannot be sent to another process: {error}. Train one at a "
@@ -171,24 +155,17 @@ def _run(tasks: Mapping[str, Any], jobs: int) -> Iterator[TrainingResult]:
         ) from error
 
 
-def _in_processes(tasks: list[Any], jobs: int, threads: int) -> Iterator[TrainingResult]:
-    with joblib.parallel_config("loky", inner_max_num_threads=threads):
-        # Large arrays are shared, with copy-on-write.
-        yield from joblib.Parallel(
-            n_jobs=jobs, batch_size=1, return_as="generator_unordered", mmap_mode="c"
-        )(tasks)
-
-
 def _train(
-    name: str,
-    student: BaseEstimator,
+    students: Mapping[str, BaseEstimator],
     teacher: Teacher,
     X: Any,
     y: np.ndarray,
     folder: Path,
-    fingerprint: str,
     origin: dict[str, Any],
+    name: str,
+    fingerprint: str,
 ) -> TrainingResult:
+    student = students[name]
     about: dict[str, Any] = {
         "name": name,
         "fingerprint": fingerprint,
@@ -203,7 +180,7 @@ def _train(
         training = TrainingResult(
             **about,
             file=path.name,
-            sha256=_sha256(path),
+            sha256=file_sha256(path),
             parameters=_plain(student.get_params(deep=False)),
             seconds=time.perf_counter() - start,
             cpu_seconds=time.process_time() - cpu_start,
@@ -245,33 +222,9 @@ def _earlier(folder: Path, name: str, fingerprint: str) -> TrainingResult | None
         training = TrainingResult(**{**held, "resumed": True})
         if training.fingerprint != fingerprint or training.file != f"{name}.student":
             return None
-        return training if _sha256(folder / training.file) == training.sha256 else None
+        return training if file_sha256(folder / training.file) == training.sha256 else None
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write plain values as JSON, atomically.
-
-    Parameters
-    ----------
-    path : Path
-    value : object
-    """
-    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-    with atomic_write(path) as file:
-        file.write(text.encode())
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and the packages that a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _digest_of(teacher: Teacher, X: Any) -> str:
@@ -285,11 +238,6 @@ def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
         name: value if isinstance(value, kinds) else " ".join(repr(value).split())
         for name, value in parameters.items()
     }
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _one_line(message: object) -> str:

@@ -47,6 +47,8 @@ class Dataset:
     source : str
         Description of the file or service that the data came from.
     task : {"classification", "regression"}, default="classification"
+    train_rows, test_rows : ndarray of shape (n,) or None
+        Number of each row in its file, from 0; None for data with a test set of their own.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Dataset:
     image_shape: tuple[int, ...] | None
     source: str
     task: Task = "classification"
+    train_rows: np.ndarray | None = None
+    test_rows: np.ndarray | None = None
 
     def select(self, columns: Sequence[str]) -> Dataset:
         """Return the data with these columns, in this order.

@@ -7,19 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from soft_students.choices import listed
 from soft_students.datasets.dataset import Dataset, Task
-from soft_students.datasets.tabular import as_float32, build_dataset, listed
+from soft_students.datasets.tabular import as_float32, build_dataset, check_finite
 from soft_students.persistence.arrays import NpzArrays, open_npz
 
 
-def load_npz(
-    path: Path,
-    *,
-    target: str | None,
-    task: Task | None,
-    test_size: float | None,
-    random_state: int | None,
-) -> Dataset:
+def load_npz(path: Path, *, target: str | None, task: Task | None) -> Dataset:
     """Load ``X`` and ``y``, or an official split: ``X_train``, ``y_train``, ``X_test``, ``y_test``.
 
     ``X``, ``y``, ``X_test`` and ``y_test`` are an official split, too. `target` replaces ``y`` in
@@ -41,8 +35,6 @@ def load_npz(
         target=train_names[1],
         feature_names=None,
         task=task,
-        test_size=test_size,
-        random_state=random_state,
     )
 
 
@@ -82,6 +74,8 @@ def _pair(
             f"The array {y_name!r} of '{path}' must hold one number or text for each row of "
             f"{X_name!r}, the shape {X.shape[:1]}. Got {y.dtype} of shape {y.shape}."
         )
+    for i in range(X.shape[1]):
+        check_finite(X[:, i], f"Column {i + 1} of the array {X_name!r} of '{path}'")
     return np.ascontiguousarray(as_float32(X, f"The array {X_name!r} of '{path}'")), y
 
 

@@ -5,12 +5,12 @@ Nothing heavy is imported here: the modules that read files are imported when th
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soft_students.choices import did_you_mean
 from soft_students.datasets.image_sets import FASHION_MNIST, MNIST, ImageSet
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def load_dataset(
     task: Task | None = None,
     test_size: float | None = None,
     random_state: int | None = 0,
+    test_data: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Load a data set by name, or a table from a file.
 
@@ -77,6 +78,9 @@ def load_dataset(
         stratified if each class has enough rows.
     random_state : int or None, default=0
         Seed of the split of a table.
+    test_data : path-like or None, default=None
+        Another table, all of whose rows are the test rows; all rows of the first are then training
+        rows. Columns are found by name.
 
     Returns
     -------
@@ -102,7 +106,12 @@ def load_dataset(
     >>> digits.X_train.dtype, digits.image_shape
     (dtype('float32'), (8, 8))
     """
-    table_options = {"target": target, "task": task, "test_size": test_size}
+    table_options = {
+        "target": target,
+        "task": task,
+        "test_size": test_size,
+        "test_data": test_data,
+    }
     if name_or_path in available_datasets():
         name = str(name_or_path)
         _refuse(name, "has its own target and test set", table_options)
@@ -114,7 +123,46 @@ def load_dataset(
         from soft_students.datasets.digits import load_digits
 
         return load_digits()
+    whole = load_all_rows(name_or_path, data_dir=data_dir, target=target, task=task)
+    if whole.train_rows is None:
+        for name, value in (("test_size", test_size), ("test_data", test_data)):
+            if value is not None:
+                raise ValueError(
+                    f"'{name_or_path}' has a test set of its own: leave out {name}. Got {value!r}."
+                )
+        return whole
+    from soft_students.datasets.tabular import TEST_SIZE, split_rows, with_test_data
 
+    if test_data is None:
+        return split_rows(whole, TEST_SIZE if test_size is None else test_size, random_state)
+    _refuse(whole.name, "is tested on the rows of test_data", {"test_size": test_size})
+    return with_test_data(whole, load_all_rows(test_data, target=target, task=whole.task))
+
+
+def load_all_rows(
+    name_or_path: str | os.PathLike[str],
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    target: str | None = None,
+    task: Task | None = None,
+) -> Dataset:
+    """Load a table without cutting test rows off.
+
+    Parameters
+    ----------
+    name_or_path, data_dir, target, task
+        As for `load_dataset`.
+
+    Returns
+    -------
+    Dataset
+        All rows of the file are training rows, in their order, unless it has a test set of its own.
+
+    Raises
+    ------
+    OSError, ValueError, ImportError
+        As `load_dataset`.
+    """
     path = Path(name_or_path).expanduser()
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -123,10 +171,9 @@ def load_dataset(
             "of a data set and the folder of its IDX files as data_dir."
         )
     if suffix not in TABLES:
-        near = difflib.get_close_matches(str(name_or_path), available_datasets(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(available_datasets(), name_or_path)
         raise ValueError(
-            f"There is no data set {str(name_or_path)!r}.{hint} Available: "
+            f"Unknown data set {str(name_or_path)!r}.{hint} Available: "
             f"{', '.join(available_datasets())}, or the path of a table ({', '.join(TABLES)})."
         )
     if not path.exists():
@@ -141,7 +188,7 @@ def load_dataset(
         from soft_students.datasets.npz import load_npz as load
     else:
         from soft_students.datasets.tables import load_table as load
-    return load(path, target=target, task=task, test_size=test_size, random_state=random_state)
+    return load(path, target=target, task=task)
 
 
 def _refuse(name: str, reason: str, options: Mapping[str, object]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import importlib
 import io
 import os
@@ -17,13 +16,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from soft_students.choices import did_you_mean, listed
 from soft_students.datasets.dataset import Dataset, Task
-from soft_students.datasets.tabular import as_float32, build_dataset, listed
+from soft_students.datasets.tabular import as_float32, build_dataset, check_finite
+from soft_students.datasets.unfit_columns import unfit_column
 from soft_students.persistence.arrays import open_npz, read_npy
 
 if TYPE_CHECKING:
     import pandas as pd
 
+
+#: Columns whose values a message shows.
+_COLUMNS_TOLD = 3
 
 _MAX_COLUMNS = 2**15  # pandas takes a fraction of a millisecond for each
 _MAX_HEADER_BYTES = 2**24
@@ -35,14 +39,7 @@ _VALUES_PER_BYTE, _VALUES_FREE = 4, 2**22
 _PACKED_VALUES_PER_BYTE = 25
 
 
-def load_table(
-    path: Path,
-    *,
-    target: str | None,
-    task: Task | None,
-    test_size: float | None,
-    random_state: int | None,
-) -> Dataset:
+def load_table(path: Path, *, target: str | None, task: Task | None) -> Dataset:
     """Load a Parquet file, or a CSV file (UTF-8, commas, column names in the first line)."""
     frame = _READERS[path.suffix.lower()](path)
     X, y, target, names = _features_and_target(path, frame, target)
@@ -53,8 +50,6 @@ def load_table(
         target=target,
         feature_names=names,
         task=task,
-        test_size=test_size,
-        random_state=random_state,
     )
 
 
@@ -295,10 +290,9 @@ def _features_and_target(
             f"--target). Columns: {listed(columns)}."
         )
     if target not in columns:
-        near = difflib.get_close_matches(target, columns, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"'{path}' has no column {target!r} for the target.{hint} Columns: {listed(columns)}."
+            f"'{path}' has no column {target!r} for the target.{did_you_mean(columns, target)} "
+            f"Columns: {listed(columns)}."
         )
     names = [name for name in columns if name != target]
     if not names:
@@ -315,13 +309,14 @@ def _features(path: Path, frame: pd.DataFrame) -> np.ndarray:
     # numpy's kinds, which pandas' nullable types (Int64, boolean, Float32) have as well.
     text = [str(name) for name, dtype in frame.dtypes.items() if dtype.kind not in "biuf"]
     if text:
+        each = " ".join(unfit_column(frame[name]) for name in text[:_COLUMNS_TOLD])
         raise ValueError(
-            f"The features of '{path}' must be numbers. Not so: {listed(text)}. Encode categories "
-            "as numbers (pandas.get_dummies, or an encoder of scikit-learn) or remove the columns."
+            f"The features of '{path}' must be numbers. Not so: {listed(text)}. {each}"
         )
     X = np.empty(frame.shape, dtype=np.float32)
     for i, name in enumerate(frame.columns):
         column = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        check_finite(column, f"The column {name!r} of '{path}'")
         X[:, i] = as_float32(column, f"The column {name!r} of '{path}'")
     return X
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from soft_students.choices import listed
 from soft_students.datasets.dataset import Dataset, Task
 from soft_students.datasets.splitting import part_size, stratify_on
 
-_DEFAULT_TEST_SIZE = 0.25
+#: Part of a table to test on.
+TEST_SIZE = 0.25
 
 #: Maximum number of distinct whole numbers that count as labels; with more they are values.
 _MAX_INTEGER_CLASSES = 100
@@ -25,19 +28,15 @@ def build_dataset(
     target: str,
     feature_names: list[str] | None,
     task: Task | None,
-    test_size: float | None,
-    random_state: int | None,
 ) -> Dataset:
-    """Return the data set of a file's arrays; without `test`, split the test rows off `train`."""
+    """Return the data set of a file's arrays; without `test`, all rows are training rows."""
     X, y = train
+    train_rows = None
     if test is None:
-        y, task = _as_target(y, task, f"The target {target!r} of '{path}'")
-        X_train, X_test, y_train, y_test = _split(path, X, y, test_size, random_state)
+        y_train, task = _as_target(y, task, f"The target {target!r} of '{path}'")
+        X_train, X_test, y_test = X, X[:0], y_train[:0]
+        train_rows = np.arange(len(X))
     else:
-        if test_size is not None:
-            raise ValueError(
-                f"'{path}' has its own test set: leave out test_size. Got {test_size!r}."
-            )
         if X.shape[1] != test[0].shape[1]:
             raise ValueError(
                 f"The training and test rows of '{path}' must have equally many features. Got "
@@ -59,22 +58,86 @@ def build_dataset(
         image_shape=None,
         source=f"'{path}', target {target!r}",
         task=task,
+        train_rows=train_rows,
+        test_rows=None if train_rows is None else train_rows[:0],
     )
 
 
-def _split(
-    path: Path, X: np.ndarray, y: np.ndarray, test_size: float | None, random_state: int | None
-) -> list[np.ndarray]:
-    if len(X) < 2:
+def split_rows(
+    whole: Dataset, test_size: float = TEST_SIZE, random_state: int | None = 0
+) -> Dataset:
+    """Return a data set whose test rows are cut off its training rows, all rows of a file."""
+    y = whole.y_train
+    if len(y) < 2:
         raise ValueError(
-            f"'{path}' must hold at least 2 rows, one to train and one to test on. Got {len(X)}."
+            f"{whole.name!r} must hold at least 2 rows, one to train and one to test on. Got "
+            f"{len(y)}."
         )
-    fraction = _DEFAULT_TEST_SIZE if test_size is None else test_size
-    n_test = part_size(len(X), fraction, "'test_size' parameter of load_dataset")
-    parts: list[np.ndarray] = train_test_split(
-        X, y, test_size=n_test, random_state=random_state, stratify=stratify_on(y, n_test)
+    n_test = part_size(len(y), test_size, "'test_size' parameter of load_dataset")
+    train, test = train_test_split(
+        np.arange(len(y)),
+        test_size=n_test,
+        random_state=random_state,
+        stratify=stratify_on(y, n_test),
     )
-    return parts
+    return take_rows(whole, train, test)
+
+
+def take_rows(whole: Dataset, train: np.ndarray, test: np.ndarray) -> Dataset:
+    """Return a data set of chosen rows of a file, all of which are the training rows of `whole`.
+
+    Parameters
+    ----------
+    whole : Dataset
+    train, test : ndarray of int
+        Numbers of the rows.
+    """
+    return replace(
+        whole,
+        X_train=np.ascontiguousarray(whole.X_train[train]),
+        y_train=whole.y_train[train],
+        X_test=np.ascontiguousarray(whole.X_train[test]),
+        y_test=whole.y_train[test],
+        train_rows=train,
+        test_rows=test,
+    )
+
+
+def with_test_data(whole: Dataset, other: Dataset) -> Dataset:
+    """Return a data set that is trained on all rows of one file and tested on all of another.
+
+    Parameters
+    ----------
+    whole, other : Dataset
+        All their rows are training rows.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing or targets are of two kinds.
+    """
+    if whole.feature_names is not None:
+        other = other.select(whole.feature_names)
+    elif whole.X_train.shape[1] != other.X_train.shape[1]:
+        raise ValueError(
+            f"{other.name!r} must have the {whole.X_train.shape[1]} features of {whole.name!r}. "
+            f"It has {other.X_train.shape[1]}."
+        )
+    y, y_test = whole.y_train, other.y_train
+    kinds = {{"U": "text", "S": "text", "b": "truth"}.get(each.dtype.kind) for each in (y, y_test)}
+    if whole.task != other.task or len(kinds) > 1:
+        raise ValueError(
+            f"The targets of {whole.name!r} and {other.name!r} must be of one kind. Got {y[0]!r} "
+            f"in the one and {y_test[0]!r} in the other."
+        )
+    return replace(
+        whole,
+        X_test=other.X_train,
+        y_test=y_test,
+        classes=None if whole.classes is None else np.unique(np.concatenate([y, y_test])),
+        source=f"{whole.source}, and {other.source} to test on",
+        test_rows=other.train_rows,
+    )
 
 
 def _as_target(y: np.ndarray, task: Task | None, what: str) -> tuple[np.ndarray, Task]:
@@ -112,7 +175,39 @@ def as_float32(values: np.ndarray, what: str) -> np.ndarray:
     return converted
 
 
-def check_complete(X: np.ndarray, feature_names: Sequence[str] | None, what: str) -> None:
+def check_finite(column: np.ndarray, what: str) -> None:
+    """Refuse infinite values of a column; NaN stays.
+
+    Parameters
+    ----------
+    column : ndarray of shape (n_samples,)
+    what : str
+        The column and its file, for the message.
+
+    Raises
+    ------
+    ValueError
+        If a value is infinite; names the first, and its row.
+    """
+    infinite = np.flatnonzero(np.isinf(column))
+    if len(infinite):
+        raise ValueError(
+            f"{what} must hold finite numbers. Got {column[infinite[0]]} in row "
+            f"{infinite[0] + 1}{and_more(len(infinite))}. Correct or remove such rows."
+        )
+
+
+def and_more(n_rows: int) -> str:
+    """Return what follows the number of the first of some rows in a message."""
+    return "" if n_rows == 1 else f" and in {n_rows - 1} more"
+
+
+def check_complete(
+    X: np.ndarray,
+    feature_names: Sequence[str] | None,
+    what: str,
+    rows: np.ndarray | None = None,
+) -> None:
     """Raise ValueError if rows have missing values.
 
     Parameters
@@ -122,23 +217,21 @@ def check_complete(X: np.ndarray, feature_names: Sequence[str] | None, what: str
         Names for the message; None: numbers from 1.
     what : str
         Source of the rows, for the message.
+    rows : ndarray of int or None, default=None
+        Number of each row in its file, from 0; None if they are in order.
 
     Raises
     ------
     ValueError
-        If a value is NaN; the message names the columns.
+        If a value is NaN; the message names the columns and the first row.
     """
     missing = np.isnan(X)
     columns = np.flatnonzero(missing.any(axis=0)).tolist()
     if columns:
         names = [str(i + 1) if feature_names is None else feature_names[i] for i in columns]
+        found = np.flatnonzero(missing.any(axis=1))
+        first = int((found if rows is None else rows[found]).min())
         raise ValueError(
-            f"{what} has no value (NaN) in {missing.any(axis=1).sum()} of {len(X)} rows, in the "
-            f"columns {listed(names)}. Remove or complete such rows."
+            f"{what} has no value (NaN) in {len(found)} of {len(X)} rows, in the columns "
+            f"{listed(names)}, first in row {first}, counted from 0. Remove or complete such rows."
         )
-
-
-def listed(names: Sequence[str], limit: int = 20) -> str:
-    """Return up to `limit` names for a message, and the number of the others."""
-    text = ", ".join(repr(name) for name in names[:limit])
-    return text if len(names) <= limit else f"{text} and {len(names) - limit} more"

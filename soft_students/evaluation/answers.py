@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.utils.validation import _num_samples, check_consistent_length
+from sklearn.utils.validation import check_consistent_length
 
-from soft_students.evaluation.columns import rows_of
+from soft_students.columns import rows_of
 from soft_students.evaluation.fidelity import align_classes
-from soft_students.evaluation.task import columns_of_labels
+from soft_students.evaluation.task import check_known, columns_of_labels
+from soft_students.sklearn_private import num_samples
 from soft_students.targets import check_probabilities
 from soft_students.teachers import Teacher
 
@@ -82,7 +83,7 @@ def gather_predictions(
     """
     if not students:
         raise ValueError("No student to evaluate: students is empty.")
-    if not _num_samples(X):
+    if not num_samples(X):
         raise ValueError("No rows to evaluate: X is empty.")
     if y is not None:
         y = np.asarray(y)
@@ -163,9 +164,11 @@ def _classes(
             own = np.asarray(student.predict_proba(rows))
             _refuse_nan(name, own)
             proba = align_classes(
-                check_probabilities(own, _num_samples(X)), student.classes_, classes
+                check_probabilities(own, num_samples(X)), student.classes_, classes
             )
         predicted = columns_of_labels(np.asarray(student.predict(rows)), classes)
+        if y is not None:
+            check_known(y, student.classes_, f"the student {name!r}")
         answers[name] = Predictions(predicted, proba, truth, choice, taught_proba, classes)
     return answers
 

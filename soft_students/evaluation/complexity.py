@@ -14,20 +14,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from sklearn.ensemble._forest import BaseForest
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.tree import BaseDecisionTree
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from soft_students.evaluation.tree_paths import leaf_depths, reached_leaves, values_per_leaf
+from soft_students.sklearn_private import num_samples, safe_indexing
 from soft_students.students.classical.generic import (
     GenericStudentClassifier,
     GenericStudentRegressor,
@@ -62,6 +66,9 @@ _Distilled = DistilledClassifier | DistilledRegressor
 _SoftTree = SoftDecisionTreeClassifier | SoftDecisionTreeRegressor
 _SVM = SVMStudentClassifier | SVMStudentRegressor
 _Neighbors = KNeighborsStudentClassifier | KNeighborsStudentRegressor
+_Forest: TypeAlias = (
+    RandomForestClassifier | RandomForestRegressor | ExtraTreesClassifier | ExtraTreesRegressor
+)
 _Generic = GenericStudentClassifier | GenericStudentRegressor
 _Boosted = (
     XGBoostStudentClassifier
@@ -235,7 +242,7 @@ def _module_structure(module: nn.Module) -> dict[str, int]:
 
 def _module_flops(model: Any, X: Any) -> float | None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.predict(_safe_indexing(X, [0]))
+        model.predict(safe_indexing(X, [0]))
     # The operations of a compiled program cannot be counted.
     return float(counter.get_total_flops()) or None
 
@@ -334,18 +341,18 @@ def _(model: BaseDecisionTree) -> dict[str, int]:
 
 @flops.register
 def _(model: BaseDecisionTree, X: Any) -> float:
-    rows = _safe_indexing(X, np.arange(min(_ROWS, _num_samples(X))))
-    return model.decision_path(rows).nnz / _num_samples(rows) - 1  # the leaf compares nothing
+    rows = safe_indexing(X, np.arange(min(_ROWS, num_samples(X))))
+    return model.decision_path(rows).nnz / num_samples(rows) - 1  # the leaf compares nothing
 
 
 @structure.register
-def _(model: BaseForest) -> dict[str, int] | None:
+def _(model: _Forest) -> dict[str, int] | None:
     return _total(structure(tree) for tree in model.estimators_)
 
 
 @flops.register
-def _(model: BaseForest, X: Any) -> float:
-    rows = _safe_indexing(X, np.arange(min(_ROWS, _num_samples(X))))
+def _(model: _Forest, X: Any) -> float:
+    rows = safe_indexing(X, np.arange(min(_ROWS, num_samples(X))))
     comparisons = sum(flops(tree, np.asarray(rows)) or 0.0 for tree in model.estimators_)
     outputs = int(np.prod(model.estimators_[0].tree_.value.shape[1:]))
     return comparisons + len(model.estimators_) * outputs
@@ -388,7 +395,7 @@ def _(model: _Boosted, X: Any) -> float:
 
 def _first_rows(student: Any, X: Any) -> np.ndarray:
     """Return the first rows, converted for the student's library."""
-    return student._rows(_safe_indexing(X, np.arange(min(_ROWS, _num_samples(X)))), reset=False)
+    return student._rows(safe_indexing(X, np.arange(min(_ROWS, num_samples(X)))), reset=False)
 
 
 def _trees(n_trees: int, n_splits: int, n_leaves: int, n_values: int) -> dict[str, int]:

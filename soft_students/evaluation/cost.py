@@ -9,10 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 from threadpoolctl import threadpool_info
 
+from soft_students.sklearn_private import num_samples, safe_indexing
 from soft_students.students.files import dumps
 from soft_students.teachers import EnsembleTeacher, Teacher, TorchTeacher
 
@@ -124,10 +123,10 @@ def latency(model: Predictor, X: Any) -> Timing:
     --------
     throughput : Rows per second in batches, where a row costs much less.
     """
-    n_rows = min(_ROWS, _num_samples(X))
+    n_rows = min(_ROWS, num_samples(X))
     if not n_rows:
         raise ValueError("Measuring the latency needs at least one row of X. Got none.")
-    rows = [_safe_indexing(X, [i]) for i in range(n_rows)]
+    rows = [safe_indexing(X, [i]) for i in range(n_rows)]
     deadline = time.perf_counter() + _MAX_SECONDS
     times: list[int] = []
     for call in range(_WARM_UP_CALLS + _TIMED_CALLS):
@@ -190,10 +189,10 @@ def throughput(model: Predictor, X: Any) -> Timing:
     ValueError
         If `X` has no rows.
     """
-    n_rows = _num_samples(X)
+    n_rows = num_samples(X)
     if not n_rows:
         raise ValueError("Measuring the throughput needs at least one row of X. Got none.")
-    batch = _safe_indexing(X, np.arange(_BATCH_ROWS) % n_rows)
+    batch = safe_indexing(X, np.arange(_BATCH_ROWS) % n_rows)
     deadline = time.perf_counter() + _MAX_BATCH_SECONDS
     model.predict(batch)
     seconds: list[float] = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from soft_students.choices import choose
 from soft_students.evaluation.answers import Predictions
 from soft_students.evaluation.calibration import N_BINS, bin_edges, bin_numbers
 from soft_students.evaluation.complexity import flops, n_parameters
@@ -93,11 +93,7 @@ def get_metric(name: str) -> Metric:
     >>> get_metric("latency_us").direction
     'lower'
     """
-    if name in METRICS:
-        return METRICS[name]
-    near = difflib.get_close_matches(str(name), METRICS, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"There is no metric {name!r}. Available: {', '.join(METRICS)}.{hint}")
+    return choose(METRICS, name, "metric")
 
 
 # -- metrics of classification, by row -------------------------------------------------------------

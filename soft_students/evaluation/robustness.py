@@ -11,10 +11,10 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _num_samples
 
 from soft_students.evaluation.answers import gather_predictions
 from soft_students.evaluation.metrics import get_metric
+from soft_students.sklearn_private import num_samples
 from soft_students.teachers import ArrayTeacher, as_teacher
 
 STRENGTHS = (0.0, 0.1, 0.2, 0.5, 1.0)
@@ -213,7 +213,7 @@ def drop_features(X: Any, strength: float, random_state: int | RandomState | Non
 
 
 def _perturbed(X: Any, perturb: Any) -> Any:
-    if not _num_samples(X):
+    if not num_samples(X):
         raise ValueError("No rows to perturb: X is empty.")
     if not hasattr(X, "columns"):
         rows = np.asarray(X)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.metrics import mean_squared_error, r2_score
 
+from soft_students.choices import unknown
 from soft_students.evaluation.answers import ask_probabilities
 from soft_students.evaluation.fidelity import (
     agreement,
@@ -138,11 +138,7 @@ def get_scorer(name: str, teacher: Any = None) -> TeacherScorer:
         return TeacherScorer(name, teacher)
     if f"neg_{name}" in _SCORES:
         return TeacherScorer(f"neg_{name}", teacher)
-    near = difflib.get_close_matches(str(name), _SCORES, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(
-        f"There is no scorer {name!r}. Available: {', '.join(get_scorer_names())}.{hint}"
-    )
+    raise ValueError(unknown(get_scorer_names(), name, "scorer"))
 
 
 def get_scorers(*names: str, teacher: Any = None) -> dict[str, TeacherScorer]:

@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, mean_squared_error, r2_score
 from soft_students.evaluation.answers import ask_probabilities
 from soft_students.evaluation.cost import bundle_bytes, latency_us, parameter_bytes
 from soft_students.evaluation.fidelity import agreement, align_classes, kl_to_teacher
+from soft_students.evaluation.task import check_known
 from soft_students.teachers import as_teacher
 
 
@@ -56,12 +57,18 @@ def evaluate_student(
     Raises
     ------
     ValueError
-        If `X`, `y` and the teacher's outputs differ in their number of rows, or the teacher and
-        the student have no class in common.
+        If `X`, `y` and the teacher's outputs differ in their number of rows, or the student has no
+        class in common with the teacher or with `y`.
+
+    Warns
+    -----
+    UserWarning
+        If `y` has labels that the student cannot predict; they count as wrong.
     """
     if not is_classifier(student):
         return _evaluate_regressor(student, X, y, teacher)
     predicted = student.predict(X)
+    check_known(np.asarray(y), student.classes_, "the student")
     chosen_alike = divergence = None
     if teacher is not None:
         teacher_proba, teacher_classes = ask_probabilities(as_teacher(teacher), X, student.classes_)
@@ -101,6 +108,8 @@ def evaluate_teacher(teacher: Any, X: Any, y: ArrayLike) -> dict[str, float | in
     teacher = as_teacher(teacher)
     quality: dict[str, float | int | None]
     if teacher.task == "classification":
+        if teacher.classes_ is not None:
+            check_known(np.asarray(y), teacher.classes_, f"the teacher {teacher.name!r}")
         accuracy = float(accuracy_score(y, teacher.predict(X)))
         quality = {"accuracy": accuracy, "agreement": 1.0, "kl_to_teacher": 0.0}
     else:

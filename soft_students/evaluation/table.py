@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import confusion_matrix
 
+from soft_students.choices import choose
+from soft_students.columns import rows_of
 from soft_students.evaluation.answers import Predictions, gather_predictions
-from soft_students.evaluation.columns import rows_of
 from soft_students.evaluation.cost import Timing, n_threads
 from soft_students.evaluation.fidelity import Disagreements, disagreements
 from soft_students.evaluation.intervals import Interval, resampled_means
@@ -129,9 +130,7 @@ class Evaluation:
         }
 
     def _classified(self, model: str, *needs: str) -> Predictions:
-        if model not in self.answers:
-            raise ValueError(f"There is no model {model!r}. Available: {', '.join(self.answers)}.")
-        of = self.answers[model]
+        of = choose(self.answers, model, "model")
         if of.classes is None or not of.has(needs):
             raise ValueError(
                 f"This needs classes{''.join(f' and {need}' for need in needs)}, not all of which "

@@ -5,10 +5,14 @@ Unlike scikit-learn's, they accept probabilities of classes that do not occur am
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from soft_students.targets import check_probabilities
+
+_LABELS_TOLD = 5  # in a message
 
 _LEAST_PROBABILITY = np.finfo(np.float64).eps  # as in sklearn.metrics.log_loss
 
@@ -152,6 +156,45 @@ def check_labelled(
             f"classes for an array of shape {proba.shape}."
         )
     return proba, columns_of_labels(y, labels)
+
+
+def check_known(y: np.ndarray, classes: np.ndarray, whose: str) -> None:
+    """Refuse labels of which a model knows none, and warn of those that it does not know.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+    classes : ndarray of shape (n_classes,)
+        Those that the model can predict.
+    whose : str
+        The model, for the message.
+
+    Raises
+    ------
+    ValueError
+        If no label is among the classes.
+
+    Warns
+    -----
+    UserWarning
+        If some are not.
+    """
+    known = set(classes.tolist())
+    unknown = [label for label in y.tolist() if label not in known]
+    if not unknown:
+        return
+    labels = ", ".join(sorted({f"{label!r:.60}" for label in unknown})[:_LABELS_TOLD])
+    if len(unknown) == len(y):
+        raise ValueError(
+            f"No label of y is among the classes of {whose}. Got {labels}, and "
+            f"{classes.tolist()!r:.200}. Evaluate on rows with labels of these classes."
+        )
+    warnings.warn(
+        f"{len(unknown)} of {len(y)} rows have labels that {whose} was not trained on and cannot "
+        f"predict: {labels}. They count as wrong.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def columns_of_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

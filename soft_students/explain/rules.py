@@ -13,6 +13,7 @@ from soft_students.explain.one_row import read_row
 from soft_students.explain.path_differences import path_differences
 from soft_students.explain.tree_view import check_int, readable
 from soft_students.numerals import told_apart
+from soft_students.students.classical.tree_arrays import LARGEST
 from soft_students.students.classical.trees import (
     DecisionTreeStudentClassifier,
     DecisionTreeStudentRegressor,
@@ -95,15 +96,15 @@ class RuleExplanation(Explanation):
             The fields, "importances", and the root's and leaf's outputs and samples. The list
             ``"steps"`` holds, for each split, ``node``, ``feature``, ``feature_name``, ``value``,
             ``threshold``, ``branch`` ("left": at most the threshold), and the ``output`` and
-            ``samples`` of the next node.
+            ``samples`` of the next node. A missing value of the row is None.
         """
         steps = [
             {
                 "node": int(self.nodes[i]),
                 "feature": int(feature),
                 "feature_name": self.feature_names[feature],
-                "value": float(self.row[feature]),
-                "threshold": float(self.thresholds[i]),
+                "value": _plain(self.row[feature]),
+                "threshold": min(float(self.thresholds[i]), LARGEST),
                 "branch": "right" if self.went_right[i] else "left",
                 "output": self.node_outputs[i + 1].tolist(),
                 "samples": int(self.node_samples[i + 1]),
@@ -121,7 +122,7 @@ class RuleExplanation(Explanation):
             "steps": steps,
             "importances": self.importances().tolist(),
             "feature_names": self.feature_names,
-            "row": self.row.tolist(),
+            "row": [_plain(value) for value in self.row],
         }
 
     def to_text(self, top: int = 3) -> str:
@@ -191,10 +192,25 @@ class RuleExplanation(Explanation):
         for feature, threshold, right in zip(
             self.features, self.thresholds, self.went_right, strict=True
         ):
-            value, bound = told_apart([self.row[feature], threshold], 5)
-            sign = ">" if right else "<="
-            conditions.append(f"{self.feature_names[feature]} = {value} {sign} {bound}")
+            name, value, sign = (
+                self.feature_names[feature],
+                self.row[feature],
+                ">" if right else "<=",
+            )
+            if np.isnan(value):
+                as_if = "" if threshold >= LARGEST else f", as if {sign} {threshold:.5g}"
+                conditions.append(f"{name} is missing{as_if}")
+            elif threshold >= LARGEST:
+                conditions.append(f"{name} = {value:.5g} is not missing")
+            else:
+                shown, bound = told_apart([value, threshold], 5)
+                conditions.append(f"{name} = {shown} {sign} {bound}")
         return conditions
+
+
+def _plain(value: float) -> float | None:
+    """Return a number for JSON; a missing value is None."""
+    return None if np.isnan(value) else float(value)
 
 
 def explain_rules(

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
 from torch import Tensor, nn
 
 from soft_students.methods.observation import observe
 from soft_students.networks.prepared import evaluating
+from soft_students.sklearn_private import Interval, validate_params
 
 #: Entropy of a normal distribution of standard deviation one, in nats.
 _UNIT_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)

@@ -167,9 +167,8 @@ def quantify_knowledge(
     masks = _masks(foreground, images)
     if layer is None:
         layer = _default_layer(networks[-1], images[:2])
-    mixed = masks.any(axis=tuple(range(1, masks.ndim))) & ~masks.all(
-        axis=tuple(range(1, masks.ndim))
-    )
+    pixels = tuple(range(1, masks.ndim))
+    mixed = masks.any(axis=pixels) & ~masks.all(axis=pixels)
     rows = np.flatnonzero(mixed)
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     entropies = (
@@ -194,10 +193,7 @@ def quantify_knowledge(
     )
     everything = tuple(axis for axis in range(entropies.ndim) if axis != 1)
     reached = ~np.isnan(entropies).any(axis=everything)
-    discarded = {
-        "no_foreground": int(len(images) - len(rows)),
-        "not_reached": int((~reached).sum()),
-    }
+    discarded = {"no_foreground": len(images) - len(rows), "not_reached": int((~reached).sum())}
     rows, entropies = rows[reached], entropies[:, reached]
     if not len(rows):
         raise ValueError(

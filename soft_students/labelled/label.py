@@ -8,19 +8,21 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from soft_students.columns import columns_of
 from soft_students.labelled.labelling import Assignment, TeacherFile, is_done, label_part
 from soft_students.labelled.manifest import (
     read_manifest,
     settings_sha256,
     write_manifest,
 )
-from soft_students.labelled.parts import LabelledPart, file_sha256, parts_of
+from soft_students.labelled.parts import LabelledPart, parts_of
 from soft_students.labelled.plan import LabellingPlan, find_sources, make_plan
 from soft_students.persistence.atomic import remove_leftovers
+from soft_students.persistence.digests import file_sha256
 from soft_students.targets import check_temperature
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ def label_parts(
     """
     began = time.perf_counter()
     file = teacher if isinstance(teacher, TeacherFile) else TeacherFile(os.fspath(teacher))
-    file = TeacherFile(os.path.abspath(file.path), file.arch, file.input_shape, file.trust)
+    file = replace(file, path=os.path.abspath(file.path))
     model = file.load()
     kind, temperature = _check_kind(model, kind, temperature)
     if part_rows is not None and part_rows < 1:
@@ -145,7 +147,7 @@ def label_parts(
         found,
         folder,
         n_features=model.n_features_in_,
-        columns=_columns_of(model),
+        columns=columns_of(model),
         order=None if old is None else old["settings"]["columns"],
         target=target,
         exclude=exclude,
@@ -162,6 +164,7 @@ def label_parts(
         "columns": plan.columns,
         "target": target,
         "part_rows": part_rows,
+        **({} if file.kind is None else {"outputs": file.kind}),
     }
     if old is not None and not force:
         _check_same(folder, old, settings, plan)
@@ -233,16 +236,6 @@ def _check_data(data: Any, folder: str | os.PathLike[str]) -> dict[str, str]:
                 f"'{path}' is inside '{folder}', the folder of the targets. Choose another folder."
             )
     return found
-
-
-def _columns_of(model: Teacher) -> list[str] | None:
-    """Return the names of the features that a teacher remembers."""
-    from soft_students.teachers import EstimatorTeacher
-
-    names = None if model.record is None else model.record.data.get("feature_names")
-    if isinstance(model, EstimatorTeacher):
-        names = getattr(model.estimator, "feature_names_in_", None)
-    return None if names is None else [str(name) for name in names]
 
 
 def _old_manifest(folder: str | os.PathLike[str], force: bool) -> dict[str, Any] | None:

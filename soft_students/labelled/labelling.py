@@ -21,6 +21,7 @@ from soft_students.datasets.tabular import as_float32
 from soft_students.labelled.parts import LabelledPart
 from soft_students.labelled.sources import identity, open_source
 from soft_students.persistence import atomic_write
+from soft_students.persistence.digests import file_sha256
 
 if TYPE_CHECKING:
     from soft_students.teachers import Teacher
@@ -40,19 +41,28 @@ class TeacherFile:
     arch : str, default=None
     input_shape : tuple of int, default=None
     trust : bool, default=False
+    classes : tuple of labels, default=None
+    kind : {"logits", "probabilities"}, default=None
     """
 
     path: str
     arch: str | None = None
     input_shape: tuple[int, ...] | None = None
     trust: bool = False
+    classes: tuple[Any, ...] | None = None
+    kind: str | None = None
 
     def load(self) -> Teacher:
         """Read the teacher."""
         from soft_students.teachers import load_teacher
 
         return load_teacher(
-            self.path, arch=self.arch, input_shape=self.input_shape, trust=self.trust
+            self.path,
+            arch=self.arch,
+            input_shape=self.input_shape,
+            trust=self.trust,
+            classes=self.classes,
+            kind=self.kind,
         )
 
 
@@ -150,8 +160,7 @@ def _teacher_of(assignment: Assignment) -> Teacher:
     key = (assignment.teacher, assignment.teacher_sha256)
     if key not in _kept:
         _kept.clear()
-        with open(assignment.teacher.path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_sha256(assignment.teacher.path)
         if found != assignment.teacher_sha256:
             raise ValueError(
                 f"The teacher file '{assignment.teacher.path}' of this worker differs from the one "
@@ -180,7 +189,7 @@ def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
     with atomic_write(part.path) as file:
         for X in source.batches(part.start, part.stop, rows, part.columns):
             at = f"'{part.source}' (rows {part.start + done} to {part.start + done + len(X) - 1})"
-            check_complete(X, part.columns, at)
+            check_complete(X, part.columns, at, part.start + done + np.arange(len(X)))
             try:
                 targets = as_float32(_outputs(teacher, X, part), f"The teacher's output for {at}")
             except ValueError as error:
@@ -208,7 +217,7 @@ def _write_targets(part: LabelledPart, teacher: Teacher) -> str:
 
 
 def _outputs(teacher: Teacher, X: Any, part: LabelledPart) -> np.ndarray:
-    if part.columns is not None and _wants_names(teacher):
+    if part.columns is not None and teacher.feature_names_in_ is not None:
         import pandas as pd
 
         X = pd.DataFrame(X, columns=list(part.columns))
@@ -218,9 +227,3 @@ def _outputs(teacher: Teacher, X: Any, part: LabelledPart) -> np.ndarray:
     if part.kind == "logits":
         return teacher.logits(X)
     return teacher.predict_proba(X, part.temperature or 1.0)
-
-
-def _wants_names(teacher: Teacher) -> bool:
-    from soft_students.teachers import EstimatorTeacher
-
-    return isinstance(teacher, EstimatorTeacher) and hasattr(teacher.estimator, "feature_names_in_")

@@ -30,7 +30,6 @@ The features stay in their files. `LabelledParts` reads both together:
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
@@ -44,6 +43,7 @@ import numpy as np
 from soft_students.labelled.manifest import read_manifest
 from soft_students.labelled.sources import Source, identity, open_source
 from soft_students.persistence.arrays import check_npy
+from soft_students.persistence.digests import file_sha256
 from soft_students.targets import soften
 
 
@@ -380,9 +380,3 @@ def as_probabilities(
     with np.errstate(divide="ignore"):
         # p ** (stored / temperature), normalised
         return soften(np.log(targets.astype(np.float64)), temperature / (stored or 1.0))
-
-
-def file_sha256(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 checksum of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from soft_students.datasets.tabular import listed
+from soft_students.choices import listed
 from soft_students.labelled.sources import ParquetSource, Source, open_source
 
 #: Most values (128 MB of float32) and rows of a part, if row groups or chunks are not larger.
@@ -85,7 +85,8 @@ def make_plan(
     columns : sequence of str or None
         Names of the features that the teacher takes; other columns are left out.
     order : sequence of str or None
-        Order of the columns in an earlier run, used if it has the same columns.
+        Order of the columns in an earlier run, used if it has the same columns and `columns` is
+        None.
     target : str or None
         Column of true labels, which is not a feature.
     exclude : sequence of str
@@ -116,8 +117,9 @@ def make_plan(
                     + ("" if names is None else f" They are {listed(names)}; exclude some.")
                 )
             if plan is None:
-                same = names is not None and order is not None and set(order) == set(names)
-                plan, first = LabellingPlan(list(order or ()) if same else names, width), path
+                if columns is None and names is not None and set(order or ()) == set(names):
+                    names = list(order or ())
+                plan, first = LabellingPlan(names, width), path
             _compare(path, names, width, first, plan)
             rows = part_rows or max(1, min(_PART_ROWS, _PART_VALUES // max(1, width)))
             cuts = source.cuts(rows)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from soft_students.datasets.tabular import as_float32, listed
+from soft_students.choices import listed
+from soft_students.datasets.tabular import as_float32
 from soft_students.persistence.arrays import check_npy
 
 #: Bytes read from a column of a Parquet file at a time: whole row groups may exceed memory.

@@ -7,7 +7,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from soft_students.methods.base import LossMethod, Paper
@@ -15,6 +14,7 @@ from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.observation import embedding_layer, observe, peek, spatial_layers
 from soft_students.methods.peers import ensemble_logits
+from soft_students.sklearn_private import Interval, StrOptions
 from soft_students.training.stages import Terms
 
 __all__ = ["BYOT", "exit_hint_loss"]

@@ -5,10 +5,10 @@ Nothing heavy is imported here: a method's class, and torch behind it, at first 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from soft_students.choices import choose, did_you_mean
 from soft_students.methods.facts import MethodEntry, read_exports, read_method
 
 if TYPE_CHECKING:
@@ -83,12 +83,7 @@ def get_entry(key: str) -> MethodEntry:
     ValueError
         If no method has that key; the message names the nearest one.
     """
-    methods = entries()
-    if key in methods:
-        return methods[key]
-    near = difflib.get_close_matches(str(key), methods, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"Unknown method {key!r}. Available: {', '.join(methods)}.{hint}")
+    return choose(entries(), key, "method")
 
 
 def get_method(key: str) -> type[Method]:
@@ -171,10 +166,8 @@ def _by_key(
         known = sorted(classes[key]().get_params(deep=False))
         for name in chosen:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(
-                    f"The method {key!r} has no parameter {name!r}.{hint} It has: "
-                    f"{', '.join(known) or 'none'}."
+                    f"The method {key!r} has no parameter {name!r}.{did_you_mean(known, name)} "
+                    f"It has: {', '.join(known) or 'none'}."
                 )
     return by_key

@@ -9,7 +9,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -19,6 +18,7 @@ from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.observation import INPUT, embedding_layer, observe
 from soft_students.networks.prepared import Prepared
+from soft_students.sklearn_private import Interval
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.training.batch import Batch, NoData
 from soft_students.training.stages import Player, Stage, Terms

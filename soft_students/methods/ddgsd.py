@@ -7,12 +7,12 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.sklearn_private import Interval
 from soft_students.training.batch import Shuffled
 from soft_students.training.stages import Terms
 from soft_students.transfer import GaussianNoise, ImageDistortion, Transfer

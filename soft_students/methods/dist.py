@@ -6,11 +6,11 @@ import math
 from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Step
+from soft_students.sklearn_private import Interval
 from soft_students.training.stages import Terms
 
 __all__ = ["DIST", "dist_losses", "pearson_correlation"]

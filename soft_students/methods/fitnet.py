@@ -7,13 +7,13 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Lesson, Step
+from soft_students.sklearn_private import Interval
 from soft_students.training.batch import Batch
 from soft_students.training.stages import Player, Stage, Terms
 

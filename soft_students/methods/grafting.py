@@ -9,12 +9,12 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from soft_students.methods.base import Method, Objective, Paper, Task
 from soft_students.methods.lesson import Lesson
 from soft_students.methods.peers import best_peer, make_peers
+from soft_students.sklearn_private import Interval
 from soft_students.training.batch import Batch, Passes
 from soft_students.training.stages import Player, Stage, Terms
 

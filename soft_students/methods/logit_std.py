@@ -6,12 +6,12 @@ import math
 from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.kd import kd_loss
 from soft_students.methods.lesson import Step
+from soft_students.sklearn_private import Interval, StrOptions
 from soft_students.training.stages import Terms
 
 __all__ = ["LogitStandardization", "standardize_logits"]

@@ -6,7 +6,6 @@ its input. For an activation function, the latter is the pre-activation.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from soft_students.choices import did_you_mean
 from soft_students.networks.prepared import Prepared, evaluating
 
 INPUT = ":input"
@@ -242,8 +242,7 @@ def _listing(used: dict[str, tuple[int, ...]], most: int = 40) -> str:
 
 def _unknown_layer(name: str, owner: nn.Module, inputs: Tensor, network: nn.Module) -> ValueError:
     used = list_layers(network, inputs)
-    near = difflib.get_close_matches(name, _with_inputs(used), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(_with_inputs(used), name)
     return ValueError(
         f"{type(owner).__name__} has no layer {name!r}.{hint} Layers and shapes: {_listing(used)}. "
         "'NAME:input' is the input of a layer."

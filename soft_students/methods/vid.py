@@ -8,13 +8,13 @@ from numbers import Real
 from typing import Any, ClassVar, cast
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soft_students.methods.base import LossMethod, Paper
 from soft_students.methods.lesson import Lesson, Step
 from soft_students.methods.resizing import to_common_size
+from soft_students.sklearn_private import Interval
 from soft_students.training.stages import Terms
 
 __all__ = ["VID", "vid_loss"]

@@ -5,12 +5,13 @@ This module does not import torch, so that names are cheap: the command line off
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from soft_students.choices import choose
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,11 +99,7 @@ def get_network(name: str) -> NetworkEntry:
     ValueError
         If there is no network of that name; the message lists the available ones.
     """
-    if name in NETWORKS:
-        return NETWORKS[name]
-    near = difflib.get_close_matches(str(name), NETWORKS, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"There is no network {name!r}. Available: {', '.join(NETWORKS)}.{hint}")
+    return choose(NETWORKS, name, "network")
 
 
 def complete_config(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 
+from soft_students.choices import unknown
 from soft_students.evaluation import METRICS
 
 #: Words that people use for metrics.
@@ -40,7 +40,7 @@ def get_criterion(name: str) -> str:
     name = ALIASES.get(name, name)
     if name in METRICS:
         return name
-    raise ValueError(_unknown(name, [*ALIASES, *METRICS]))
+    raise ValueError(unknown([*ALIASES, *METRICS], name, "criterion"))
 
 
 def check_weights(
@@ -117,7 +117,7 @@ def check_directions(names: Iterable[str], directions: Mapping[str, str] | None)
     for name in names:
         if name not in known:
             raise ValueError(
-                f"{_unknown(name, list(known))} Of another criterion, say which way is better: "
+                f"{unknown(known, name, 'criterion')} A criterion of your own needs a direction: "
                 f"directions={{{name!r}: 'lower'}}."
             )
         if known[name] not in ("higher", "lower"):
@@ -177,9 +177,3 @@ def _known(of: Values, criterion: str) -> bool:
 
 def _show(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"There is no criterion {name!r}. Available: {', '.join(known)}.{hint}"

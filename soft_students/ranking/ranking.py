@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from soft_students.choices import choose
 from soft_students.ranking.criteria import (
     Values,
     check_directions,
@@ -156,9 +156,9 @@ def rank(
     >>> rank(values, weights, constraints={"bytes": 1e6}).excluded
     {'forest': ['bytes 4,000,000 is above 1,000,000']}
     """
-    scores_of, own = _one_of(METHODS, method, "method")
+    scores_of, own = choose(METHODS, method, "method")
     normalization = own if normalization is None else normalization
-    _one_of(NORMALIZATIONS, normalization, "normalization")
+    choose(NORMALIZATIONS, normalization, "normalization")
     weights, note = check_weights(criteria)
     notes = [] if note is None else [note]
     limits = dict(constraints or {})
@@ -243,11 +243,3 @@ def _notes(
                 "limit to it, or choose the normalization 'minmax'."
             )
     return notes
-
-
-def _one_of(known: Mapping[str, Any], name: str, what: str) -> Any:
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"There is no {what} {name!r}. Available: {', '.join(known)}.{hint}")

@@ -24,7 +24,7 @@ class Example:
     Parameters
     ----------
     row : int
-        Index in the test rows.
+        Number in the file of the table, from 0, or among the test rows of other data.
     truth, taught, predicted : str
         True, the teacher's and the student's label or value.
     picture : str or None
@@ -72,7 +72,7 @@ def examples(
             picture = png(x.reshape(tuple(image_shape)))
         made.append(
             Example(
-                row,
+                int(answers.numbers[row]),
                 _as_text(answers.truth[row], answers.classes),
                 _as_text(answers.taught[row], answers.classes),
                 _as_text(answers.predicted[row], answers.classes),

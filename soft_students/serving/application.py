@@ -77,102 +77,111 @@ def create_app(
     >>> answer["predictions"], answer["classes"]
     ([0, 0], [0, 1, 2])
     """
-    limits = limits or Limits()
-    answers = Answers(student)
-    reader = RowReader(answers, limits)
-    predicting = Batcher(
-        answers.predict,
-        max_batch_rows=_BATCH_ROWS,
-        max_queued_rows=limits.max_queued_rows,
-        threads=threads,
-        observe=lambda n_rows: metrics.batch_rows.observe(n_rows),
+    service = _Service(student, limits or Limits(), threads)
+    app = FastAPI(
+        title=f"soft-students: {type(student).__name__}",
+        version=version("soft-students"),
+        lifespan=service.lifespan,
+        # These pages would fetch scripts from other sites.
+        docs_url=None,
+        redoc_url=None,
     )
-    # Apart, and one at a time: an explanation takes as long as many predictions.
-    explaining = Batcher(
-        answers.explain,
-        max_batch_rows=1,
-        max_queued_rows=_QUEUED_EXPLANATIONS,
-        threads=threads,
+    app.state.limits = service.limits
+    app.add_api_route(
+        "/predict",
+        service.predict,
+        methods=["POST"],
+        responses={200: {"model": Predictions}, **refusals()},
+        openapi_extra=body_of(service.answers, service.limits.max_rows),
     )
+    if service.answers.explains:
+        app.add_api_route(
+            "/explain",
+            service.explain,
+            methods=["POST"],
+            responses=refusals(),
+            openapi_extra=body_of(service.answers, 1),
+        )
+    app.add_api_route("/health", service.health)
+    app.add_api_route(
+        "/metrics", service.show_metrics, responses={200: {"content": {"text/plain": {}}}}
+    )
+    for path, answer in (("/health", service.health), ("/metrics", service.show_metrics)):
+        app.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
+    if hosts is not None:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
+    app.add_middleware(Guard, metrics=service.metrics, token=token)
+    return app
 
-    async def answer(batcher: Batcher, rows: np.ndarray) -> Sequence[Any]:
-        try:
-            async with asyncio.timeout(limits.answer_timeout):
-                return await batcher.submit(rows)
-        except (QueueFullError, TimeoutError):
-            raise HTTPException(
-                503, "Too many requests wait. Try again later.", {"Retry-After": "1"}
-            ) from None
 
-    async def predict(request: Request) -> Response:
+class _Service:
+    """The answers to the requests, with the queues before them."""
+
+    def __init__(self, student: BaseEstimator, limits: Limits, threads: int) -> None:
+        self.limits, self.answers = limits, Answers(student)
+        self._reader = RowReader(self.answers, limits)
+        self._predicting = Batcher(
+            self.answers.predict,
+            max_batch_rows=_BATCH_ROWS,
+            max_queued_rows=limits.max_queued_rows,
+            threads=threads,
+            observe=lambda n_rows: self.metrics.batch_rows.observe(n_rows),
+        )
+        # A queue of their own: an explanation takes as long as many predictions.
+        self._explaining = Batcher(
+            self.answers.explain,
+            max_batch_rows=1,
+            max_queued_rows=_QUEUED_EXPLANATIONS,
+            threads=threads,
+        )
+        self.metrics = Metrics(
+            ("/predict", "/explain", "/health", "/metrics", "/openapi.json"),
+            lambda: self._predicting.queued_rows,
+        )
+
+    async def predict(self, request: Request) -> Response:
         """Predict some rows."""
-        told = await answer(predicting, await reader.read(request))
+        told = await self._answer(self._predicting, await self._reader.read(request))
         result: dict[str, Any] = {"predictions": [prediction for prediction, _ in told]}
-        if answers.classes is not None:
-            result["classes"] = answers.classes
+        if self.answers.classes is not None:
+            result["classes"] = self.answers.classes
             result["probabilities"] = [probabilities for _, probabilities in told]
         return _json(result)
 
-    async def explain(request: Request) -> Response:
+    async def explain(self, request: Request) -> Response:
         """Say why one row is predicted as it is."""
-        rows = await reader.read(request)
+        rows = await self._reader.read(request)
         if len(rows) != 1:
             raise HTTPException(422, f"Explanations are of one row. This request has {len(rows)}.")
-        return _json((await answer(explaining, rows))[0])
+        return _json((await self._answer(self._explaining, rows))[0])
 
-    async def health() -> Health:
+    async def health(self) -> Health:
         """Tell that the service runs; without a token."""
         return Health()
 
-    async def show_metrics() -> Response:
+    async def show_metrics(self) -> Response:
         """Return counters and times for Prometheus."""
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(batcher.run()) for batcher in (predicting, explaining)]
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """Run the queues while the application runs."""
+        batchers = (self._predicting, self._explaining)
+        tasks = [asyncio.create_task(batcher.run()) for batcher in batchers]
         yield
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
 
-    app = FastAPI(
-        title=f"soft-students: {type(student).__name__}",
-        version=version("soft-students"),
-        lifespan=lifespan,
-        # These pages would fetch scripts from other sites.
-        docs_url=None,
-        redoc_url=None,
-    )
-    app.state.limits = limits
-    app.add_api_route(
-        "/predict",
-        predict,
-        methods=["POST"],
-        responses={200: {"model": Predictions}, **refusals()},
-        openapi_extra=body_of(answers, limits.max_rows),
-    )
-    if answers.explains:
-        app.add_api_route(
-            "/explain",
-            explain,
-            methods=["POST"],
-            responses=refusals(),
-            openapi_extra=body_of(answers, 1),
-        )
-    app.add_api_route("/health", health)
-    app.add_api_route("/metrics", show_metrics, responses={200: {"content": {"text/plain": {}}}})
-    for path, said in (("/health", health), ("/metrics", show_metrics)):
-        app.add_api_route(path, said, methods=["HEAD"], include_in_schema=False)
-    metrics = Metrics(
-        ("/predict", "/explain", "/health", "/metrics", "/openapi.json"),
-        lambda: predicting.queued_rows,
-    )
-    if hosts is not None:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
-    app.add_middleware(Guard, metrics=metrics, token=token)
-    return app
+    async def _answer(self, batcher: Batcher, rows: np.ndarray) -> Sequence[Any]:
+        try:
+            async with asyncio.timeout(self.limits.answer_timeout):
+                return await batcher.submit(rows)
+        except (QueueFullError, TimeoutError):
+            raise HTTPException(
+                503, "Too many requests wait. Try again later.", {"Retry-After": "1"}
+            ) from None
 
 
 def _json(value: Any) -> Response:

@@ -12,30 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    RegressorMixin,
-    _fit_context,
-    clone,
-)
-from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.metadata_routing import (
-    UNUSED,
-    MetadataRouter,
-    MethodMapping,
-    _routing_enabled,
-    process_routing,
-)
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _num_samples,
     check_array,
     check_is_fitted,
     column_or_1d,
@@ -43,6 +28,8 @@ from sklearn.utils.validation import (
     indexable,
 )
 
+from soft_students.sklearn_private import HasMethods, Interval, fit_context, num_samples
+from soft_students.students.cross_fitting import check_can_cross_fit, cross_fitted, last_step
 from soft_students.students.explained import Explained
 
 if TYPE_CHECKING:
@@ -130,7 +117,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
             )
         return super().set_params(**params)
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
         X: ArrayLike,
@@ -180,15 +167,17 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
                 )
             in_pipeline = isinstance(self.student, Pipeline)
             targets = (
-                self._targets(teacher, X, _num_samples(X)) if in_pipeline else copy.copy(teacher)
+                self._targets(teacher, X, num_samples(X)) if in_pipeline else copy.copy(teacher)
             )
             targets.only_labelled_classes = True
         else:
-            self._check_can_cross_fit(for_student)
-            targets, teacher = self._cross_fitted(X, np.asarray(y), for_teacher)
+            check_can_cross_fit(self, self._answer, for_student)
+            targets, teacher = cross_fitted(
+                self.teacher, X, np.asarray(y), self._folds(), self._answer, for_teacher
+            )
         student = clone(self.student)
-        prefix, last = _last_step(student)
-        if prefix and _routing_enabled():
+        prefix, last = last_step(student)
+        if prefix and get_config()["enable_metadata_routing"]:
             last.set_fit_request(teacher=True)
             prefix = ""
         student.fit(X, y, **{f"{prefix}teacher": targets}, **for_student)
@@ -217,12 +206,12 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
     @property
     def feature_importances_(self) -> np.ndarray:
         """Importances of the features, of shape (n_features,), where the student has them."""
-        return _last_step(self._fitted_student())[1].feature_importances_
+        return last_step(self._fitted_student())[1].feature_importances_
 
     @property
     def coef_(self) -> np.ndarray:
         """Coefficients of the features, where the student has them."""
-        return _last_step(self._fitted_student())[1].coef_
+        return last_step(self._fitted_student())[1].coef_
 
     def _fitted_student(self) -> BaseEstimator:
         check_is_fitted(self)
@@ -273,16 +262,16 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
 
     def _routed(self, fit_params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the parameters of the student's fit and those of the teacher's."""
-        if _routing_enabled():
+        if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **fit_params)
             return dict(routed.student.fit), dict(routed.teacher.fit) if self.cross_fit else {}
         for_student, for_teacher = dict(fit_params), {}
         weights = for_student.pop("sample_weight", None)
         if weights is not None:
-            for_student[f"{_last_step(self.student)[0]}sample_weight"] = weights
+            for_student[f"{last_step(self.student)[0]}sample_weight"] = weights
             # only students accept "balanced"
             if self.cross_fit is not None and not isinstance(weights, str):
-                prefix, last = _last_step(self.teacher)
+                prefix, last = last_step(self.teacher)
                 if has_fit_parameter(last, "sample_weight"):
                     for_teacher[f"{prefix}sample_weight"] = weights
                 else:
@@ -314,44 +303,6 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
             return ArrayTeacher(teacher.predict(X), task="regression")
         logits = check_logits(teacher.logits(X), n_samples)
         return ArrayTeacher(logits, kind="logits", classes=teacher.classes_)
-
-    def _check_can_cross_fit(self, for_student: Mapping[str, Any]) -> None:
-        name, teacher = type(self).__name__, self.teacher
-        prefix, last = _last_step(self.student)
-        if getattr(last, "transfer", None) is not None or f"{prefix}X_unlabeled" in for_student:
-            raise ValueError(
-                f"{name}(cross_fit={self.cross_fit}) has targets for the rows of X only; they are "
-                "not available for a transfer set or X_unlabeled. Set transfer=None and pass no "
-                "X_unlabeled, or pass a fitted teacher with cross_fit=None."
-            )
-        if not (hasattr(teacher, "fit") and hasattr(teacher, self._answer)) or isinstance(
-            teacher, type
-        ):
-            raise ValueError(
-                f"cross_fit={self.cross_fit} of {name} fits clones of the teacher, which must be "
-                f"an unfitted estimator with fit and {self._answer}. Got {teacher!r:.100} instead. "
-                "For a fitted model, set cross_fit=None."
-            )
-        if get_tags(teacher).requires_fit and _is_fitted(teacher):
-            raise ValueError(
-                f"cross_fit={self.cross_fit} of {name} fits clones of the teacher, but this "
-                f"{type(teacher).__name__} is fitted. Pass it unfitted: "
-                "sklearn.base.clone(teacher); or set cross_fit=None to use it."
-            )
-
-    def _cross_fitted(
-        self, X: Any, y: np.ndarray, for_teacher: Mapping[str, Any]
-    ) -> tuple[Teacher, Teacher]:
-        """Return out-of-fold outputs of the teachers, and a teacher fitted on all rows."""
-        from soft_students.teachers import ArrayTeacher, as_teacher
-
-        outputs = cross_val_predict(
-            self.teacher, X, y, cv=self._folds(), method=self._answer, params=dict(for_teacher)
-        )
-        teacher = clone(self.teacher)
-        with_all = as_teacher(teacher.fit(X, y, **for_teacher))
-        classes = None if self._task == "regression" else np.unique(y)
-        return ArrayTeacher(outputs, task=self._task, classes=classes), with_all
 
 
 class DistilledClassifier(ClassifierMixin, _Distilled):
@@ -414,7 +365,8 @@ class DistilledClassifier(ClassifierMixin, _Distilled):
 
     That teacher was fitted on the test folds, too. This one is not:
 
-    >>> from sklearn.base import clone
+    >>> from sklearn import get_config
+    from sklearn.base import clone
     >>> honest = DistilledClassifier(student, clone(teacher), cross_fit=3, random_state=0)
     >>> honest.fit(X, y).teacher_
     EstimatorTeacher('MLPClassifier', n_classes=3, n_features=4)
@@ -495,20 +447,3 @@ class DistilledRegressor(RegressorMixin, _Distilled):
 
     def _folds(self) -> KFold:
         return KFold(self.cross_fit, shuffle=True, random_state=self.random_state)
-
-
-def _last_step(estimator: Any) -> tuple[str, Any]:
-    """Return the parameter prefix of a pipeline's last step, and the step."""
-    prefix = ""
-    while isinstance(estimator, Pipeline):
-        name, estimator = estimator.steps[-1]
-        prefix += f"{name}__"
-    return prefix, estimator
-
-
-def _is_fitted(estimator: Any) -> bool:
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True

@@ -5,9 +5,9 @@ Nothing heavy is imported here: a student's class, and the library behind it, at
 
 from __future__ import annotations
 
-import difflib
 import warnings
 
+from soft_students.choices import choose
 from soft_students.students.entry import StudentEntry
 from soft_students.students.plugins import loaded_entries
 
@@ -122,12 +122,7 @@ def get_student(name: str) -> StudentEntry:
     ValueError
         If the name is unknown; the message suggests the nearest one.
     """
-    entries = available()
-    if name in entries:
-        return entries[name]
-    near = difflib.get_close_matches(str(name), entries, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"Unknown student {name!r}. Available: {', '.join(entries)}.{hint}")
+    return choose(available(), name, "student")
 
 
 def exported() -> dict[str, str]:

@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _num_samples,
-    check_array,
-    check_consistent_length,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from soft_students.sklearn_private import check_sample_weight, num_samples
 from soft_students.students.labels import match_classes, read_labels, warn_of_disagreement
 from soft_students.targets import check_logits, mix_labels, one_hot, soften
 
@@ -104,7 +99,7 @@ class ClassSupervision:
                 "X_unlabeled needs a teacher that predicts any rows; an array belongs to one X. "
                 "Pass the model that made it."
             )
-        return check_logits(self.teacher.logits(X), _num_samples(X), len(self.classes))
+        return check_logits(self.teacher.logits(X), num_samples(X), len(self.classes))
 
     def asker(self, temperature: float, hard_weight: float) -> Ask | None:
         """Return a function to the soft targets of new rows made from rows of X.
@@ -123,7 +118,7 @@ class ClassSupervision:
                     "A transfer set needs a teacher that predicts any rows; an array belongs to "
                     "one X. Pass the model that made it, or set transfer=None."
                 )
-            logits = check_logits(teacher.logits(X), _num_samples(X), len(self.classes))
+            logits = check_logits(teacher.logits(X), num_samples(X), len(self.classes))
             labels = None if self.labels is None or originals is None else self.labels[originals]
             return ClassSupervision(self.classes, logits, labels, None).targets(
                 temperature, hard_weight
@@ -201,7 +196,7 @@ def class_supervision(
             f"{name} needs a teacher that predicts classes, but {teacher!r} predicts values. Use "
             "the regressor of this student."
         )
-    logits = check_logits(teacher.logits(X), _num_samples(X))
+    logits = check_logits(teacher.logits(X), num_samples(X))
     by_class = teacher.sorted_by_class()
     if by_class is not teacher:
         logits = logits[:, np.argsort(teacher.classes_, kind="stable")]
@@ -267,7 +262,7 @@ def check_weights(sample_weight: ArrayLike | None, X: Any) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weights = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weights.any():
         raise ValueError("Every sample weight is zero: there is nothing to learn from.")
     return weights
@@ -335,7 +330,7 @@ def value_supervision(
 
 def _values(teacher: Teacher, rows: Any) -> np.ndarray:
     values = np.asarray(teacher.predict(rows), dtype=np.float64)
-    if len(values) != _num_samples(rows) or not np.isfinite(values).all():
+    if len(values) != num_samples(rows) or not np.isfinite(values).all():
         raise ValueError(
             f"The teacher {teacher!r} must return finite values for each row. Got an array of "
             f"shape {values.shape} with {np.count_nonzero(~np.isfinite(values))} non-finite values."

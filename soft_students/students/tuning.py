@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 
+from soft_students.sklearn_private import safe_indexing
 from soft_students.students.supervision import (
     ClassSupervision,
     ValueSupervision,
@@ -205,7 +206,7 @@ class _Candidates:
         if "method_params" in own:  # both parameters are those of soft targets
             self._fixed |= {"method": "kd", "method_params": None}
         self._student, self._weights = student, weights
-        self._rows = _safe_indexing(X, self.training), _safe_indexing(X, self.held_out)
+        self._rows = safe_indexing(X, self.training), safe_indexing(X, self.held_out)
 
     def loss(
         self,

@@ -22,9 +22,10 @@ from soft_students.datasets import Dataset, load_dataset
 from soft_students.evaluation import bundle_bytes
 from soft_students.persistence import atomic_write
 from soft_students.persistence.atomic import remove_leftovers
+from soft_students.persistence.plain_json import write_json
 from soft_students.students import SoftDecisionTreeClassifier
 from soft_students.students.files import save
-from soft_students.studies.parts import Part, read_part, run_parts, write_json
+from soft_students.studies.parts import Part, read_part, run_parts
 from soft_students.studies.table import markdown_table, summarize
 from soft_students.teachers import (
     Teacher,

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
-
-from soft_students.persistence import atomic_write
+from soft_students.persistence.plain_json import write_json
+from soft_students.resumable import run_missing
 
 Part = Mapping[str, Any]
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, atomically.
-
-    Parameters
-    ----------
-    path : Path
-    value : object
-        Plain JSON types, without NaN and infinity.
-    """
-    with atomic_write(path) as file:
-        file.write((json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_part(path: Path, part: Part) -> dict[str, Any] | None:
@@ -81,20 +68,12 @@ def run_parts(
     path : Path
     result : dict
     """
-    missing = []
-    for path, part in parts:
-        result = read_part(path, part)
-        if result is None:
-            missing.append((path, part))
-        else:
-            yield path, result
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")
-    yield from parallel(delayed(_run_and_keep)(run, path, part) for path, part in missing)
+    yield from run_missing(dict(parts), read_part, partial(_run_and_keep, run), n_jobs=n_jobs)
 
 
 def _run_and_keep(
     run: Callable[[Path, Part], dict[str, Any]], path: Path, part: Part
-) -> tuple[Path, dict[str, Any]]:
+) -> dict[str, Any]:
     result = run(path, part)
     write_json(path, {"part": dict(part), "result": result})
-    return path, result
+    return result

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
+from soft_students.sklearn_private import num_samples
 from soft_students.targets import check_logits, check_probabilities
 from soft_students.teachers.base import Teacher
 
@@ -59,10 +59,10 @@ class ArrayTeacher(Teacher):
         self._answers.setflags(write=False)
 
     def _check_inputs(self, X: Any) -> None:
-        if _num_samples(X) != len(self._answers):
+        if num_samples(X) != len(self._answers):
             raise ValueError(
                 f"The teacher is an array of {len(self._answers)} rows, but X has "
-                f"{_num_samples(X)}: the array belongs to one X, row by row. For subsets, "
+                f"{num_samples(X)}: the array belongs to one X, row by row. For subsets, "
                 "cross-validation or a transfer set, pass the model that made the array."
             )
 

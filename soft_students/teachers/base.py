@@ -11,11 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
+from soft_students.columns import columns_of
+from soft_students.sklearn_private import num_samples
 from soft_students.targets import check_probabilities, check_temperature, soften
 from soft_students.teachers.class_columns import class_columns, column_positions
-from soft_students.teachers.inputs import InputRangeWarning, check_n_features, range_complaint
+from soft_students.teachers.inputs import (
+    InputRangeWarning,
+    check_columns,
+    check_n_features,
+    range_complaint,
+)
 
 # So many single logits all lie in [0, 1] by chance for about one teacher in a million.
 _ROWS_TO_RECOGNISE_A_SIGMOID = 10
@@ -67,6 +73,8 @@ class Teacher(ABC):
         Label of each column; None if unknown.
     n_features_in_ : int or None
         Number of features; None if not fixed.
+    feature_names_in_ : list of str or None
+        Names of the features in their order; None if unknown.
     input_range_ : tuple of float or None
         Inputs far outside give an `InputRangeWarning`; None if unknown.
     record : TrainingRecord or None
@@ -118,7 +126,8 @@ class Teacher(ABC):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, in the form that the model takes.
+            Rows, in the form that the model takes; the columns of a DataFrame in the order of
+            `feature_names_in_`.
 
         Returns
         -------
@@ -129,8 +138,8 @@ class Teacher(ABC):
         Raises
         ------
         ValueError
-            If `X` has no rows or another number of features, the model does not return one row of
-            finite logits for each row of `X`, or the teacher is a regressor.
+            If `X` has no rows, or other features than the model was trained on, the model does not
+            return one row of finite logits for each row of `X`, or the teacher is a regressor.
         """
         if self.task != "classification":
             raise ValueError(f"The teacher {self.name!r} predicts values and has no logits.")
@@ -172,6 +181,12 @@ class Teacher(ABC):
             return self._values(X)
         columns = self.logits(X).argmax(axis=1)
         return columns if self.classes_ is None else self.classes_[columns]
+
+    @property
+    def feature_names_in_(self) -> list[str] | None:
+        """Names of the features in their order; None if they are unknown."""
+        names = None if self.record is None else self.record.data.get("feature_names")
+        return names if isinstance(names, list) else None  # a file may hold anything
 
     def sorted_by_class(self) -> Self:
         """Return this teacher with its columns in the order of its sorted classes.
@@ -254,9 +269,10 @@ class Teacher(ABC):
             warnings.warn(complaint, InputRangeWarning, stacklevel=_level_outside())
 
     def _check_inputs(self, X: Any) -> None:
-        if _num_samples(X) == 0:
+        if num_samples(X) == 0:
             raise ValueError(f"X is empty: the teacher {self.name!r} needs at least one row.")
         check_n_features(X, self.n_features_in_, self.name)
+        check_columns(X, columns_of(self), self.name)
 
     def _range_complaint(self, X: Any) -> str | None:
         return range_complaint(X, self.input_range_, self.name)
@@ -288,7 +304,7 @@ class Teacher(ABC):
 
     def _finite_outputs(self, X: Any) -> np.ndarray:
         outputs = self._by_name(self._outputs(X))
-        n_samples = _num_samples(X)
+        n_samples = num_samples(X)
         if outputs.dtype.kind not in "fiub":
             raise ValueError(
                 f"The teacher {self.name!r} must return numbers. Got an array of {outputs.dtype}."

@@ -6,9 +6,9 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 
+from soft_students.columns import columns_of
+from soft_students.sklearn_private import num_samples, safe_indexing
 from soft_students.teachers.base import Teacher
 
 
@@ -60,6 +60,11 @@ class CachedTeacher(Teacher):
         self.batch_size = batch_size
         self._answers: dict[bytes, np.ndarray] = {}
 
+    @property
+    def feature_names_in_(self) -> list[str] | None:
+        """Names of the features of the teacher that is asked."""
+        return columns_of(self.teacher)
+
     def _outputs(self, X: Any) -> np.ndarray:
         keys = _row_keys(X)
         unknown: dict[bytes, int] = {}
@@ -69,7 +74,7 @@ class CachedTeacher(Teacher):
         rows, new = list(unknown.values()), list(unknown)
         size = self.batch_size or max(len(rows), 1)
         for start in range(0, len(rows), size):
-            asked = _safe_indexing(X, rows[start : start + size])
+            asked = safe_indexing(X, rows[start : start + size])
             answers = self.teacher._finite_outputs(asked)
             self._answers.update(zip(new[start : start + size], answers, strict=True))
         if self.classes_ is None:  # known since a table of probabilities was returned
@@ -81,7 +86,7 @@ def _row_keys(X: Any) -> list[bytes]:
     """Return a digest of each row, which includes the column names of a table."""
     names = repr(list(X.columns)).encode() if hasattr(X, "columns") else b""
     table = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
-    rows = table.reshape(_num_samples(X), -1)
+    rows = table.reshape(num_samples(X), -1)
     if rows.dtype.kind in "biuf":
         rows = np.ascontiguousarray(rows, dtype=np.float64)
         contents = (row.tobytes() for row in rows)

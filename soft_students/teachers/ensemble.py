@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from soft_students.columns import columns_of
 from soft_students.targets import soften
 from soft_students.teachers.base import Teacher
 
@@ -37,7 +38,8 @@ class EnsembleTeacher(Teacher):
     TypeError
         If a member is no teacher.
     ValueError
-        If members differ in task, classes or features, or a weight is invalid.
+        If members differ in task, classes or features (their number, names or order), or a weight
+        is invalid.
 
     Examples
     --------
@@ -83,6 +85,19 @@ class EnsembleTeacher(Teacher):
         ranges = {member.input_range_ for member in self.members}
         self.input_range_ = ranges.pop() if len(ranges) == 1 else None
         self.may_cost = any(member.may_cost for member in self.members)
+        columns_of(self)  # refuses members that disagree
+
+    @property
+    def feature_names_in_(self) -> list[str] | None:
+        """Names of the features of the members that know theirs, in their order."""
+        known = [columns for columns in map(columns_of, self.members) if columns is not None]
+        for columns in known[1:]:
+            if columns != known[0]:
+                raise ValueError(
+                    "The teachers of an ensemble must have learnt from the same columns, in the "
+                    f"same order. Got {known[0][:10]} and {columns[:10]}."
+                )
+        return known[0] if known else None
 
     def _check_inputs(self, X: Any) -> None:
         for member in self.members:

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils.validation import check_is_fitted
 from xgboost import XGBClassifier
 
+from soft_students.columns import columns_of
 from soft_students.teachers.base import Teacher
 
 # Objectives for which XGBoost's raw margins are the logits of predict_proba.
@@ -70,6 +71,11 @@ class EstimatorTeacher(Teacher):
             n_features=getattr(estimator, "n_features_in_", None),
             input_range=input_range,
         )
+
+    @property
+    def feature_names_in_(self) -> list[str] | None:
+        """Names of the features that the estimator was fitted on, in their order."""
+        return columns_of(self.estimator)
 
     def _outputs(self, X: Any) -> Any:
         if self.task == "regression":

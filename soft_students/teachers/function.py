@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from soft_students.columns import columns_of
 from soft_students.teachers.base import Teacher
 
 
@@ -43,6 +44,11 @@ class FunctionTeacher(Teacher):
             input_range=input_range,
         )
         self.function = function
+
+    @property
+    def feature_names_in_(self) -> list[str] | None:
+        """Names of the features of the estimator whose method the function is."""
+        return columns_of(getattr(self.function, "__self__", None))
 
     def _outputs(self, X: Any) -> Any:
         return self.function(X)

@@ -39,6 +39,29 @@ def check_n_features(X: Any, n_features: int | None, name: str) -> None:
     raise ValueError(f"X has {got}, but the teacher {name!r} was trained on {n_features} features.")
 
 
+def check_columns(X: Any, columns: list[str] | None, name: str) -> None:
+    """Refuse a table whose columns are not those of the teacher, in the same order.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame
+        Columns without names, or with numbers for names, are taken as they are.
+    columns : list of str or None
+        Names that the teacher was trained on; None accepts any.
+    name : str
+        The teacher's, for the message.
+    """
+    if columns is None or not hasattr(X, "columns"):
+        return
+    given = list(X.columns)
+    if given == columns or not all(isinstance(each, str) for each in given):
+        return
+    raise ValueError(
+        f"The feature names of X must be those that the teacher {name!r} was trained on, in the "
+        f"same order: {columns[:10]}. Got {given[:10]}. Select the columns of the table by name."
+    )
+
+
 def range_complaint(X: Any, known: tuple[float, float] | None, name: str) -> str | None:
     """Return a warning if `X` is far outside the teacher's training range, or else None.
 

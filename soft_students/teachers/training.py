@@ -21,11 +21,11 @@ from soft_students.persistence.checkpoints import Checkpoint
 from soft_students.teachers.base import Teacher, TrainingRecord
 from soft_students.teachers.checkpoint import (
     PREDICT_BATCH,
-    combine,
     plain_data,
     plain_labels,
 )
 from soft_students.teachers.course import Epoch, Split, TeacherCourse
+from soft_students.teachers.ensemble import EnsembleTeacher
 from soft_students.teachers.network import BuiltNetwork
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.teachers.torch_module import TorchTeacher
@@ -198,12 +198,17 @@ def train_teacher(
     ]
     if kept is not None:
         kept.remove()
-    teacher = combine(members, average=average)
-    if n_models > 1:
-        teacher.record = TrainingRecord(data=dict(described))
-        if len(split.X_val):
-            correct = teacher.predict(split.X_val) == split.classes[split.targets_val]
-            teacher.record.accuracy = {"validation": float(correct.mean())}
+    return members[0] if n_models == 1 else _ensemble(members, average, split, described)
+
+
+def _ensemble(
+    members: list[TorchTeacher], average: str, split: Split, data: dict[str, Any]
+) -> Teacher:
+    teacher = EnsembleTeacher(members, average=average)
+    teacher.record = TrainingRecord(data=dict(data))
+    if len(split.X_val):
+        correct = teacher.predict(split.X_val) == split.classes[split.targets_val]
+        teacher.record.accuracy = {"validation": float(correct.mean())}
     return teacher
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import StrOptions
+
+from soft_students.sklearn_private import StrOptions
 
 #: Constraint of a parameter that names discrete columns.
 DISCRETE: list[Any] = ["array-like", StrOptions({"auto"}), None]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
+from soft_students.sklearn_private import Interval
 from soft_students.transfer.base import Transfer
 from soft_students.transfer.columns import DISCRETE, check_rows, discrete_mask
 

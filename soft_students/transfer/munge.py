@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
+from soft_students.sklearn_private import Interval
 from soft_students.transfer.base import Transfer
 from soft_students.transfer.columns import DISCRETE, check_rows, column_mask, discrete_mask
 

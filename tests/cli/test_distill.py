@@ -303,6 +303,21 @@ def test_parameters_of_the_distortions_of_images(done, folder, teacher):
     assert load("s").transfer.image_shape == (8, 8)
 
 
+def test_networks_distort_images_in_every_batch(done, softkd, folder, teacher):
+    quick = ("--student", "neural", "--epochs", 1, "--no-baseline", "--out", "s", "--force")
+    arguments = ("--teacher", teacher, *quick)
+    done("distill", *arguments, "--transfer-set", "rotation=3.5")
+    student = load("s")
+    assert (student.augment.rotation, student.transfer) == (3.5, None)
+    assert (student.temperature, student.hard_weight) == (4.0, 0.1)
+    done("distill", *arguments, "--transfer", "none", "--method", "dist")
+    student = load("s")
+    assert (student.augment, student.transfer, student.temperature) == (None, None, 1.0)
+    result = softkd("distill", *arguments, "--method", "dist", "--temperature", 2)
+    assert result.exit_code == 2
+    assert "method_params={'dist.temperature': ...}" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -8,6 +8,8 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 
 from soft_students import load
 from soft_students.datasets import load_dataset
@@ -30,6 +32,20 @@ def test_columns_are_found_by_name(done, table_student, table, reversed_table):
         for path in (table, reversed_table)
     )
     assert straight == turned
+
+
+def test_columns_are_found_by_name_behind_a_pipeline_that_passes_them_through(
+    done, iris, table, reversed_table, tmp_path
+):
+    X = iris.drop(columns="species")
+    joblib.dump(
+        make_pipeline("passthrough", DecisionTreeClassifier()).fit(X, iris["species"]),
+        tmp_path / "tree.pkl",
+    )
+    arguments = ("predict", "--trust", "--model", tmp_path / "tree.pkl", "--data")
+    straight, turned = (done(*arguments, path).stdout for path in (table, reversed_table))
+    assert straight == turned
+    assert straight.splitlines()[1:] == iris["species"].tolist()
 
 
 def test_standard_input_is_read_as_csv(done, table_student, table):
@@ -82,7 +98,7 @@ def test_an_input_is_not_replaced_even_if_asked(softkd, table_student, tmp_path,
     iris.to_csv(rows, index=False)
     before = rows.read_bytes()
     result = softkd("predict", "--model", table_student, "--data", rows, "--out", rows, "--force")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert rows.read_bytes() == before
 
 

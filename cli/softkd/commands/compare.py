@@ -13,8 +13,10 @@ from softkd.completion import offer, students
 from softkd.options import (
     data_options,
     json_option,
+    kind_option,
     seed_option,
     teacher_options,
+    test_data_option,
     threads_option,
 )
 from softkd.parameter_types import Criteria, Pairs, Setting, Students
@@ -89,6 +91,7 @@ from softkd.parameter_types import Criteria, Pairs, Setting, Students
     help="Share of the training rows by which students are ranked; none is trained on it.",
 )
 @data_options
+@test_data_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -103,6 +106,7 @@ from softkd.parameter_types import Criteria, Pairs, Setting, Students
 )
 @seed_option
 @teacher_options
+@kind_option
 @threads_option
 @json_option
 def compare(

@@ -15,10 +15,12 @@ from softkd.options import (
     cluster_options,
     data_options,
     device_options,
+    kind_option,
     output_options,
     resume_option,
     seed_option,
     teacher_options,
+    test_data_option,
     threads_option,
 )
 from softkd.parameter_types import NumberOrAuto, Setting, Student
@@ -37,6 +39,9 @@ _OF_ROWS = {
     "trust": "--trust",
     "transfer": "--transfer",
     "transfer_settings": "--transfer-set",
+    "classes": "--classes",
+    "kind": "--kind",
+    "test_data": "--test-data",
     "unlabeled": "--unlabeled",
     "baseline": "--baseline",
 }
@@ -67,6 +72,7 @@ _OF_ROWS = {
     help="Kind of student, one of 'softkd students'.",
 )
 @data_options
+@test_data_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -143,6 +149,7 @@ _OF_ROWS = {
 @device_options
 @cluster_options
 @teacher_options
+@kind_option
 @threads_option
 @output_options
 @click.pass_context

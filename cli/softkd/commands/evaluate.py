@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from softkd.options import data_options, json_option, teacher_options, threads_option
+from softkd.options import (
+    data_options,
+    json_option,
+    kind_option,
+    teacher_options,
+    threads_option,
+)
 
 
 @click.command()
@@ -39,7 +45,13 @@ from softkd.options import data_options, json_option, teacher_options, threads_o
     help="Resamples for the intervals of --full [default: 1000].",
 )
 @data_options
+@click.option(
+    "--all-rows",
+    is_flag=True,
+    help="Measure all rows of --data, also those that a model was trained on.",
+)
 @teacher_options
+@kind_option
 @threads_option
 @json_option
 def evaluate(
@@ -50,17 +62,21 @@ def evaluate(
     data: str | None,
     data_dir: str | None,
     target: str | None,
+    all_rows: bool,
     arch: str | None,
     input_shape: tuple[int, ...] | None,
     trust: bool,
+    classes: tuple[str, ...] | None,
+    kind: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Measure students on test data: accuracy, fidelity, cost.
 
-    The test data of a table are the quarter of its rows on which softkd never trains. Leave out
-    --data to take the data recorded in the file of the teacher, or, without a teacher, in that of
-    the first student.
+    The files of students and teachers record the rows that they were trained on. The other rows of
+    a table are measured, in whatever order they are: all rows of a file of new rows. Leave out
+    --data to take the data recorded in the file of the teacher or, without one, in that of the
+    first student.
 
     --json prints the student's accuracy, agreement, kl_to_teacher, bytes and latency_us; the same
     measures of the teacher under "teacher"; "data", "test_rows", "model" and "threads". Several
@@ -69,29 +85,30 @@ def evaluate(
 
     --full --json prints "rows", one for each model and metric, with "value", "low" and "high" (a
     95 % bootstrap interval, or quartiles of timed calls), "unit" and "direction"; "mcnemar", one
-    for each pair of students; "disagreements" by student; "models", "data", "test_rows" and
-    "threads".
+    for each pair of students; "disagreements" by student, each "row" as numbered in the file;
+    "models", "data", "test_rows" and "threads".
     """
     if bootstrap is not None and not full:
         raise click.UsageError("--bootstrap sets the intervals of --full. Add --full.")
     names = _names(models)
     from soft_students.comparison.distillation import compare, frames
     from soft_students.evaluation import evaluate as measure
-    from soft_students.students.files import load, trained_on
+    from soft_students.students.files import load
     from softkd.full_evaluation import full_results, print_evaluation
     from softkd.learners import use_threads
     from softkd.output import print_json
-    from softkd.reading import read_data, read_teacher_and_data
+    from softkd.reading import Source, TeacherOptions, read_measured_data, record_of
 
     about: dict[str, Any] = {"threads": use_threads(threads)}
     students = dict(zip(names, [load(path, trust=trust) for path in models], strict=True))
-    if not teacher_paths:
-        known = None if data is not None or trust else trained_on(models[0])
-        teacher, dataset = None, read_data(data, data_dir, target, known)
-    else:
-        teacher, dataset = read_teacher_and_data(
-            teacher_paths, arch, input_shape, trust, data, data_dir, target
-        )
+    teacher, dataset = read_measured_data(
+        Source(data, data_dir, target),
+        [record_of(path, trust) for path in models],
+        students=list(students.values()),
+        paths=teacher_paths,
+        options=TeacherOptions(arch, input_shape, trust, classes, kind),
+        all_rows=all_rows,
+    )
     about |= {"data": dataset.name, "test_rows": len(dataset.X_test)}
     title = f"{dataset.name}: {len(dataset.X_test)} test rows"
     if not full:
@@ -105,9 +122,9 @@ def evaluate(
     result = measure(students, frames(dataset)[1], dataset.y_test, teacher, bootstrap=resamples)
     if as_json:
         paths = dict(zip(names, models, strict=True))
-        print_json({**full_results(result, students), "models": paths, **about})
+        print_json({**full_results(result, students, dataset.test_rows), "models": paths, **about})
     else:
-        print_evaluation(title, result, students)
+        print_evaluation(title, result, students, dataset.test_rows)
 
 
 def _names(paths: Sequence[str]) -> list[str]:

@@ -35,16 +35,20 @@ def explore(
     """
     from soft_students.explain import save_explorer
     from soft_students.explain.explorer.trees import check_tree
-    from soft_students.students.files import load, trained_on
-    from softkd.output import check_output, check_page, print_written
-    from softkd.reading import read_data, read_test_rows
+    from soft_students.students.files import load
+    from softkd.output import check_not_read, check_output, check_page, print_written
+    from softkd.reading import Source, read_measured_data, read_test_rows, record_of
 
     out = out or Path(file).with_suffix(".html")
     check_page(out)
-    check_output(out, force, [file])
+    source = Source(data, data_dir, target)
+    check_output(out, force, [file, *source.files()])
+    record = record_of(file)
     student = load(file)
     check_tree(student)
-    dataset = read_data(data, data_dir, target, trained_on(file))
+    source = source.or_recorded([record])
+    check_not_read(out, source.files())  # those that the student's file records, too
+    _, dataset = read_measured_data(source, [record], students=[student])
     save_explorer(
         student,
         out,

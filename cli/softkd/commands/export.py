@@ -68,12 +68,18 @@ def export(
     if form != "c" and prefix is not None:
         raise click.UsageError("--prefix applies to --format c.")
     from soft_students.students.files import load
-    from softkd.output import check_output, print_json
-    from softkd.reading import read_data
+    from softkd.output import check_not_read, check_output, print_json
+    from softkd.reading import Source, read_measured_data, record_of
 
-    out = check_output(out or Path(file).with_suffix(_SUFFIXES[form]), force)
+    source = Source(data, data_dir, target)
+    inputs = [file, *source.files()]
+    out = check_output(out or Path(file).with_suffix(_SUFFIXES[form]), force, inputs)
+    for beside in (out.with_suffix(".h"), out.with_name("numpy_predictor.py")):
+        check_not_read(beside, inputs)
     student = load(file)
-    dataset = None if data is None else read_data(data, data_dir, target)
+    dataset = None
+    if data is not None:
+        _, dataset = read_measured_data(source, [record_of(file)], students=[student])
     files = _write(student, out, form, prediction, weights, prefix, force)
     result: dict[str, Any] = {
         "files": {str(path): path.stat().st_size for path in files},

@@ -34,6 +34,8 @@ def info(file: str, as_json: bool) -> None:
             # the two readers expect different things; the file's name shows which was meant
             raise (no_student if file.endswith(".student") else no_teacher) from None
     described = {"file": file, "bytes": Path(file).stat().st_size, **described}
+    if "trained_rows" in described["data"]:  # a digest of each row is nothing to read
+        described["data"]["trained_rows"] = described["data"]["trained_rows"]["count"]
     if as_json:
         print_json(described)
         return
@@ -54,17 +56,18 @@ def _shown(value: Any) -> str:
 
 
 def _student(file: str) -> dict[str, Any]:
+    from soft_students.columns import columns_of
     from soft_students.students.files import load, trained_on
     from softkd.output import plain_parameters
 
     student = load(file)
-    classes, names = getattr(student, "classes_", None), getattr(student, "feature_names_in_", None)
+    classes = getattr(student, "classes_", None)
     return {
         "kind": "student",
         "class": type(student).__name__,
         "classes": None if classes is None else classes.tolist(),
         "features": student.n_features_in_,
-        "feature_names": None if names is None else names.tolist(),
+        "feature_names": columns_of(student),
         "parameters": plain_parameters(student),
         "data": trained_on(file),
     }

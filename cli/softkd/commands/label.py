@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +56,11 @@ _SHOWN = 20
     "--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler; its workers label."
 )
 @teacher_options
+@click.option(
+    "--teacher-kind",
+    type=click.Choice(["logits", "probabilities"]),
+    help="What the teacher's outputs are, if the teacher file does not record it.",
+)
 @json_option
 @click.option("--force", is_flag=True, help="Start again in a folder that holds other labels.")
 def label(
@@ -71,6 +73,8 @@ def label(
     arch: str | None,
     input_shape: tuple[int, ...] | None,
     trust: bool,
+    classes: tuple[str, ...] | None,
+    teacher_kind: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -90,27 +94,33 @@ def label(
             "--temperature belongs to --kind probabilities; logits give probabilities at any."
         )
     from joblib import cpu_count
+    from rich.progress import MofNCompleteColumn
 
     from soft_students.dask.cluster import dask_client
     from soft_students.labelled import TeacherFile, label_parts
     from soft_students.labelled.plan import find_sources
-    from softkd.reading import import_from_here
+    from soft_students.progress import progress_bar
+    from softkd.output import check_folder
+    from softkd.reading import import_from_here, labels_of
 
-    if not find_sources(data):
+    sources = find_sources(data)
+    if not sources:
         raise click.UsageError(f"No file matches --data '{data}'.")
+    check_folder(out, [teacher, *sources])
     if arch is not None:
         import_from_here()
     processes = cpu_count() if workers is None else workers
-    with _progress() as on_part:
+    with progress_bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("rows", total=None)
         done = label_parts(
-            TeacherFile(teacher, arch, input_shape, trust),
+            TeacherFile(teacher, arch, input_shape, trust, labels_of(classes, None), teacher_kind),
             data,
             out,
             temperature=temperature,
             client=None
             if workers == 0
             else lambda parts: dask_client(scheduler, min(processes, parts)),
-            on_part=on_part,
+            on_part=lambda rows, total: bar.update(task, completed=rows, total=total),
             **settings,
         )
     _print(done, as_json)
@@ -118,33 +128,9 @@ def label(
         _fail(done.failures)
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar of rows on a terminal; yield the function that moves it."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    with Progress(
-        TextColumn("rows"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    ) as progress:
-        bar = progress.add_task("rows", total=None)
-        yield lambda rows, total: progress.update(bar, completed=rows, total=total)
-
-
 def _print(done: Any, as_json: bool) -> None:
-    from softkd.output import print_json, versions
+    from soft_students.versions import versions
+    from softkd.output import print_json
 
     if as_json:
         print_json(

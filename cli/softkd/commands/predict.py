@@ -45,11 +45,11 @@ def predict(
     if out is not None:
         if as_json:
             raise click.UsageError("--out writes CSV; leave out --json, or redirect its output.")
-        check_output(out, force, inputs=[model, data])
+        check_output(out, force, [model, data])
     student = load(model, trust=trust)
     if proba and not hasattr(student, "predict_proba"):
         raise click.UsageError(f"{type(student).__name__} gives no probabilities.")
-    rows = _read_rows(data, getattr(student, "feature_names_in_", None))
+    rows = _read_rows(data, student)
     result = {"predictions": student.predict(rows).tolist()}
     if proba:
         result["classes"] = student.classes_.tolist()
@@ -63,18 +63,21 @@ def predict(
             file.write(_csv(**result).encode())
 
 
-def _read_rows(data: str, names: Any) -> Any:
+def _read_rows(data: str, student: Any) -> Any:
     """Return the rows, with names of columns if the student was fitted on names."""
     import numpy as np
 
     from soft_students.datasets import check_complete, load_rows
+    from softkd.reading import takes_missing
 
+    names = getattr(student, "feature_names_in_", None)
     rows: Any = load_rows(sys.stdin.buffer if data == "-" else data, names)
     if isinstance(rows, np.ndarray):
         return rows
     if names is None:
         return rows.to_numpy()
-    check_complete(rows.to_numpy(), list(names), "The table" if data == "-" else f"'{data}'")
+    if not takes_missing(student):
+        check_complete(rows.to_numpy(), list(names), "The table" if data == "-" else f"'{data}'")
     return rows
 
 

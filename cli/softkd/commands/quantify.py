@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,20 +81,24 @@ def quantify(
         files["compare"] = _files(compare, "--compare")
     from soft_students.explain import save_picture
     from soft_students.knowledge import plot_entropies, quantify_knowledge
-    from soft_students.students.files import load, trained_on
+    from soft_students.students.files import load
     from softkd.learners import use_threads
     from softkd.output import check_output, check_picture
-    from softkd.reading import read_data
+    from softkd.reading import Source, read_measured_data, record_of
 
+    source, snapshots = Source(data, data_dir, target), [*chain(*files.values())]
     if pictures is not None:
         check_picture(pictures, "--pictures")
-        check_output(pictures, force)
+        check_output(pictures, force, [*snapshots, *source.files()])
     use_threads(threads)
-    dataset = read_data(data, data_dir, target, trained_on(files["students"][0]))
+    students_of = {name: [load(path) for path in paths] for name, paths in files.items()}
+    _, dataset = read_measured_data(
+        source, [record_of(path) for path in snapshots], students=[*chain(*students_of.values())]
+    )
     X = dataset.X_test[:images]
     found = {
         name: quantify_knowledge(
-            [load(path) for path in paths],
+            students_of[name],
             X,
             layer=layer,
             names=[Path(path).stem for path in paths],

@@ -27,9 +27,10 @@ def report(folder: Path, out: Path, force: bool, as_json: bool) -> None:
     differ, and how everything was made. --json prints "out" and "bytes".
     """
     from soft_students.report import write_report
-    from softkd.output import check_output, check_page, print_written
+    from softkd.output import check_not_read, check_output, check_page, print_written
 
     check_page(out)
-    check_output(out, force)
+    check_not_read(out, [path for path in folder.iterdir() if path.suffix != ".html"])
+    check_output(out, force, [])
     write_report(folder, out, overwrite=force)
     print_written(out, as_json)

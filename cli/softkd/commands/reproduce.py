@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +54,12 @@ def reproduce(
             "The pictures need matplotlib. Install it with: pip install 'soft-students[plots]'"
         )
     from joblib import cpu_count
+    from rich.progress import MofNCompleteColumn
 
+    from soft_students.progress import progress_bar
     from soft_students.studies import draw_study, quick_plan, run_study, soft_tree_plan
-    from softkd.output import print_json, versions
+    from soft_students.versions import versions
+    from softkd.output import print_json
 
     folder = out or Path("softkd-mnist-quick" if quick else "softkd-mnist")
     try:
@@ -67,7 +68,14 @@ def reproduce(
         raise click.ClickException(f"Cannot write into '{folder}': {error.strerror}.") from error
     plan = quick_plan() if quick else soft_tree_plan()
     jobs = jobs or cpu_count()
-    with _progress() as on_part:
+    with progress_bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("trees", total=None)
+
+        def on_part(done: int, total: int, text: str) -> None:
+            bar.update(task, total=total, completed=done)
+            if bar.console.is_terminal:
+                bar.console.print(f"{done}/{total} {text}", highlight=False)
+
         result = run_study(
             folder,
             plan,
@@ -85,29 +93,3 @@ def reproduce(
     click.echo(f"Teacher: {teacher['accuracy']:.2%} in {teacher['seconds']:.0f} s")
     click.echo((folder / "results.md").read_text(), nl=False)
     click.echo(f"Written: {folder}/results.json, results.md, teacher.pt, {len(pictures)} pictures")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar of trees on a terminal; yield the function that moves it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    ) as progress:
-        task = progress.add_task("trees", total=None)
-
-        def on_part(done: int, total: int, text: str) -> None:
-            progress.update(task, total=total, completed=done)
-            if console.is_terminal:
-                progress.console.print(f"{done}/{total} {text}", highlight=False)
-
-        yield on_part

@@ -14,12 +14,14 @@ from softkd.options import (
     data_options,
     output_options,
     resume_option,
+    test_data_option,
     threads_option,
 )
 
 
 @click.command()
 @data_options
+@test_data_option
 @click.option(
     "--arch",
     type=click.Choice(list(NETWORKS)),
@@ -48,6 +50,7 @@ def teach(
     data: str | None,
     data_dir: str | None,
     target: str | None,
+    test_data: str | None,
     arch: str | None,
     out: Path,
     seeds: int,
@@ -73,17 +76,18 @@ def teach(
     from soft_students.transfer import ImageDistortion
     from softkd.learners import use_threads
     from softkd.output import check_checkpoint, check_output
-    from softkd.reading import describe_data, read_data
+    from softkd.reading import Source, read_rows
 
     threads = use_threads(threads)
-    check_output(out, force, inputs=[data])
-    dataset = read_data(data, data_dir, target)
+    source = Source(data, data_dir, target, test_data)
+    check_output(out, force, source.files())
+    dataset, split = read_rows(source)
     if dataset.classes is None:
         raise click.ClickException(
             f"The target of '{dataset.name}' holds values, and softkd teach trains classifiers."
         )
     image_shape = dataset.image_shape
-    checkpoint = check_checkpoint(out, resume, force)
+    checkpoint = check_checkpoint(out, resume, force, source.files())
     start = time.perf_counter()
     teacher = train_teacher(
         dataset.X_train,
@@ -95,7 +99,7 @@ def teach(
         epochs=epochs,
         random_state=seed,
         verbose=1,
-        data=describe_data(dataset, data, data_dir, target),
+        data=source.describe(dataset, split=split),
         checkpoint=checkpoint,
         resume=resume,
     )
@@ -112,7 +116,8 @@ def teach(
 
 
 def _report(teacher: Any, accuracy: float, out: Path, about: dict[str, Any], as_json: bool) -> None:
-    from softkd.output import print_json, versions
+    from soft_students.versions import versions
+    from softkd.output import print_json
 
     if as_json:
         known = {} if teacher.record is None else teacher.record.accuracy

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from soft_students.datasets import check_complete
 from soft_students.explain.charts import color_limit
 from soft_students.explain.explorer.encoding import pack
 from soft_students.explain.tree_view import image_shape_of, names_of, readable, view_tree
@@ -77,7 +78,11 @@ def check_tree(student: Any) -> None:
 
 def checked_rows(student: Any, X: Any) -> np.ndarray:
     """Return rows as converted for the student's prediction."""
-    return student._checked(X) if isinstance(student, SoftTree) else student._rows(X, reset=False)
+    if isinstance(student, SoftTree):
+        return student._checked(X)
+    rows = student._rows(X, reset=False)
+    check_complete(rows, getattr(student, "feature_names_in_", None), "The array X of the page")
+    return rows
 
 
 def _soft_tree(

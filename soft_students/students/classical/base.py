@@ -8,19 +8,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_feature_names,
-    _check_n_features,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from soft_students.labelled.parts import LabelledParts
+from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
+from soft_students.students.missing import validate_rows
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.restoring import (
     read_classes,
@@ -93,10 +89,9 @@ class ClassicalStudent(BaseEstimator):
                     "array do not identify categories."
                 )
             if not reset:  # names and number of columns, before columns are read by position
-                _check_feature_names(self, X, reset=False)
-                _check_n_features(self, X, reset=False)
+                validate_data(self, X, reset=False, skip_check_array=True)
             X = self._columns.codes(X)
-        return validate_data(
+        return validate_rows(
             self,
             X,
             reset=reset,
@@ -201,7 +196,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
         "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike,
@@ -301,7 +296,7 @@ class ClassicalStudentClassifier(ClassifierMixin, ClassicalStudent):
 class ClassicalStudentRegressor(RegressorMixin, ClassicalStudent):
     """Base class of the classical regressors; subclasses also define `_values`."""
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike,

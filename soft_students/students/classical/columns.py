@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from soft_students.datasets.unfit_columns import content_of, unfit_column
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -60,17 +62,12 @@ class Columns:
             for i, dtype in enumerate(frame.dtypes)
             if not (isinstance(dtype, np.dtype) and dtype.kind in "biuf")
         }
-        unfit = {
-            str(column.name): str(column.dtype)
-            for column in special.values()
-            if not _is_fit(column)
-        }
+        unfit = {str(each.name): each for each in special.values() if not _is_fit(each)}
         if unfit:
-            what = ", ".join(f"{name!r} of dtype {dtype}" for name, dtype in unfit.items())
             raise ValueError(
                 f"{student} takes columns of numbers and of the dtype 'category', but X has "
-                f"{what}. Convert them, e.g. with X.astype({dict.fromkeys(unfit, 'category')}), or "
-                "encode them in a Pipeline, with OneHotEncoder or OrdinalEncoder."
+                f"{', '.join(f'{name!r} of dtype {each.dtype}' for name, each in unfit.items())}. "
+                f"{_advice(unfit)}"
             )
         categories: list[np.ndarray | None] = [None] * frame.shape[1]
         ordered = [False] * frame.shape[1]
@@ -209,6 +206,18 @@ def is_frame(X: Any) -> bool:
     """Return whether `X` is a pandas DataFrame, without importing pandas."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(X, pandas.DataFrame)
+
+
+def _advice(unfit: dict[str, Any]) -> str:
+    """Return what to do about columns that are neither numbers nor categories."""
+    text = {name: "category" for name, column in unfit.items() if content_of(column) == "text"}
+    advice = [unfit_column(column) for name, column in unfit.items() if name not in text]
+    if text:
+        advice.append(
+            f"Convert categories, e.g. with X.astype({text}), or encode them in a Pipeline, with "
+            "OneHotEncoder or OrdinalEncoder."
+        )
+    return " ".join(advice)
 
 
 def _is_category(column: Any) -> bool:

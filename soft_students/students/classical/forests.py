@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from numpy.random import RandomState
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
-from sklearn.utils._param_validation import Interval
 
+from soft_students.sklearn_private import Interval
 from soft_students.students.classical.base import (
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone, is_classifier
-from sklearn.ensemble._base import _set_random_states
 from sklearn.linear_model import Ridge
-from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import has_fit_parameter
 
+from soft_students.sklearn_private import HasMethods
 from soft_students.students.classical.base import ClassicalStudent, ClassicalStudentRegressor
 from soft_students.students.classical.linear import _take_linear
 from soft_students.students.classical.logits import LogitStudentClassifier
@@ -22,6 +21,14 @@ from soft_students.transfer import Transfer
 
 #: Classes with a smaller probability are left out of a classifier's rows.
 LEAST_SHARE = 1e-5
+
+
+def _seed(estimator: BaseEstimator, random_state: int | RandomState | None) -> None:
+    """Set each parameter `random_state`, of nested estimators too."""
+    rng = check_random_state(random_state)
+    names = sorted(estimator.get_params(deep=True))
+    seeded = [n for n in names if n == "random_state" or n.endswith("__random_state")]
+    estimator.set_params(**{name: rng.randint(np.iinfo(np.int32).max) for name in seeded})
 
 
 class _GenericStudent(ClassicalStudent):
@@ -37,7 +44,7 @@ class _GenericStudent(ClassicalStudent):
     def _fitted(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> BaseEstimator:
         estimator = clone(self._chosen())
         if self.random_state is not None:
-            _set_random_states(estimator, self.random_state)
+            _seed(estimator, self.random_state)
         if weights is None:
             return estimator.fit(X, y)
         if not has_fit_parameter(estimator, "sample_weight"):

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.random import RandomState
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
-from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.utils import check_random_state
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from soft_students.sklearn_private import (
+    PREDICTOR_RECORD_DTYPE,
+    Interval,
+    StrOptions,
+    TreePredictor,
+    effective_n_threads,
+)
 from soft_students.students.classical.base import ClassicalStudent, ClassicalStudentRegressor
 from soft_students.students.classical.boosting_rounds import open_checkpoint
 from soft_students.students.classical.logits import LogitStudentClassifier
@@ -110,7 +113,7 @@ class _HistStudent(Explained, ClassicalStudent):
         X = np.ascontiguousarray(X, dtype=np.float64)
         # no column is categorical
         bitsets, places = np.zeros((0, 8), np.uint32), np.zeros(X.shape[1], np.uint32)
-        threads = _openmp_effective_n_threads()
+        threads = effective_n_threads()
         values = np.tile(self.baseline_, (len(X), 1))
         for output, trees in enumerate(self.nodes_):
             for nodes in trees:

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import Bounds, minimize
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import Ridge
-from sklearn.utils._param_validation import Interval
 
+from soft_students.sklearn_private import Interval
 from soft_students.students.classical.base import (
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,

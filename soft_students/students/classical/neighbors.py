@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from soft_students.sklearn_private import Interval, StrOptions
 from soft_students.students.classical.base import (
     ClassicalStudent,
     ClassicalStudentClassifier,

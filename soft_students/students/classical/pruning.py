@@ -6,7 +6,8 @@ import heapq
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.tree._tree import Tree
+
+from soft_students.sklearn_private import Tree
 
 _LEAF = -1
 

@@ -10,8 +10,8 @@ from numpy.random import RandomState
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.svm import SVR
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from soft_students.sklearn_private import Interval, StrOptions
 from soft_students.students.classical.base import ClassicalStudent, ClassicalStudentRegressor
 from soft_students.students.classical.logits import LogitStudentClassifier
 from soft_students.students.classical.scaling import (

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.tree._tree import Tree
+
+from soft_students.sklearn_private import Tree
 
 _LEAF = -1
+
+#: A threshold that no value exceeds: only missing values go right.
+LARGEST = float(np.finfo(np.float64).max)
 
 
 def tree_arrays(estimator: DecisionTreeRegressor) -> dict[str, np.ndarray]:
@@ -24,8 +28,9 @@ def tree_arrays(estimator: DecisionTreeRegressor) -> dict[str, np.ndarray]:
     state = estimator.tree_.__getstate__()
     nodes = state["nodes"]
     arrays = {name: np.ascontiguousarray(nodes[name]) for name in nodes.dtype.names}
-    # minus infinity and NaN mean "no threshold", which bundles do not keep
-    arrays["threshold"] = np.nan_to_num(arrays["threshold"], nan=0, posinf=0, neginf=0)
+    # Minus infinity and NaN mean "no threshold", which bundles do not keep; infinity parts missing
+    # values from all others, as the largest number does.
+    arrays["threshold"] = np.nan_to_num(arrays["threshold"], nan=0, posinf=LARGEST, neginf=0)
     return arrays | {"values": np.ascontiguousarray(state["values"][:, :, 0])}
 
 

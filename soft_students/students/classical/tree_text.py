@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from sklearn.tree._tree import Tree
 
 from soft_students.numerals import told_apart
+from soft_students.sklearn_private import Tree
+from soft_students.students.classical.tree_arrays import LARGEST
 
 _LEAF = -1
 _DIGITS = 5  # of thresholds and values, unless more are needed
 
+_MISSING = "missing"  # bound that parts missing values from all others
 _Thresholds = dict[tuple[int, float], str]
 
 
@@ -54,8 +56,8 @@ def tree_text(
             continue
         feature = int(tree.feature[node])
         name, threshold = names[feature], thresholds[feature, float(tree.threshold[node])]
-        waiting.append((right, depth + 1, f"{name} > {threshold}"))
-        waiting.append((left, depth + 1, f"{name} <= {threshold}"))
+        waiting.append((right, depth + 1, _condition(name, threshold, None)))
+        waiting.append((left, depth + 1, _condition(name, None, threshold)))
     return "\n".join(lines) + "\n"
 
 
@@ -104,6 +106,10 @@ def _leaves(tree: Tree) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
 
 
 def _condition(name: str, low: str | None, high: str | None) -> str:
+    if low == _MISSING:
+        return f"{name} is missing"
+    if high == _MISSING:
+        return f"{name} is not missing" if low is None else f"{name} > {low}"
     if low is None:
         return f"{name} <= {high}"
     if high is None:
@@ -116,6 +122,8 @@ def _thresholds(tree: Tree, decimals: int | None) -> _Thresholds:
     texts: _Thresholds = {}
     for feature in np.unique(tree.feature[tree.children_left != _LEAF]).tolist():
         values = np.unique(tree.threshold[tree.feature == feature]).tolist()
+        if values[-1] >= LARGEST:
+            texts[feature, values.pop()] = _MISSING
         if decimals is None:
             shown = told_apart(values, _DIGITS)
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import cache
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -17,10 +18,10 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from soft_students.sklearn_private import Interval, StrOptions
 from soft_students.students.classical.base import (
     ClassicalStudent,
     ClassicalStudentClassifier,
@@ -63,11 +64,20 @@ _CLASSES_SHOWN = 3  # at a leaf, in text
 _DECIMALS = range(2, 7)  # of probabilities in text: the first that tell two leaves apart
 
 
+@cache
+def _allows_nan(library: type) -> bool:
+    return get_tags(library()).input_tags.allow_nan
+
+
 class TreeStudent(Explained, ClassicalStudent):
     """Base class of single trees and forests, fitted as `estimator_`."""
 
     #: The scikit-learn regressor to fit, with the parameters that it shares with the student.
     _library: ClassVar[type]
+
+    @property
+    def _takes_missing(self) -> bool:  # type: ignore[override]
+        return _allows_nan(self._library)
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         estimator = self._make()
@@ -247,6 +257,9 @@ class _OneTree(TreeStudent):
 
 class DecisionTreeStudentClassifier(_OneTree, TreeClassifier):
     """One hard tree, taught by a network or by labels: every prediction is a rule.
+
+    Missing values (NaN) go to the side of a split where they fitted best in training, or to the
+    side of more training rows where none was missing; rules and text do not show which.
 
     Parameters
     ----------

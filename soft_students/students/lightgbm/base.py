@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from soft_students.sklearn_private import Interval
 from soft_students.students.classical.base import ClassicalStudent
 from soft_students.students.classical.boosting_rounds import BoostingRounds, open_checkpoint
 from soft_students.students.explained import Explained

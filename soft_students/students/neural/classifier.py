@@ -14,14 +14,14 @@ import torch
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from soft_students.labelled.parts import LabelledParts
 from soft_students.methods import Method, make_method
 from soft_students.networks.zoo import NETWORKS, Factory
+from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.neural import preparation
 from soft_students.students.neural.bundles import network_arrays, restore_network
 from soft_students.students.neural.method_choice import choose_method, soft_targets
@@ -157,6 +157,10 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _expected_failed_checks: ClassVar[dict[str, str]] = {
+        "check_sample_weight_equivalence_on_dense_data": "rows are drawn in proportion to weights",
+        "check_weight_two_is_row_twice": "rows are drawn in proportion to weights",
+    }
     _image_settings = staticmethod(neural_settings)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [StrOptions(set(NETWORKS)), nn.Module, callable],
@@ -253,7 +257,7 @@ class NeuralStudentClassifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike | LabelledParts | None,

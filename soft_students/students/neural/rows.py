@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import validate_data
 
 from soft_students.methods import TrainingData
 from soft_students.networks.shapes import shape_of_rows
 from soft_students.networks.zoo import get_network
+from soft_students.students.missing import validate_rows
 from soft_students.teachers import ArrayTeacher, Teacher
 
 
@@ -26,7 +26,7 @@ def checked_rows(student: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
             f"X.reshape(len(X), -1), and input_shape={tuple(shape[1:])} to "
             f"{type(student).__name__}."
         )
-    return validate_data(student, X, reset=reset, dtype=np.float32)
+    return validate_rows(student, X, reset=reset, dtype=np.float32)
 
 
 def as_training_data(

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from soft_students.sklearn_private import Interval, StrOptions, check_sample_weight
 from soft_students.students.explained import ExplainedSoftTree
+from soft_students.students.missing import validate_rows
 from soft_students.students.soft_tree.prediction import RoutedTree
 from soft_students.students.soft_tree.presets import image_settings
 from soft_students.students.soft_tree.settings import TrainingSettings
@@ -110,7 +110,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         from soft_students.students.soft_tree.training_rows import gather_rows
 
         random_state = check_random_state(self.random_state)
-        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weights = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Every sample weight is zero: there is nothing to learn from.")
         originals = np.flatnonzero(weights)
@@ -233,7 +233,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
 
     def _unlabeled(self, X: Any) -> tuple[np.ndarray, Any]:
         """Return further rows, checked, and as the teacher is shown them."""
-        rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        rows = validate_rows(self, X, reset=False, dtype=[np.float64, np.float32])
         return rows, X if hasattr(X, "columns") else rows
 
     def _partial_fit(
@@ -249,7 +249,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         from soft_students.students.soft_tree.training_rows import RowsInMemory
         from soft_students.threads import torch_threads
 
-        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weights = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
             return
         random_state = check_random_state(self.random_state)

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from soft_students.labelled.parts import LabelledParts
+from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.copies import in_the_form_of
+from soft_students.students.missing import validate_rows
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.restoring import read_classes, read_temperature
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
@@ -233,7 +234,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         self.n_nodes = n_nodes
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike,
@@ -284,7 +285,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
                 beside |= {"sample_weight": sample_weight, "X_unlabeled": X_unlabeled}
                 self._learn_parts(X, **beside)
                 return self
-            rows = validate_data(self, X, dtype=[np.float64, np.float32])
+            rows = validate_rows(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
             if self.warm_start and hasattr(self, "classes_"):
@@ -302,7 +303,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
             self.temperature_, self.hard_weight_ = temperature, hard_weight
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: ArrayLike,
@@ -333,7 +334,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         check_chosen(self, "temperature", "hard_weight")
         with unchanged_on_failure(self):
             first = not hasattr(self, "gate_weights_")
-            rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+            rows = validate_rows(self, X, dtype=[np.float64, np.float32], reset=first)
             asked = X if hasattr(X, "columns") else rows
             lesson = class_supervision(self, asked, y, labels, teacher, self.hard_weight)
             known = self.classes_ if not first else classes

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from soft_students.students.missing import validate_rows
 from soft_students.students.soft_tree import routing
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -33,7 +34,7 @@ class RoutedTree(BaseEstimator):
         check_is_fitted(self)
         if type(X) is np.ndarray and self._is_valid(X):
             return X
-        return validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return validate_rows(self, X, reset=False, dtype=[np.float64, np.float32])
 
     def _is_valid(self, X: np.ndarray) -> bool:
         """Tell quickly if `validate_data` would let `X` through; it costs more than one row."""

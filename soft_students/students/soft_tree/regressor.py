@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import validate_data
 
 from soft_students.labelled.parts import LabelledParts
+from soft_students.sklearn_private import fit_context
 from soft_students.students.copies import in_the_form_of
+from soft_students.students.missing import validate_rows
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.soft_tree.base import BaseSoftDecisionTree
 from soft_students.students.soft_tree.bundles import gates_state, restore_gates, take_floats
@@ -130,7 +131,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         self.n_nodes = n_nodes
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: ArrayLike,
@@ -178,7 +179,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
                     X_unlabeled=X_unlabeled,
                 )
                 return self
-            rows = validate_data(self, X, dtype=[np.float64, np.float32])
+            rows = validate_rows(self, X, dtype=[np.float64, np.float32])
             asked = X if hasattr(X, "columns") else rows
             lesson = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
             hard_weight = value_settings(self, asked, lesson, sample_weight)
@@ -207,7 +208,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
             self.hard_weight_ = hard_weight
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: ArrayLike,
@@ -234,7 +235,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         check_chosen(self, "hard_weight")
         with unchanged_on_failure(self):
             first = not hasattr(self, "gate_weights_")
-            rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+            rows = validate_rows(self, X, dtype=[np.float64, np.float32], reset=first)
             asked = X if hasattr(X, "columns") else rows
             lesson = value_supervision(self, asked, y, labels, teacher, self.hard_weight)
             self.hard_weight_ = value_settings(self, asked, lesson, sample_weight)

@@ -13,10 +13,10 @@ import numpy as np
 import xgboost
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from xgboost import DMatrix, QuantileDMatrix
 
+from soft_students.sklearn_private import Interval, StrOptions
 from soft_students.students.classical.base import ClassicalStudent
 from soft_students.students.classical.boosting_rounds import BoostingRounds, open_checkpoint
 from soft_students.students.classical.constraints import interaction_groups, monotone_signs

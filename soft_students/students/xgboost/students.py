@@ -12,9 +12,9 @@ import xgboost
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.special import expit
-from sklearn.utils._param_validation import Interval
 from xgboost import DMatrix, XGBClassifier, XGBRegressor
 
+from soft_students.sklearn_private import Interval
 from soft_students.students.classical.base import (
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,

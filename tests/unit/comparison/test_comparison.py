@@ -155,8 +155,8 @@ def test_values(tmp_path):
         ({"criteria": {"acuracy": 1}}, "Did you mean 'accuracy'"),
         ({"criteria": {"size": 1, "bytes": 1}}, "several times: bytes"),
         ({"criteria": {"size": -1}}, "0 or more"),
-        ({"method": "best"}, "no method 'best'"),
-        ({"constraints": {"weight": 1}}, "no criterion 'weight'"),
+        ({"method": "best"}, "Unknown method 'best'"),
+        ({"constraints": {"weight": 1}}, "Unknown criterion 'weight'"),
     ],
 )
 def test_unfit_arguments_are_refused_before_training(digits, tmp_path, settings, message):

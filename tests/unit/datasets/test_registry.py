@@ -33,7 +33,9 @@ def test_the_split_of_digits_is_always_the_same():
 
 
 def test_a_misspelt_name_gets_a_hint():
-    with pytest.raises(ValueError, match=r"no data set 'minst'\. Did you mean 'mnist'\?") as caught:
+    with pytest.raises(
+        ValueError, match=r"Unknown data set 'minst'\. Did you mean 'mnist'\?"
+    ) as caught:
         load_dataset("minst")
     assert "digits, mnist, fashion_mnist" in str(caught.value)
     assert ".csv, .parquet, .npz" in str(caught.value)

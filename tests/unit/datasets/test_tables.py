@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from soft_students.datasets import load_dataset
+from soft_students.datasets import check_complete, load_dataset
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
@@ -155,8 +155,52 @@ def test_a_long_list_of_columns_is_cut_short(written):
 
 def test_features_that_are_not_numbers_are_named(written):
     frame = table().assign(when=pd.date_range("2020-01-01", periods=40).astype(str))
-    with pytest.raises(ValueError, match=r"must be numbers\. Not so: 'kind', 'when'\. Encode"):
+    with pytest.raises(ValueError, match=r"must be numbers\. Not so: 'kind', 'when'\.") as found:
         load_dataset(written(frame), target="count")
+    kind, dates = str(found.value).split("'when' holds")
+    assert "'kind' holds text, 'rare' in row 1 and in 39 more. If these are categories" in kind
+    assert "dates or times, '2020-01-01' in row 1" in dates
+    assert "categor" not in dates
+
+
+def test_the_sign_of_a_missing_value_is_no_category(written):
+    frame = table().astype({"width": object})
+    frame.loc[[11, 30], "width"] = "?"
+    with pytest.raises(ValueError, match=r"numbers, but '\?' in row 12 and in 1 more") as e:
+        load_dataset(written(frame.astype({"width": str})), target="kind")
+    assert "missing value, leave the cell empty" in str(e.value)
+    assert "categor" not in str(e.value)
+
+
+def test_infinite_features_are_refused(written):
+    frame = table()
+    frame.loc[[4, 9], "width"] = -np.inf
+    with pytest.raises(ValueError, match=r"'width' .*Got -inf in row 5 and in 1 more"):
+        load_dataset(written(frame), target="kind")
+
+
+def test_a_table_is_tested_on_the_rows_of_another(written, tmp_path):
+    path = written(table())
+    more = table()[:7].assign(kind="new")
+    other = tmp_path / f"other{path.suffix}"
+    write = more.to_csv if path.suffix == ".csv" else more.to_parquet
+    write(other, index=False)
+    dataset = load_dataset(path, target="kind", test_data=other)
+    assert (len(dataset.X_train), dataset.y_test.tolist()) == (40, ["new"] * 7)
+    assert dataset.X_test.tolist() == dataset.X_train[:7].tolist()
+    assert "new" in dataset.classes
+    with pytest.raises(ValueError, match="'test_size' parameter does not apply"):
+        load_dataset(path, target="kind", test_data=other, test_size=0.5)
+
+
+def test_test_data_of_another_target_are_refused(written, tmp_path):
+    other = tmp_path / "other.csv"
+    table().assign(kind=1).to_csv(other, index=False)
+    with pytest.raises(ValueError, match="must be of one kind"):
+        load_dataset(written(table()), target="kind", test_data=other)
+    table().drop(columns="width").to_csv(other, index=False)
+    with pytest.raises(ValueError, match=r"lacks 1 of the columns.*'width'"):
+        load_dataset(written(table()), target="kind", test_data=other)
 
 
 WORDS = ["None", "NA", "N/A", "n/a", "null", "NULL", "nan", "NaN", "<NA>", "#N/A", "-nan"]
@@ -364,3 +408,15 @@ def test_columns_of_the_same_name_in_parquet_are_refused(tmp_path):
     pq.write_table(pa.table([[1, 2], [3, 4], [0, 1]], names=["a", "a", "y"]), path)
     with pytest.raises(ValueError, match="'a' occurs more than once"):
         load_dataset(path, target="y")
+
+
+def test_missing_values_are_told_with_the_row_of_the_file():
+    X = np.zeros((3, 2))
+    X[[1, 2], 1] = np.nan
+    numbers = np.array([40, 31, 7])
+    with pytest.raises(
+        ValueError, match=r"in 2 of 3 rows, in the columns 'b', first in row 7, cou"
+    ):
+        check_complete(X, ["a", "b"], "'t.csv'", numbers)
+    with pytest.raises(ValueError, match=r"in the columns '2', first in row 1, counted from 0"):
+        check_complete(X, None, "'t.csv'")

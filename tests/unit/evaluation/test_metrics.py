@@ -142,5 +142,7 @@ def test_values_are_shown_as_people_read_them():
 
 def test_an_unknown_name_says_what_there_is():
     assert get_metric("ece") is METRICS["ece"]
-    with pytest.raises(ValueError, match=r"no metric 'acuracy'.*flops.*Did you mean 'accuracy'"):
+    with pytest.raises(
+        ValueError, match=r"Unknown metric 'acuracy'.*flops.*Did you mean 'accuracy'"
+    ):
         get_metric("acuracy")

@@ -98,7 +98,9 @@ def test_a_loss_is_found_by_its_plain_name_too():
 
 
 def test_an_unknown_name_says_what_there_is():
-    with pytest.raises(ValueError, match=r"no scorer 'agrement'.*neg_kl.*Did you mean 'agreement'"):
+    with pytest.raises(
+        ValueError, match=r"Unknown scorer 'agrement'.*neg_kl.*Did you mean 'agreement'"
+    ):
         get_scorer("agrement")
     assert len(get_scorer_names()) == 5
 

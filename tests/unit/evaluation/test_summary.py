@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from soft_students import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor, as_teacher
-from soft_students.evaluation import evaluate_student, evaluate_teacher, summary
+from soft_students.evaluation import evaluate, evaluate_student, evaluate_teacher, summary
 from tests.references import fidelity as reference
 
 KEYS = ["accuracy", "agreement", "kl_to_teacher", "bytes", "latency_us"]
@@ -161,3 +161,30 @@ def test_a_teacher_of_values_has_a_row_of_its_own():
     result = evaluate_teacher(regression, X, y)
     assert list(result) == ["r2", "r2_to_teacher", "mse_to_teacher", "bytes", "latency_us"]
     assert result["r2"] == pytest.approx(regression.score(X, y))
+
+
+def test_labels_of_which_a_student_knows_none_are_refused(iris, student):
+    X, y = iris
+    foreign = np.array(["rose", "tulip"])[y % 2]
+    with pytest.raises(
+        ValueError, match=r"No label of y .* the student\. Got 'rose', 'tulip', and"
+    ):
+        evaluate_student(student, X, foreign)
+    with pytest.raises(ValueError, match="No label of y"):
+        evaluate({"s": student}, X, y + 7)
+
+
+def test_labels_that_a_student_does_not_know_are_told(iris, student):
+    X, y = iris
+    some = np.where(y == 2, 9, y)
+    with pytest.warns(UserWarning, match=r"of 150 rows have labels that the student .*: 9\."):
+        row = evaluate_student(student, X, some)
+    assert row["accuracy"] == np.mean(student.predict(X) == some)
+    with pytest.warns(UserWarning, match=r"the student 's' was not trained on .*: 9\."):
+        evaluate({"s": student}, X, some)
+
+
+def test_labels_that_a_teacher_does_not_know_are_told(iris, teacher):
+    X, y = iris
+    with pytest.warns(UserWarning, match=r"the teacher .* was not trained on .*: 9\."):
+        evaluate_teacher(teacher, X, np.where(y == 2, 9, y))

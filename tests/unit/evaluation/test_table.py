@@ -183,7 +183,7 @@ def test_disagreements_are_named_by_label(iris):
     expected = disagreements(stump.predict_proba(X), teacher.predict_proba(X), names)
     assert found.indices.tolist() == expected.indices.tolist()
     assert set(found.teacher) <= set(names)
-    with pytest.raises(ValueError, match=r"no model 'tree'\. Available: teacher, student"):
+    with pytest.raises(ValueError, match=r"Unknown model 'tree'\. Available: teacher, student"):
         result.disagreements("tree")
 
 
@@ -250,7 +250,7 @@ def test_bad_input_is_refused(iris, teacher, students):
         ("X is empty", (students, X[:0], y[:0]), {}),
         ("No student to evaluate", ({}, X, y), {}),
         ("inconsistent numbers of samples", (students, X, y[:-1]), {}),
-        ("no metric 'speed'", (students, X, y), {"metrics": ["speed"]}),
+        ("Unknown metric 'speed'", (students, X, y), {"metrics": ["speed"]}),
         ("'agreement' needs a teacher", (students, X, y), {"metrics": ["agreement"]}),
         ("'r2' needs models of regression", (students, X, y), {"metrics": ["r2"]}),
         ("'ece' needs the true labels y", (students, X, None, teacher), {"metrics": ["ece"]}),

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import shutil
@@ -11,7 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from soft_students.labelled import LabelledParts, TeacherFile, label_parts
 from soft_students.labelled import labelling as worker
 from soft_students.persistence import atomic_write
-from soft_students.teachers import load_teacher
+from soft_students.teachers import EnsembleTeacher, as_teacher, load_teacher
 
 
 def contents(folder):
@@ -319,6 +320,63 @@ def test_a_teacher_that_knows_names_leaves_other_columns_out(big, tmp_path, recw
     expected = model.predict_proba(frame[names])[:300]
     np.testing.assert_allclose(part.probabilities(), expected, atol=1e-6)
     assert not [str(warning.message) for warning in recwarn if "names" in str(warning.message)]
+
+
+@pytest.mark.parametrize("kind", ["ensemble", "nested", "passthrough", "method", "regressors"])
+def test_teachers_of_named_columns_are_asked_by_name(kind, big, tmp_path, write_table, recwarn):
+    import joblib
+    import pandas as pd
+    from sklearn.pipeline import make_pipeline
+
+    frame = pd.read_parquet(big / "p0.parquet")
+    known, turned = [f"f{i}" for i in range(6)], ["f4", "f2", "f5", "f0", "f1", "f3"]
+    models = [
+        make_pipeline("passthrough", LogisticRegression(C=C)).fit(frame[known], frame["y"])
+        for C in (0.1, 10)
+    ]
+    teacher = {
+        "ensemble": lambda: as_teacher(models),
+        "nested": lambda: EnsembleTeacher([as_teacher(models), as_teacher(models[0])]),
+        "passthrough": lambda: models[0],
+        "method": lambda: as_teacher(models[0].predict_proba, classes=[0, 1, 2]),
+        "regressors": lambda: as_teacher(
+            [LinearRegression(positive=p).fit(frame[known], frame["f1"]) for p in (True, False)]
+        ),
+    }[kind]()
+    joblib.dump(teacher, tmp_path / "t.pkl")
+    write_table(big / "turned.parquet", frame[turned].to_numpy(), names=turned)
+    label_parts(
+        TeacherFile(str(tmp_path / "t.pkl"), trust=True), big / "turned.parquet", tmp_path / "out"
+    )
+    parts = LabelledParts(tmp_path / "out")
+    assert parts.columns == tuple(known)
+    asked = as_teacher(teacher)
+    if kind == "regressors":
+        said, expected = parts[0].targets()[:, 0], asked.predict(frame[known])
+    else:
+        said, expected = parts[0].probabilities(), asked.predict_proba(frame[known])
+    np.testing.assert_allclose(said, expected, atol=1e-5)
+    assert not [str(warning.message) for warning in recwarn if "names" in str(warning.message)]
+
+
+def test_labels_of_columns_in_the_files_order_are_not_kept(big, tmp_path):
+    """Earlier versions asked ensembles in the order of the file, and recorded that order."""
+    import joblib
+    import pandas as pd
+
+    frame = pd.read_parquet(big / "p0.parquet")
+    names = [f"f{i}" for i in range(5, -1, -1)]
+    joblib.dump(
+        as_teacher([LogisticRegression().fit(frame[names], frame["y"])] * 2), tmp_path / "t.pkl"
+    )
+    file = TeacherFile(str(tmp_path / "t.pkl"), trust=True)
+    label(file, big, tmp_path / "out")
+    manifest = tmp_path / "out" / "manifest.json"
+    content = json.loads(manifest.read_bytes())
+    content["settings"]["columns"] = names[::-1]
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"columns was .*'f0', 'f1'.* and is .*'f5', 'f4'"):
+        label(file, big, tmp_path / "out")
 
 
 def test_regressor(big, tmp_path):

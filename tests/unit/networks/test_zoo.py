@@ -27,7 +27,7 @@ def test_names_are_known_without_torch():
 
 
 def test_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"no network 'resnt'.*mlp, cnn.*mean 'resnet'\?"):
+    with pytest.raises(ValueError, match=r"Unknown network 'resnt'.*mlp, cnn.*mean 'resnet'\?"):
         get_network("resnt")
 
 

@@ -120,9 +120,9 @@ def test_names_of_criteria():
 
 
 def test_unknown_method_and_normalization():
-    with pytest.raises(ValueError, match=r"no method 'topsy'.*Did you mean 'topsis'"):
+    with pytest.raises(ValueError, match=r"Unknown method 'topsy'.*Did you mean 'topsis'"):
         rank(STUDENTS, WEIGHTS, method="topsy")
-    with pytest.raises(ValueError, match=r"no normalization 'max'.*Did you mean 'minmax'"):
+    with pytest.raises(ValueError, match=r"Unknown normalization 'max'.*Did you mean 'minmax'"):
         rank(STUDENTS, WEIGHTS, normalization="max")
 
 

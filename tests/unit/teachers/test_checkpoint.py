@@ -314,7 +314,7 @@ def test_values_of_another_type_never_pass(payload, key, value):
 @pytest.mark.parametrize("value", ["x", [[]], {"a": 1}, True])
 def test_values_of_another_type_never_pass_in_a_member(payload, key, value):
     payload["members"][0][key] = value
-    with pytest.raises(ValueError, match=r"damaged|no network|no setting"):
+    with pytest.raises(ValueError, match=r"damaged|Unknown network|no setting"):
         teacher_from_checkpoint(payload)
 
 
@@ -371,7 +371,7 @@ STATE = (*FIRST, "state_dict")
         (_set(("record", "accuracy"), {"test": "high"}), "not a finite number"),
         (_set((*FIRST, "weight"), -1.0), "is negative"),
         (_set((*FIRST, "weight"), math.inf), "not a finite number"),
-        (_set((*FIRST, "arch"), "transformer"), "no network 'transformer'"),
+        (_set((*FIRST, "arch"), "transformer"), "Unknown network 'transformer'"),
         (_set((*FIRST, "arch"), "cnn"), "takes images"),
         (_set((*FIRST, "config", "hidden"), [9]), "shape"),
         (_set((*FIRST, "config", "hidden"), [10**12]), "range"),

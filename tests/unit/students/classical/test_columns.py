@@ -265,3 +265,15 @@ def test_names_need_not_be_text(table, labels):
     np.testing.assert_array_equal(loads(dumps(fitted)).predict_proba(table), expected)
     with pytest.raises(ValueError, match="3 features"):
         fitted.predict(table[[0, 1, 2]])
+
+
+def test_dates_and_signs_of_missing_values_are_not_called_categories():
+    table = pd.DataFrame({"day": ["2024-05-01", "2024-05-02"] * 20, "n": [1, 2, 3, 4] * 10})
+    odd = table.astype({"n": object})
+    odd.loc[6, "n"] = "?"
+    with pytest.raises(ValueError, match="dtype 'category'") as found:
+        XGBoostStudentClassifier().fit(odd, [0, 1] * 20)
+    said = str(found.value)
+    assert "'day' holds dates or times, '2024-05-01' in row 1" in said
+    assert "'n' holds numbers, but '?' in row 7." in said
+    assert "astype" not in said

@@ -243,7 +243,7 @@ def test_rows_of_a_transfer_set_learn_from_labels_alone_where_they_keep_them(win
     student = quick(method=Counting(seen=seen), transfer=NOISE, validation_fraction=0.0)
     student.fit(X, y, sample_weight=weight)
     assert seen[0] == 5 * (y < 2).sum()
-    with pytest.raises(ValueError, match="Munge makes rows that no label is known of"):
+    with pytest.raises(ValueError, match="Munge makes rows without labels and needs a teacher"):
         quick(transfer=Munge()).fit(X, y)
 
 
