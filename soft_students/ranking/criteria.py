@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from soft_students.choices import unknown
 from soft_students.evaluation import METRICS
+from soft_students.numerals import told_apart
 
 #: Short names of metrics.
 ALIASES = {"latency": "latency_us", "size": "bytes", "fidelity": "agreement"}
@@ -161,18 +162,53 @@ def exclusions(
             if value is None or math.isnan(value):
                 reason = f"its {criterion} is unknown"
                 reasons += [] if reason in reasons else [reason]
-            elif directions[criterion] == "higher" and value < limit:
-                reasons.append(f"{criterion} {_show(value)} is below {_show(limit)}")
-            elif directions[criterion] == "lower" and value > limit:
-                reasons.append(f"{criterion} {_show(value)} is above {_show(limit)}")
+            elif _miss(value, limit, directions[criterion]) > 0:
+                side = "below" if directions[criterion] == "higher" else "above"
+                reasons.append(f"{criterion} {_compared(value, side, limit)}")
         if reasons:
             found[name] = reasons
     return found
 
 
+def misses(
+    values: Mapping[str, Values], constraints: Mapping[str, float], directions: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
+    """Return by how much each student misses each limit that it misses.
+
+    Parameters
+    ----------
+    values : dict of str to dict
+    constraints : dict of str to float
+    directions : dict of str to str
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Differences above 0, by student and criterion; unknown values are left out.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, of in values.items():
+        for criterion, limit in constraints.items():
+            value = of.get(criterion)
+            if value is not None and (by := _miss(value, limit, directions[criterion])) > 0:
+                found.setdefault(name, {})[criterion] = by
+    return found
+
+
+def _miss(value: float, limit: float, direction: str) -> float:
+    return limit - value if direction == "higher" else value - limit
+
+
 def _known(of: Values, criterion: str) -> bool:
     value = of.get(criterion)
     return value is not None and math.isfinite(value)
+
+
+def _compared(value: float, side: str, limit: float) -> str:
+    one, two = _show(value), _show(limit)
+    if one == two:
+        one, two = told_apart([value, limit])
+    return f"{one} is {side} {two}"
 
 
 def _show(value: float) -> str:

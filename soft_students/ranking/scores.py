@@ -15,8 +15,9 @@ NORMALIZATIONS = {
     "vector": "divided by the column's Euclidean norm",
     "ratio": "relative to the best: x / max, or min / x of costs",
     "sum": "shares of the sum: x / sum, or of 1/x of costs",
+    "reference": "relative to a reference: x / reference, or reference / x of costs",
 }
-_OF_POSITIVE_VALUES = ("ratio", "sum")
+OF_POSITIVE_VALUES = ("ratio", "sum", "reference")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,11 @@ def load_pymcdm() -> _Pymcdm:
 
 
 def normalized(
-    matrix: np.ndarray, higher: np.ndarray, normalization: str, criteria: list[str]
+    matrix: np.ndarray,
+    higher: np.ndarray,
+    normalization: str,
+    criteria: list[str],
+    reference: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the normalised decision matrix, in which higher is better.
 
@@ -71,10 +76,13 @@ def normalized(
         Finite values.
     higher : ndarray of bool, shape (n_criteria,)
         Whether higher is better.
-    normalization : {"minmax", "vector", "ratio", "sum"}
-        See `NORMALIZATIONS`. ``"minmax"`` turns a column of equal values into ones.
+    normalization : {"minmax", "vector", "ratio", "sum", "reference"}
+        See `NORMALIZATIONS`. A column of equal values, which decides nothing, becomes ones by
+        ``"minmax"``.
     criteria : list of str
         Names for the message.
+    reference : ndarray of shape (n_criteria,), default=None
+        Values for ``"reference"``; None: the means of the columns.
 
     Returns
     -------
@@ -85,13 +93,16 @@ def normalized(
     ValueError
         If a value is not above zero and the normalisation needs it to be.
     """
-    if normalization in _OF_POSITIVE_VALUES:
+    if normalization in OF_POSITIVE_VALUES:
         for criterion, column in zip(criteria, matrix.T, strict=True):
             if column.min() <= 0:
                 raise ValueError(
                     f"The normalization {normalization!r} takes ratios of values, which must be "
                     f"above 0. Got {column.min():g} of {criterion!r}. Choose 'minmax'."
                 )
+    if normalization == "reference":
+        against = matrix.mean(axis=0) if reference is None else reference
+        return np.where(higher, matrix / against, against / matrix)
     scale = np.abs(matrix).max(axis=0)
     scale[scale == 0] = 1.0  # a column of zeros
     scaled = matrix / scale  # no square overflows
@@ -139,6 +150,22 @@ def weighted_sums(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return load_pymcdm().weighted_sum(_as_it_is)(
         values, weights, np.ones(len(weights)), validation=False
     )
+
+
+def means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean of each alternative's values, over the criteria with a weight above 0.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_alternatives, n_criteria)
+        Normalised.
+    weights : ndarray of shape (n_criteria,)
+
+    Returns
+    -------
+    ndarray of shape (n_alternatives,)
+    """
+    return values[:, weights > 0].mean(axis=1)
 
 
 def _as_it_is(column: np.ndarray, cost: bool = False) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import cycle, repeat
 
 import numpy as np
 
 Scores = Callable[[np.ndarray], np.ndarray]
+ScoresOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _STEPS = 200  # from a weight to 0 or 1; a change of winner within one step is missed
 _BISECTIONS = 30
@@ -46,7 +48,11 @@ class Sensitivity:
     ranges : dict of str to WeightRange
         Range by criterion.
     win_shares : dict of str to float
-        Share of random weights, drawn around the given ones, with which each student wins.
+        Of random weights around those given, the share for which each student wins. Where errors of
+        the values are known, each is combined with values measured again.
+    measured_shares : dict of str to float, or None
+        By the given weights, the share of repeated measurements after which each student wins. None
+        if the errors of all values are unknown: the shares then take them as exact.
     draws : int
         Number of random weights: Dirichlet, with the given ones as their mean and a standard
         deviation of ``sqrt(w (1 - w) / (concentration + 1))``.
@@ -55,12 +61,15 @@ class Sensitivity:
 
     ranges: dict[str, WeightRange]
     win_shares: dict[str, float]
+    measured_shares: dict[str, float] | None
     draws: int
     concentration: float
 
 
 def sensitivity(
-    scores: Scores,
+    scores_of: ScoresOf,
+    comparable: np.ndarray,
+    redrawn: np.ndarray | None,
     weights: dict[str, float],
     names: list[str],
     random_state: int | None,
@@ -69,8 +78,12 @@ def sensitivity(
 
     Parameters
     ----------
-    scores : callable
-        Maps weights that sum to one to the scores of all students.
+    scores_of : callable
+        Maps normalised values and weights that sum to one to the scores of all students.
+    comparable : ndarray of shape (n_students, n_criteria)
+        Normalised values.
+    redrawn : ndarray of shape (n_draws, n_students, n_criteria), or None
+        Normalised values of repeated measurements.
     weights : dict of str to float
     names : list of str
         Names of the students, in the order of the scores.
@@ -81,6 +94,10 @@ def sensitivity(
     -------
     Sensitivity
     """
+
+    def scores(moved: np.ndarray) -> np.ndarray:
+        return scores_of(comparable, moved)
+
     given = np.array(list(weights.values()))
     current = int(scores(given).argmax())
     ranges = {}
@@ -97,11 +114,17 @@ def sensitivity(
     rng = np.random.default_rng(random_state)
     drawn = np.zeros((_DRAWS, len(given)))
     drawn[:, given > 0] = rng.dirichlet(_CONCENTRATION * given[given > 0], size=_DRAWS)
-    winners = [_winner(scores(each), current) for each in drawn]
-    shares = np.bincount(winners, minlength=len(names)) / _DRAWS
-    return Sensitivity(
-        ranges, dict(zip(names, shares.tolist(), strict=True)), _DRAWS, _CONCENTRATION
-    )
+
+    def shares(tables: Iterable[np.ndarray], weights: Iterable[np.ndarray]) -> dict[str, float]:
+        winners = [
+            _winner(scores_of(*both), current) for both in zip(tables, weights, strict=False)
+        ]
+        found = np.bincount(winners, minlength=len(names)) / len(winners)
+        return dict(zip(names, found.tolist(), strict=True))
+
+    measured = None if redrawn is None else shares(redrawn, repeat(given))
+    tables = repeat(comparable) if redrawn is None else cycle(redrawn)
+    return Sensitivity(ranges, shares(tables, drawn), measured, _DRAWS, _CONCENTRATION)
 
 
 def _first_change(
