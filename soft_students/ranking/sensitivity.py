@@ -48,8 +48,8 @@ class Sensitivity:
     ranges : dict of str to WeightRange
         Range by criterion.
     win_shares : dict of str to float
-        Of random weights around those given, the share for which each student wins. Where errors of
-        the values are known, each is combined with values measured again.
+        Share of random weights around those given for which each student wins. Where errors of the
+        values are known, each draw is combined with values measured again.
     measured_shares : dict of str to float, or None
         By the given weights, the share of repeated measurements after which each student wins. None
         if the errors of all values are unknown: the shares then take them as exact.
