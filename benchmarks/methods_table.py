@@ -40,7 +40,7 @@ from soft_students.datasets import load_dataset
 from soft_students.methods import available
 from soft_students.persistence import atomic_write
 from soft_students.teachers import load_teacher, save_teacher, train_teacher
-from softkd.output import versions
+from soft_students.versions import versions
 
 PAGE = Path(__file__).parents[1] / "docs" / "methods_results.md"
 DATA = ("mnist", "fashion_mnist")

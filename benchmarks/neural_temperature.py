@@ -26,7 +26,7 @@ from sklearn.neural_network import MLPClassifier
 from soft_students import NeuralStudentClassifier
 from soft_students.datasets import load_dataset
 from soft_students.teachers import load_teacher
-from softkd.output import versions
+from soft_students.versions import versions
 
 PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
 SEEDS = (0, 1, 2)
