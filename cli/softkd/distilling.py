@@ -173,8 +173,8 @@ def make_learner(
 def _check_one_process(student: str, chosen: set[str]) -> None:
     if {"n_devices", "n_nodes"} & chosen:
         raise click.UsageError(
-            "--devices and --num-nodes are for soft_tree and neural, which several processes "
-            f"train. Got --student {student}."
+            "--devices and --num-nodes are for students that several processes train, such as "
+            f"soft_tree. Got --student {student}."
         )
     if is_torchelastic_launched() and os.environ["WORLD_SIZE"] != "1":
         raise click.UsageError(

@@ -104,7 +104,7 @@ device_options = _all_of(
     click.option(
         "--devices",
         type=click.IntRange(min=1),
-        help="Processes on this host that together train a soft_tree or neural student, one device "
+        help="Processes on this host that together train a student such as soft_tree, one device "
         "each [default: 1].",
     ),
     click.option(

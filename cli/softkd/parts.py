@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 
 from soft_students.dask.cluster import dask_client
 from soft_students.labelled import LabelledParts
+from soft_students.students import get_student
 from soft_students.versions import versions
 from softkd.distilling import begin, make_learner, output_files, write_student
 from softkd.output import plain_parameters, print_json
@@ -41,7 +42,7 @@ def distill(given: SimpleNamespace) -> None:
 def _train(
     learner: BaseEstimator, parts: LabelledParts, checkpoint: Path, given: SimpleNamespace
 ) -> BaseEstimator:
-    if given.student != "xgboost":
+    if get_student(given.student).from_parts == "fit":
         learner.set_params(checkpoint=os.fspath(checkpoint), resume=given.resume)
         learner.fit(parts)
         return learner.set_params(checkpoint=None, resume=False)

@@ -30,54 +30,22 @@ from sklearn.tree import BaseDecisionTree
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from soft_students.evaluation.tree_paths import leaf_depths, reached_leaves, values_per_leaf
 from soft_students.sklearn_private import num_samples, safe_indexing
 from soft_students.students.classical.generic import (
     GenericStudentClassifier,
     GenericStudentRegressor,
 )
-from soft_students.students.classical.hist import (
-    HistGradientBoostingStudentClassifier,
-    HistGradientBoostingStudentRegressor,
-)
-from soft_students.students.classical.linear import LogisticStudentClassifier, RidgeStudentRegressor
-from soft_students.students.classical.logits import LogitStudentClassifier
-from soft_students.students.classical.neighbors import (
-    KNeighborsStudentClassifier,
-    KNeighborsStudentRegressor,
-)
-from soft_students.students.classical.svm import SVMStudentClassifier, SVMStudentRegressor
-from soft_students.students.classical.trees import TreeStudent
+from soft_students.students.classical.tree_counts import operations_of_trees, structure_of_trees
 from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
-from soft_students.students.lightgbm import (
-    LightGBMStudentClassifier,
-    LightGBMStudentRegressor,
-)
-from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
-from soft_students.students.xgboost import (
-    XGBoostStudentClassifier,
-    XGBoostStudentRegressor,
-)
 from soft_students.teachers import EnsembleTeacher, EstimatorTeacher, TorchTeacher
 
 _ROWS = 1000  # over which the lengths of paths through trees are averaged
 
 _Distilled = DistilledClassifier | DistilledRegressor
-_SoftTree = SoftDecisionTreeClassifier | SoftDecisionTreeRegressor
-_SVM = SVMStudentClassifier | SVMStudentRegressor
-_Neighbors = KNeighborsStudentClassifier | KNeighborsStudentRegressor
 _Forest: TypeAlias = (
     RandomForestClassifier | RandomForestRegressor | ExtraTreesClassifier | ExtraTreesRegressor
 )
 _Generic = GenericStudentClassifier | GenericStudentRegressor
-_Boosted = (
-    XGBoostStudentClassifier
-    | XGBoostStudentRegressor
-    | LightGBMStudentClassifier
-    | LightGBMStudentRegressor
-    | HistGradientBoostingStudentClassifier
-    | HistGradientBoostingStudentRegressor
-)
 
 
 def n_parameters(model: Any) -> int | None:
@@ -108,7 +76,8 @@ def n_parameters(model: Any) -> int | None:
 def structure(model: Any) -> dict[str, int] | None:
     """Count the components of a fitted student or a teacher, such as parameters and leaves.
 
-    Add other classes with ``structure.register``.
+    A student's class counts itself by a method ``_structure()``. Add other classes with
+    ``structure.register``.
 
     Parameters
     ----------
@@ -131,15 +100,17 @@ def structure(model: Any) -> dict[str, int] | None:
     >>> structure(tree)
     {'trees': 1, 'splits': 2, 'leaves': 3, 'parameters': 13}
     """
+    parts: dict[str, int] | None = model._structure() if hasattr(model, "_structure") else None
     module = getattr(model, "module_", None)
-    return _module_structure(module) if isinstance(module, nn.Module) else None
+    return _module_structure(module) if isinstance(module, nn.Module) else parts
 
 
 @singledispatch
 def flops(model: Any, X: Any) -> float | None:
     """Return the number of operations for the prediction of one row.
 
-    Add other classes with ``flops.register``.
+    A student's class counts its own by a method ``_operations(X)``. Add other classes with
+    ``flops.register``.
 
     =====================  =========================================================================
     linear                 2 n C, for n features and C outputs
@@ -176,7 +147,10 @@ def flops(model: Any, X: Any) -> float | None:
     24.0
     """
     module = getattr(model, "module_", None)
-    return _module_flops(model, X) if isinstance(module, nn.Module) else None
+    if isinstance(module, nn.Module):
+        return _module_flops(model, X)
+    count: float | None = model._operations(_few(X)) if hasattr(model, "_operations") else None
+    return count
 
 
 # -- wrappers of other models ----------------------------------------------------------------------
@@ -214,12 +188,15 @@ def _(model: EnsembleTeacher, X: Any) -> float | None:
 
 @structure.register
 def _(model: _Generic) -> dict[str, int] | None:
-    return _calibrated(model, _total(structure(estimator) for estimator in model.estimators_))
+    parts = _total(structure(estimator) for estimator in model.estimators_)
+    if parts is None:
+        return None
+    return {**parts, "parameters": parts["parameters"] + model._calibration_size}
 
 
 @flops.register
 def _(model: _Generic, X: Any) -> float | None:
-    rows = _first_rows(model, X)
+    rows = model._rows(_few(X), reset=False)
     return _sum(flops(estimator, rows) for estimator in model.estimators_)
 
 
@@ -265,8 +242,6 @@ def _(model: Any, X: Any) -> float:
 @structure.register(LinearRegression)
 @structure.register(Ridge)
 @structure.register(LogisticRegression)
-@structure.register(LogisticStudentClassifier)
-@structure.register(RidgeStudentRegressor)
 def _(model: Any) -> dict[str, int]:
     return {"parameters": np.size(model.coef_) + np.size(model.intercept_)}
 
@@ -274,144 +249,28 @@ def _(model: Any) -> dict[str, int]:
 @flops.register(LinearRegression)
 @flops.register(Ridge)
 @flops.register(LogisticRegression)
-@flops.register(LogisticStudentClassifier)
-@flops.register(RidgeStudentRegressor)
 def _(model: Any, X: Any) -> float:
     return 2.0 * np.size(model.coef_)
-
-
-# -- soft trees ------------------------------------------------------------------------------------
-
-
-@structure.register
-def _(model: _SoftTree) -> dict[str, int]:
-    gates, leaves = model.gate_weights_, model._leaf_values()
-    return {
-        "gates": len(gates),
-        "leaves": len(leaves),
-        "parameters": gates.size + len(gates) + leaves.size,
-    }
-
-
-@flops.register
-def _(model: _SoftTree, X: Any) -> float:
-    (n_gates, n_features), leaves = model.gate_weights_.shape, model._leaf_values()
-    if model.prediction == "greedy":
-        return float(np.log2(len(leaves)) * (2 * n_features + 1))
-    paths = 2 * n_gates * n_features + 2 * n_gates
-    read = 2 * leaves.size if model.prediction == "expectation" else len(leaves) - 1
-    return float(paths + read)
-
-
-# -- support vectors and neighbours ----------------------------------------------------------------
-
-
-@structure.register
-def _(model: _SVM) -> dict[str, int] | None:
-    vectors, duals = model.support_vectors_, model.dual_coef_
-    size = vectors.size + duals.size + len(model.intercept_)
-    return _calibrated(model, {"support_vectors": len(vectors), "parameters": size})
-
-
-@flops.register
-def _(model: _SVM, X: Any) -> float:
-    return 2.0 * (model.support_vectors_.size + model.dual_coef_.size)
-
-
-@structure.register
-def _(model: _Neighbors) -> dict[str, int]:
-    size = model.rows_.size + model.targets_.size + model.sample_weight_.size
-    return {"rows": len(model.rows_), "parameters": size}
-
-
-@flops.register
-def _(model: _Neighbors, X: Any) -> float:
-    return 2.0 * (model.rows_.size + model.n_neighbors * model.targets_.shape[1])
 
 
 # -- hard trees ------------------------------------------------------------------------------------
 
 
 @structure.register
-def _(model: BaseDecisionTree) -> dict[str, int]:
-    tree = model.tree_
-    values = int(tree.n_leaves) * int(np.prod(tree.value.shape[1:]))
-    return _trees(1, int(tree.node_count - tree.n_leaves), int(tree.n_leaves), values)
+def _(model: BaseDecisionTree | _Forest) -> dict[str, int]:
+    return structure_of_trees(model)
 
 
 @flops.register
-def _(model: BaseDecisionTree, X: Any) -> float:
-    rows = safe_indexing(X, np.arange(min(_ROWS, num_samples(X))))
-    return model.decision_path(rows).nnz / num_samples(rows) - 1  # the leaf compares nothing
-
-
-@structure.register
-def _(model: _Forest) -> dict[str, int] | None:
-    return _total(structure(tree) for tree in model.estimators_)
-
-
-@flops.register
-def _(model: _Forest, X: Any) -> float:
-    rows = safe_indexing(X, np.arange(min(_ROWS, num_samples(X))))
-    comparisons = sum(flops(tree, np.asarray(rows)) or 0.0 for tree in model.estimators_)
-    outputs = int(np.prod(model.estimators_[0].tree_.value.shape[1:]))
-    return comparisons + len(model.estimators_) * outputs
-
-
-@structure.register
-def _(model: TreeStudent) -> dict[str, int] | None:
-    return structure(model.estimator_)
-
-
-@flops.register
-def _(model: TreeStudent, X: Any) -> float | None:
-    return flops(model.estimator_, _first_rows(model, X))
-
-
-# -- boosted trees ---------------------------------------------------------------------------------
-
-
-@structure.register
-def _(model: _Boosted) -> dict[str, int] | None:
-    depths = leaf_depths(model)
-    n_trees, n_leaves = len(depths), sum(map(len, depths))
-    # A binary tree has one leaf more than splits.
-    values = n_leaves * values_per_leaf(model)
-    return _calibrated(model, _trees(n_trees, n_leaves - n_trees, n_leaves, values))
-
-
-@flops.register
-def _(model: _Boosted, X: Any) -> float:
-    depths, reached = leaf_depths(model), reached_leaves(model, _first_rows(model, X))
-    comparisons = sum(
-        float(np.mean([depth[leaf] for leaf in leaves.tolist()]))
-        for depth, leaves in zip(depths, reached, strict=True)
-    )
-    return comparisons + len(depths) * values_per_leaf(model)
+def _(model: BaseDecisionTree | _Forest, X: Any) -> float:
+    return operations_of_trees(model, np.asarray(_few(X)))
 
 
 # --------------------------------------------------------------------------------------------------
 
 
-def _first_rows(student: Any, X: Any) -> np.ndarray:
-    """Return the first rows, converted for the student's library."""
-    return student._rows(safe_indexing(X, np.arange(min(_ROWS, num_samples(X)))), reset=False)
-
-
-def _trees(n_trees: int, n_splits: int, n_leaves: int, n_values: int) -> dict[str, int]:
-    return {
-        "trees": n_trees,
-        "splits": n_splits,
-        "leaves": n_leaves,
-        "parameters": 2 * n_splits + n_values,
-    }
-
-
-def _calibrated(model: Any, parts: dict[str, int] | None) -> dict[str, int] | None:
-    """Add the scale and the biases by which regressions become logits."""
-    if parts is None or not (isinstance(model, LogitStudentClassifier) and hasattr(model, "bias_")):
-        return parts
-    return {**parts, "parameters": parts["parameters"] + 1 + len(model.bias_)}
+def _few(X: Any) -> Any:
+    return safe_indexing(X, np.arange(min(_ROWS, num_samples(X))))
 
 
 def _sum(each: Iterable[float | None]) -> float | None:

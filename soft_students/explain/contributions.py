@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.special import expit, softmax
+from sklearn.base import is_classifier
 
 from soft_students.explain.explanation import Explanation, plain
-from soft_students.explain.one_row import shown_row
+from soft_students.explain.one_row import read_row, shown_row
 from soft_students.explain.tree_view import check_int, readable
 from soft_students.numerals import format_of, numeral
-from soft_students.students.classical.base import ClassicalStudentClassifier
+from soft_students.students.explained import Contributions
+from soft_students.targets import sharpen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -193,60 +196,57 @@ class ContributionExplanation(Explanation):
         return labels, parts
 
 
-def contributions_of(
+def explain_contributions(
     student: Any,
-    rows: np.ndarray,
-    names: list[str],
+    x: Any,
     *,
-    contributions: np.ndarray,
-    base: np.ndarray,
-    outputs: np.ndarray,
-    baseline: str,
-    of_probabilities: bool = False,
+    image_shape: tuple[int, ...] | None = None,
+    feature_names: Iterable[str] | None = None,
 ) -> ContributionExplanation:
-    """Return the explanation of a classical student's prediction.
+    """Explain a student that computes contributions, by its method ``_contributions``.
 
     Parameters
     ----------
-    student : ClassicalStudent
-    rows : ndarray of shape (1, n_features)
-        Codes instead of categories.
-    names : list of str
-    contributions, base, outputs, baseline
-        As in `ContributionExplanation`.
-    of_probabilities : bool, default=False
-        Whether a classifier's outputs are probabilities at its temperature, not logits.
+    student : ClassicalStudent and Explained
+    x, image_shape, feature_names
+        As of :func:`soft_students.explain.explain`.
 
     Returns
     -------
     ContributionExplanation
     """
-    common: dict[str, Any] = {
+    rows, names = read_row(student, x, image_shape, feature_names)
+    found: Contributions = student._contributions(rows)
+    outputs = found.outputs
+    told: dict[str, Any] = {
         "row": shown_row(student, rows),
-        "contributions": contributions,
-        "base": base,
+        "contributions": found.contributions,
+        "base": found.base,
         "outputs": outputs,
-        "baseline": baseline,
+        "baseline": found.baseline,
         "feature_names": names,
     }
-    if not isinstance(student, ClassicalStudentClassifier):
+    if not is_classifier(student):
         prediction = plain(outputs[0] if student._flat else outputs)
         return ContributionExplanation(
-            **common, scale="value", prediction=prediction, probabilities=None, classes=None
+            **told, scale="value", prediction=prediction, probabilities=None, classes=None
         )
-    if of_probabilities:
-        probabilities = student._at_temperature_one(outputs)[0]
+    if found.of_probabilities:
+        shares = outputs.clip(0)[None]
+        probabilities = sharpen(shares / shares.sum(), student.temperature_)[0]
     elif len(outputs) == 1:
         probabilities = expit(np.array([-outputs[0], outputs[0]]))
     else:
         probabilities = softmax(outputs)
     return ContributionExplanation(
-        **common,
-        scale="probability" if of_probabilities else "log-odds" if len(outputs) == 1 else "logit",
+        **told,
+        scale="probability"
+        if found.of_probabilities
+        else ("log-odds" if len(outputs) == 1 else "logit"),
         prediction=plain(student.classes_[probabilities.argmax()]),
         probabilities=probabilities,
         classes=student.classes_,
-        temperature=student.temperature_ if of_probabilities else 1.0,
+        temperature=student.temperature_ if found.of_probabilities else 1.0,
     )
 
 

@@ -9,37 +9,18 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from soft_students.explain.boosted import explain_lightgbm, explain_xgboost
+from soft_students.explain.contributions import explain_contributions
 from soft_students.explain.explanation import Explanation
-from soft_students.explain.linear import explain_linear
 from soft_students.explain.one_row import one_row
 from soft_students.explain.path import explain_path
-from soft_students.explain.path_differences import explain_forest, explain_hist
 from soft_students.explain.rules import explain_rules
-from soft_students.students.classical.forests import (
-    ExtraTreesStudentClassifier,
-    ExtraTreesStudentRegressor,
-    RandomForestStudentClassifier,
-    RandomForestStudentRegressor,
-)
-from soft_students.students.classical.hist import (
-    HistGradientBoostingStudentClassifier,
-    HistGradientBoostingStudentRegressor,
-)
-from soft_students.students.classical.linear import LogisticStudentClassifier, RidgeStudentRegressor
 from soft_students.students.classical.trees import (
     DecisionTreeStudentClassifier,
     DecisionTreeStudentRegressor,
 )
 from soft_students.students.distilled import DistilledClassifier, DistilledRegressor
-from soft_students.students.lightgbm import LightGBMStudentClassifier, LightGBMStudentRegressor
+from soft_students.students.registry import available
 from soft_students.students.soft_tree import SoftDecisionTreeClassifier, SoftDecisionTreeRegressor
-from soft_students.students.xgboost import XGBoostStudentClassifier, XGBoostStudentRegressor
-
-#: Registry names of the students with explanations.
-EXPLAINED = (
-    "soft_tree", "xgboost", "lightgbm", "hist", "tree", "forest", "extra_trees", "logistic",
-)  # fmt: skip
 
 
 @singledispatch
@@ -62,7 +43,8 @@ def explain(
     DistilledClassifier, Pipeline  that of the student inside, on its input features
     =============================  =====================================================
 
-    Register a function for another class of students by
+    A student whose outputs are sums over features defines ``_contributions``, see
+    ``docs/tutorials/own_student.md``. Register a function for another class of students by
     ``explain.register(MyStudent, explain_mine)``.
 
     Parameters
@@ -107,24 +89,30 @@ def explain(
     >>> bool(abs(found.base + found.contributions.sum(axis=1) - found.outputs).max() < 1e-9)
     True
     """
+    if hasattr(student, "_contributions"):
+        return explain_contributions(
+            student, x, image_shape=image_shape, feature_names=feature_names
+        )
     raise TypeError(
         f"Predictions of {type(student).__name__} cannot be explained. Those of these students "
-        f"can: {', '.join(EXPLAINED)}, their regressors, and DistilledClassifier, "
+        f"can: {', '.join(explained_students())}, their regressors, and DistilledClassifier, "
         "DistilledRegressor and Pipeline around them. To explain another model, distil it into "
         "one of them: student.fit(X, model)."
     )
 
 
+def is_explained(cls: type) -> bool:
+    """Return whether `explain` takes students of a class."""
+    return hasattr(cls, "_contributions") or explain.dispatch(cls) is not explain.dispatch(object)
+
+
+def explained_students() -> list[str]:
+    """Return the names of the students of the catalogue that are explained."""
+    return [name for name, entry in available().items() if is_explained(entry.classes[0])]
+
+
 explain.register(SoftDecisionTreeClassifier | SoftDecisionTreeRegressor, explain_path)
 explain.register(DecisionTreeStudentClassifier | DecisionTreeStudentRegressor, explain_rules)
-explain.register(XGBoostStudentClassifier | XGBoostStudentRegressor, explain_xgboost)
-explain.register(LightGBMStudentClassifier | LightGBMStudentRegressor, explain_lightgbm)
-explain.register(
-    HistGradientBoostingStudentClassifier | HistGradientBoostingStudentRegressor, explain_hist
-)
-explain.register(RandomForestStudentClassifier | RandomForestStudentRegressor, explain_forest)
-explain.register(ExtraTreesStudentClassifier | ExtraTreesStudentRegressor, explain_forest)
-explain.register(LogisticStudentClassifier | RidgeStudentRegressor, explain_linear)
 
 
 @explain.register(DistilledClassifier)

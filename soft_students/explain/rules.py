@@ -10,9 +10,9 @@ import numpy as np
 
 from soft_students.explain.explanation import Explanation, plain
 from soft_students.explain.one_row import read_row
-from soft_students.explain.path_differences import path_differences
 from soft_students.explain.tree_view import check_int, readable
 from soft_students.numerals import told_apart
+from soft_students.students.classical.path_differences import path_differences
 from soft_students.students.classical.tree_arrays import LARGEST
 from soft_students.students.classical.trees import (
     DecisionTreeStudentClassifier,

@@ -1,6 +1,6 @@
 """Distillation methods for neural students: one file per method, and one loop that trains them all.
 
-The pure functions (`kd_loss`, `at_loss`, ...) work alone, in any training loop.
+The loss functions (`kd_loss`, `at_loss`, ...) are pure and work in any training loop.
 """
 
 import importlib

@@ -103,6 +103,7 @@ class AT(LossMethod):
     )
     needs = frozenset({"teacher", "network", "data", "images"})
     looks_at = "spatial"
+    _zero_when_equal = True
 
     def __init__(
         self,

@@ -45,8 +45,22 @@ class Method(BaseEstimator, ABC):
     paper: ClassVar[Paper]
     needs: ClassVar[frozenset[str]]
 
+    #: Whether the terms vanish for a student that equals its teacher, as the paper implies.
+    _zero_when_equal: ClassVar[bool] = False
+
+    #: Whether the loss depends on the order of the rows of a batch.
+    _order_matters: ClassVar[bool] = False
+
+    #: Whether compared layers of student and teacher must have equal numbers of channels.
+    _needs_equal_channels: ClassVar[bool] = False
+
     #: Allowed values of each parameter, in scikit-learn's form; validated before `check`.
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        """Return parameters under which all checks of `soft_students.testing` pass quickly."""
+        return {}
 
     @abstractmethod
     def stages(self, lesson: Lesson, objective: Objective) -> Generator[Stage, None, nn.Module]:

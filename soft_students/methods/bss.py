@@ -184,6 +184,7 @@ class BSS(LossMethod):
         "arXiv:1805.05532",
     )
     needs = frozenset({"teacher", "network", "data"})
+    _order_matters = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "weight": [Interval(Real, 0, None, closed="left")],
         "kd_weight": [Interval(Real, 0, None, closed="left")],

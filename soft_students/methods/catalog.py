@@ -70,9 +70,12 @@ def available() -> dict[str, type[Method]]:
 
 
 def exported() -> dict[str, str]:
-    """Return the module of each public name of the methods' files."""
-    modules = dict.fromkeys(address.partition(":")[0] for address in _METHODS)
-    return {name: module for module in modules for name in read_exports(module)}
+    """Return the module of each method's class and of what else its file offers, by name."""
+    found: dict[str, str] = {}
+    for address in _METHODS:
+        module, _, class_name = address.partition(":")
+        found |= dict.fromkeys((class_name, *read_exports(module)), module)
+    return found
 
 
 def get_entry(key: str) -> MethodEntry:
@@ -81,7 +84,7 @@ def get_entry(key: str) -> MethodEntry:
     Raises
     ------
     ValueError
-        If no method has that key; the message names the nearest one.
+        If the key is unknown; the message suggests the nearest one.
     """
     return choose(entries(), key, "method")
 

@@ -143,6 +143,7 @@ class CC(LossMethod):
     )
     needs = frozenset({"teacher", "network", "data"})
     looks_at = "embedding"
+    _zero_when_equal = True
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -160,6 +161,11 @@ class CRD(LossMethod):
     )
     needs = frozenset({"teacher", "network", "data"})
     looks_at = "embedding"
+    _order_matters = True
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"n_negatives": 8, "size": 16}
 
     def __init__(
         self,

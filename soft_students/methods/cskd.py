@@ -88,6 +88,7 @@ class CSKD(LossMethod):
         "arXiv:2003.13964",
     )
     needs = frozenset({"data"})
+    _order_matters = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "weight": [Interval(Real, 0, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither")],

@@ -260,6 +260,10 @@ class DAFL(Method):
         "steps": [Interval(Integral, 1, None, closed="left")],
     }
 
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"steps": 2, "noise": 8, "width": 4}
+
     def __init__(
         self,
         *,

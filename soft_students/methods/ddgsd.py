@@ -146,6 +146,7 @@ class DDGSD(LossMethod):
     )
     needs = frozenset({"data", "distortions"})
     looks_at = "embedding"
+    _order_matters = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "weight": [Interval(Real, 0, None, closed="left")],
         "discrepancy_weight": [Interval(Real, 0, None, closed="left")],

@@ -106,6 +106,7 @@ class DIST(LossMethod):
         "arXiv:2205.10536",
     )
     needs = frozenset({"teacher", "data"})
+    _zero_when_equal = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "inter_weight": [Interval(Real, 0, None, closed="left")],

@@ -128,6 +128,7 @@ class DKD(LossMethod):
         "arXiv:2203.08679",
     )
     needs = frozenset({"teacher", "data"})
+    _zero_when_equal = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "target_weight": [Interval(Real, 0, None, closed="left")],
@@ -135,6 +136,10 @@ class DKD(LossMethod):
         "warmup": [Interval(Real, 0, 1, closed="both")],
         "standardize": ["boolean"],
     }
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"warmup": 0.0}
 
     def __init__(
         self,

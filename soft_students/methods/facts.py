@@ -112,11 +112,12 @@ def read_method(module: str, class_name: str) -> MethodEntry:
 
 @functools.cache
 def read_exports(module: str) -> tuple[str, ...]:
-    """Return the ``__all__`` of a module."""
+    """Return the ``__all__`` of a module; nothing if it has none."""
     tree = _source(module)
     if tree is None:
-        return tuple(importlib.import_module(module).__all__)
-    return tuple(_value(_assigned(tree.body)["__all__"], {}))
+        return tuple(getattr(importlib.import_module(module), "__all__", ()))
+    names = _assigned(tree.body).get("__all__")
+    return () if names is None else tuple(_value(names, {}))
 
 
 @functools.cache

@@ -137,6 +137,7 @@ class FitNet(LossMethod):
     )
     needs = frozenset({"teacher", "network", "data"})
     looks_at = "spatial"
+    _zero_when_equal = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hint_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "soft_weight": [Interval(Real, 0, None, closed="left")],

@@ -111,6 +111,8 @@ class FSP(LossMethod):
     )
     needs = frozenset({"teacher", "network", "data", "images"})
     looks_at = "spatial"
+    _needs_equal_channels = True
+    _zero_when_equal = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "flow_epochs": [Interval(Integral, 1, None, closed="left"), None],
     }

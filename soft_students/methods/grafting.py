@@ -171,6 +171,7 @@ class Grafting(Method):
         "arXiv:2001.05868",
     )
     needs = frozenset({"data"})
+    _order_matters = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_peers": [Interval(Integral, 2, None, closed="left")],
         "scale": [Interval(Real, 0, 1, closed="both")],

@@ -80,6 +80,7 @@ class KD(LossMethod):
         "arXiv:1503.02531",
     )
     needs = frozenset({"teacher", "data"})
+    _zero_when_equal = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "hard_weight": [Interval(Real, 0, 1, closed="both")],

@@ -92,6 +92,7 @@ class LogitStandardization(LossMethod):
         "arXiv:2403.01427",
     )
     needs = frozenset({"teacher", "data"})
+    _zero_when_equal = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "weight": [Interval(Real, 0, None, closed="left")],

@@ -135,6 +135,7 @@ class NST(LossMethod):
     )
     needs = frozenset({"teacher", "network", "data", "images"})
     looks_at = "spatial"
+    _zero_when_equal = True
 
     def __init__(
         self,

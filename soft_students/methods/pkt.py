@@ -101,6 +101,7 @@ class PKT(LossMethod):
     )
     needs = frozenset({"teacher", "network", "data"})
     looks_at = "embedding"
+    _zero_when_equal = True
 
     def __init__(
         self,

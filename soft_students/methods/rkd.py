@@ -139,6 +139,7 @@ class RKD(LossMethod):
     )
     needs = frozenset({"teacher", "network", "data"})
     looks_at = "embedding"
+    _zero_when_equal = True
 
     def __init__(
         self,

@@ -75,6 +75,7 @@ class SP(LossMethod):
     )
     needs = frozenset({"teacher", "network", "data", "images"})
     looks_at = "spatial"
+    _zero_when_equal = True
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Students in order, by several criteria."""
+"""Ranking of students by several criteria."""
 
 from __future__ import annotations
 
@@ -63,35 +63,35 @@ class NoneLeftError(ValueError):
 
 @dataclass(frozen=True)
 class Ranking:
-    """Who comes first, by how much, and whether that would last.
+    """Order and scores of students, and their sensitivity to the weights.
 
     Parameters
     ----------
     order : list of str
-        The best first.
+        Students, best first.
     scores : dict of str to float
-        In that order; higher is better. They compare students of one ranking only.
+        Score by student, in that order; higher is better. Comparable within one ranking only.
     method : str
     normalization : str
     reference : dict of str to float, or None
         By criterion, as given.
     weights : dict of str to float
-        By criterion; they sum to one.
+        Weight by criterion; they sum to one.
     directions : dict of str to str
-        By criterion, ``"higher"`` or ``"lower"`` is better.
+        Better direction by criterion: ``"higher"`` or ``"lower"``.
     normalized : dict of str to dict of str to float
-        The comparable values that scores are made of, by student and criterion; higher is better.
+        Normalised values behind the scores, by student and criterion; higher is better.
     pareto : list of str
         The Pareto-optimal students: no other one is better in one criterion and as good in all
         others. Where errors are known, a student is left out only if the same other one dominates
         it in 95 % of repeated measurements. Criteria of weight zero do not count.
     constraints : dict of str to float
-        The least of a criterion of which higher is better, the most of another.
+        Limit by criterion: a minimum where "higher" is better, a maximum where "lower" is.
     excluded : dict of str to list of str
-        Who was not ranked, and why.
+        Reasons by student that was not ranked.
     sensitivity : Sensitivity
     notes : list of str
-        What one should know of this ranking: sentences.
+        Remarks and warnings, one sentence each.
     """
 
     order: list[str]
@@ -136,8 +136,8 @@ def rank(
     Parameters
     ----------
     values : dict of str to dict of str to float
-        Of each student, by criterion, as `Evaluation.wide` returns them. One of whom a criterion is
-        unknown (None, NaN or infinite) is excluded.
+        Values by student, then by criterion, as from `Evaluation.wide`. A student with an unknown
+        criterion (None, NaN or infinite) is excluded.
     criteria : dict of str to float, or iterable of str
         Weights. They need not sum to one: what matters is their proportion. Names alone weigh the
         same.
@@ -155,7 +155,7 @@ def rank(
     reference : dict of str to float, default=None
         Values above 0 by criterion, such as those of the teacher. None: the means of the students.
     directions : dict of str to {"higher", "lower"}, default=None
-        Which is better; of metrics it is known.
+        Better direction of criteria that are not metrics.
     constraints : dict of str to float, default=None
         The least of a criterion of which higher is better, the most of another. Students that miss
         one, as measured, are excluded before anything is normalised.
@@ -175,8 +175,8 @@ def rank(
     Raises
     ------
     ValueError
-        If a criterion or method is unknown, weights or values are unfit, or everybody is excluded;
-        the message then says who by what.
+        If a criterion or method is unknown, weights or values are invalid, or all students are
+        excluded; the message then gives the reasons.
     ImportError
         If pymcdm is not installed.
 
@@ -215,7 +215,7 @@ def rank(
         if not np.isfinite(limit):
             raise ValueError(f"The limit of {criterion!r} must be a finite number. Got {limit}.")
     if not values:
-        raise ValueError("There is no student to rank.")
+        raise ValueError("No students to rank. Pass the values of at least one.")
     excluded = exclusions(values, weights, limits, better)
     names = [name for name in values if name not in excluded]
     if not names:
@@ -291,7 +291,7 @@ def _reference(
 
 
 def pareto_front(matrix: ArrayLike, higher: ArrayLike) -> np.ndarray:
-    """Tell which alternatives no other dominates.
+    """Return a mask of the Pareto-optimal alternatives.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def pareto_front(matrix: ArrayLike, higher: ArrayLike) -> np.ndarray:
     Returns
     -------
     ndarray of bool, shape (n_alternatives,)
-        False where another is as good in every criterion and better in one. Of equals, all stay.
+        False where another is as good in every criterion and better in one. Ties are all True.
 
     Examples
     --------
@@ -388,9 +388,9 @@ def _notes(
     for criterion, move, hardly, same in zip(weights, moves, small, equal, strict=True):
         if hardly and not same and weights[criterion]:
             notes.append(
-                f"By the normalization {normalization!r} the students' {criterion} differs so "
-                f"little that its weight of {weights[criterion]:.2g} hardly counts: it moves a "
+                f"Under the normalization {normalization!r} the students' {criterion} differs so "
+                f"little that its weight of {weights[criterion]:.2g} hardly counts: it changes a "
                 f"score {moves.max() / move:.0f} times less than the strongest criterion. Set a "
-                "limit to it, or choose the normalization 'minmax'."
+                "limit on it, or use the normalization 'minmax'."
             )
     return notes

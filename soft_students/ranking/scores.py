@@ -1,4 +1,4 @@
-"""Scores of several alternatives by several criteria, computed by the library pymcdm."""
+"""Multi-criteria scores of alternatives, computed by the library pymcdm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-#: How values of a criterion become comparable with those of another, and what they must be for it.
+#: Normalisations that make the values of different criteria comparable, with their definitions.
 NORMALIZATIONS = {
     "minmax": "the worst is 0, the best 1",
     "vector": "divided by the column's Euclidean norm",
@@ -31,12 +31,12 @@ class _Pymcdm:
 
 @cache
 def load_pymcdm() -> _Pymcdm:
-    """Import what is used of pymcdm.
+    """Import pymcdm and return the functions used from it.
 
     Raises
     ------
     ImportError
-        If it is not installed.
+        If pymcdm is not installed.
     """
     try:
         from pymcdm import helpers, normalizations
@@ -68,12 +68,12 @@ def normalized(
     criteria: list[str],
     reference: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return comparable values, of which higher is better.
+    """Return the normalised decision matrix, in which higher is better.
 
     Parameters
     ----------
     matrix : ndarray of shape (n_alternatives, n_criteria)
-        Finite.
+        Finite values.
     higher : ndarray of bool, shape (n_criteria,)
         Whether higher is better.
     normalization : {"minmax", "vector", "ratio", "sum", "reference"}
@@ -91,7 +91,7 @@ def normalized(
     Raises
     ------
     ValueError
-        If values are not above zero where they must be.
+        If a value is not above zero and the normalisation needs it to be.
     """
     if normalization in OF_POSITIVE_VALUES:
         for criterion, column in zip(criteria, matrix.T, strict=True):
@@ -107,7 +107,7 @@ def normalized(
     scale[scale == 0] = 1.0  # a column of zeros
     scaled = matrix / scale  # no square overflows
     if normalization == "vector":
-        scaled = np.where(scaled.any(axis=0), scaled, 1.0)  # zeros have no norm, and decide nothing
+        scaled = np.where(scaled.any(axis=0), scaled, 1.0)  # a column of zeros has no norm
     library = load_pymcdm()
     types = np.where(higher, 1, -1)
     return library.normalize(scaled, library.normalizations[normalization], types)
@@ -125,7 +125,7 @@ def topsis_scores(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_alternatives,)
-        In [0, 1]. One where all alternatives are alike: each is then the ideal.
+        Scores in [0, 1]; all 1 if the alternatives are identical, as each is then the ideal.
     """
     with np.errstate(invalid="ignore"):
         closeness = load_pymcdm().topsis(_as_it_is)(

@@ -1,4 +1,4 @@
-"""The students: every one has the same `fit(X, teacher)`."""
+"""Students: scikit-learn estimators with `fit(X, teacher)`."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

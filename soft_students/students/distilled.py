@@ -152,7 +152,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         if y is None and self.cross_fit is not None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: with "
-                "cross_fit the teachers learn from it."
+                "cross_fit the teachers are fitted on it."
             )
         if sample_weight is not None:
             fit_params["sample_weight"] = sample_weight
@@ -365,8 +365,7 @@ class DistilledClassifier(ClassifierMixin, _Distilled):
 
     That teacher was fitted on the test folds, too. This one is not:
 
-    >>> from sklearn import get_config
-    from sklearn.base import clone
+    >>> from sklearn.base import clone
     >>> honest = DistilledClassifier(student, clone(teacher), cross_fit=3, random_state=0)
     >>> honest.fit(X, y).teacher_
     EstimatorTeacher('MLPClassifier', n_classes=3, n_features=4)

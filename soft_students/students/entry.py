@@ -1,18 +1,18 @@
-"""An entry of the catalogue of students."""
+"""Entries of the catalogue of students."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
 
 class ImportedClass:
-    """An attribute that holds a class, or its address until it is first read."""
+    """An attribute that holds a class, or its path until the first access imports it."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._key = f"_{name}"
@@ -37,15 +37,19 @@ class StudentEntry:
     Parameters
     ----------
     name : str
-        Its name on the command line and in bundles.
+        Name on the command line and in bundles.
     classifier, regressor : type, str or None
-        The two estimator classes; None if the student has no such class. A string
-        ``"package.module:Class"`` is imported when the attribute is first read.
+        The two estimator classes; None if the student lacks one. ``"package.module:Class"`` imports
+        the class on first access, for imports that take seconds.
     summary : str
-        What it is good for, in one line.
-    extra : str or None
-        The extra of soft-students that the student needs for training; it has the name of the
-        package that it installs.
+        Its strengths, in one line.
+    learns : str, default=""
+        Its training on soft targets, in one line.
+    extra : str or None, default=None
+        The extra of soft-students that training needs, named like its package.
+    from_parts : {"fit", "fit_xgboost"} or None, default=None
+        How it is trained on `LabelledParts`, which may be larger than memory: by its `fit`, by
+        :func:`soft_students.dask.fit_xgboost`, or not at all.
     """
 
     name: str
@@ -53,7 +57,9 @@ class StudentEntry:
     regressor: ImportedClass = ImportedClass()
     # these descriptors give no default, which mypy does not see
     summary: str  # type: ignore[misc]
+    learns: str = ""
     extra: str | None = None
+    from_parts: Literal["fit", "fit_xgboost"] | None = None
 
     @property
     def classes(self) -> list[type[BaseEstimator]]:
@@ -80,7 +86,7 @@ class StudentEntry:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes; nothing is imported."""
+        """Names of the classes, without importing them."""
         return tuple(self.modules)
 
     @property

@@ -6,7 +6,9 @@ Imports `explain` on each call, since `explain` imports the students.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,8 +17,36 @@ if TYPE_CHECKING:
     from soft_students.explain import Explanation
 
 
+class Contributions(NamedTuple):
+    """The outputs for one row as sums over features: ``outputs = base + contributions.sum(1)``.
+
+    Parameters
+    ----------
+    contributions : ndarray of shape (n_outputs, n_features)
+    base : ndarray of shape (n_outputs,)
+    outputs : ndarray of shape (n_outputs,)
+        Values; of a classifier the logits at temperature one, of two classes the log-odds of the
+        second alone.
+    baseline : str
+        What `base` is the output of: "mean of the training rows".
+    of_probabilities : bool, default=False
+        Whether a classifier's outputs are probabilities at its temperature in place of logits.
+    """
+
+    contributions: np.ndarray
+    base: np.ndarray
+    outputs: np.ndarray
+    baseline: str
+    of_probabilities: bool = False
+
+
 class Explained:
-    """Adds `explain` to a student that :func:`soft_students.explain.explain` supports."""
+    """Adds `explain` to a student.
+
+    The class defines ``_contributions(rows)``, which takes one row of shape (1, n_features) as
+    `_rows` returns it and returns `Contributions`; or its explanation is registered in
+    :func:`soft_students.explain.explain`.
+    """
 
     def explain(
         self,

@@ -13,65 +13,12 @@ from torch import nn
 
 from soft_students import DistilledClassifier, SoftDecisionTreeClassifier
 from soft_students.students import available, get_student
-
-# Small and quick; a student that joins the registry must find its settings here.
-SETTINGS = {
-    "soft_tree": {"depth": 2, "epochs": 150, "learning_rate": 0.05},
-    "xgboost": {"n_estimators": 20, "n_jobs": 1},
-    "lightgbm": {"n_estimators": 10, "min_child_samples": 2, "n_jobs": 1},
-    "hist": {"max_iter": 10, "min_samples_leaf": 1},
-    "tree": {},
-    "forest": {"n_estimators": 10},
-    "extra_trees": {"n_estimators": 10},
-    "logistic": {},
-    "svm": {"tol": 1e-8},
-    "knn": {},
-    "generic": {},
-    "neural": {},
-}
-
-
-# As of scikit-learn's own forests: a bootstrap draws rows, whatever their weights.
-BOOTSTRAP = {
-    "check_sample_weight_equivalence_on_dense_data": "a bootstrap draws rows, not weights",
-    "check_sample_weight_equivalence_on_sparse_data": "a bootstrap draws rows, not weights",
-}
-# Equal to 1e-6, which tests/unit/students/classical asserts; the check asks for 1e-7.
-SINGLE_PRECISION = {
-    "check_sample_weight_equivalence_on_dense_data": "XGBoost predicts in single precision",
-}
-# As of LightGBM's and scikit-learn's own estimators.
-BINS = {
-    "check_sample_weight_equivalence_on_dense_data": "bins and leaves hold so many rows",
-    "check_sample_weight_equivalence_on_sparse_data": "bins and leaves hold so many rows",
-}
-
-NEIGHBORS = {
-    "check_sample_weight_equivalence_on_dense_data": "a neighbour is one of k, whatever it weighs",
-    "check_sample_weight_equivalence_on_sparse_data": "a neighbour is one of k, whatever it weighs",
-}
-
-
-def expected_failures(estimator):
-    name = type(estimator).__name__
-    if name.startswith("RandomForest"):
-        return BOOTSTRAP
-    if name.startswith(("LightGBM", "HistGradientBoosting")):
-        return BINS
-    if name.startswith("KNeighbors"):
-        return NEIGHBORS
-    if name == "XGBoostStudentClassifier":
-        return SINGLE_PRECISION
-    return getattr(estimator, "_expected_failed_checks", {})
+from soft_students.testing.instances import quick_instance
+from soft_students.testing.students import expected_failures
 
 
 @parametrize_with_checks(
-    [
-        student(**SETTINGS[name])
-        for name, entry in available().items()
-        for student in (entry.classifier, entry.regressor)
-        if student is not None
-    ],
+    [quick_instance(student) for entry in available().values() for student in entry.classes],
     expected_failed_checks=expected_failures,
 )
 def test_scikit_learn_contract(estimator, check):

@@ -8,6 +8,7 @@ import pytest
 
 import soft_students
 from soft_students import methods, students
+from soft_students.methods.catalog import exported
 from soft_students.methods.facts import read_exports, read_method
 
 HEAVY = ("joblib", "lightgbm", "numpy", "scipy", "sklearn", "torch", "xgboost")
@@ -92,3 +93,9 @@ def test_without_sources_the_class_is_imported(monkeypatch):
     monkeypatch.setattr("soft_students.methods.facts._source", lambda module: None)
     assert read_method.__wrapped__("soft_students.methods.dist", "DIST") == wanted
     assert read_exports.__wrapped__("soft_students.methods.dist") == names
+
+
+def test_a_file_without_all_offers_its_class_alone(written, monkeypatch):
+    name = written("offers_nothing", "class M:\n    pass")
+    monkeypatch.setattr("soft_students.methods.catalog._METHODS", [f"{name}:M"])
+    assert exported() == {"M": name}

@@ -8,20 +8,21 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import is_classifier
 
 ROWS = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
 LABELS = np.repeat([0, 1, 2], 8)
 
-_QUICK = {
+# Smaller than the test parameters of the classes: short files are mutated to more effect.
+_SMALLER = {
     "soft_tree": {"depth": 1, "epochs": 1},
-    "xgboost": {"n_estimators": 2, "max_depth": 2, "n_jobs": 1},
-    "lightgbm": {"n_estimators": 2, "num_leaves": 3, "min_child_samples": 2, "n_jobs": 1},
-    "hist": {"max_iter": 2, "max_leaf_nodes": 3, "min_samples_leaf": 2},
+    "xgboost": {"n_estimators": 2, "max_depth": 2},
+    "lightgbm": {"n_estimators": 2, "num_leaves": 3},
+    "hist": {"max_iter": 2, "max_leaf_nodes": 3},
     "tree": {"max_depth": 2},
     "forest": {"n_estimators": 2, "max_depth": 2},
     "extra_trees": {"n_estimators": 2, "max_depth": 2},
-    "knn": {"n_neighbors": 2},
-    "neural": {"module": "mlp", "epochs": 1},
+    "neural": {"epochs": 1},
 }
 
 
@@ -54,10 +55,10 @@ def students(name=None):
     for key, entry in available().items():
         if name not in (None, key):
             continue
-        quick = _QUICK.get(key, {})
-        for cls, target in ((entry.classifier, LABELS), (entry.regressor, ROWS[:, :2])):
-            if cls is not None:
-                made.append(cls(**quick, random_state=0).fit(ROWS, target))
+        quick = entry.classes[0]._test_params() | _SMALLER.get(key, {})
+        for cls in entry.classes:
+            target = LABELS if is_classifier(cls()) else ROWS[:, :2]
+            made.append(cls(**quick, random_state=0).fit(ROWS, target))
         if key in ("xgboost", "lightgbm"):
             made.append(entry.classifier(**quick, random_state=0).fit(table(), LABELS))
             made.append(entry.classifier(**quick, random_state=0).fit(ROWS, LABELS > 0))

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from soft_students.students.registry import available
 from soft_students.transfer import TRANSFER_NAMES
 from softkd.completion import methods, networks, offer, students
 from softkd.options import (
@@ -24,9 +25,6 @@ from softkd.options import (
     threads_option,
 )
 from softkd.parameter_types import NumberOrAuto, Setting, Student
-
-#: Students that learn from more rows than memory holds.
-_OF_PARTS = ("soft_tree", "neural", "xgboost")
 
 #: Options that name or make rows, or name the teacher: a folder of --targets has its own.
 _OF_ROWS = {
@@ -60,7 +58,7 @@ _OF_ROWS = {
     metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder written by 'softkd label', in place of --teacher and --data: for more rows than "
-    "memory holds, with soft_tree, neural and xgboost.",
+    "memory holds, which not every student takes.",
 )
 @click.option(
     "--student",
@@ -207,18 +205,20 @@ def _check_usage_of_targets(given: SimpleNamespace, ctx: click.Context) -> None:
             "--targets holds rows with the teacher's answers, and no test rows. Leave out "
             f"{', '.join(unused)}."
         )
-    if given.student not in _OF_PARTS:
+    trained_by = {name: entry.from_parts for name, entry in available().items() if entry.from_parts}
+    if given.student not in trained_by:
+        *others, last = trained_by
         raise click.UsageError(
             "--targets may hold more rows than memory, from which "
-            f"{', '.join(_OF_PARTS[:-1])} and {_OF_PARTS[-1]} learn. Got --student {given.student}."
+            f"{', '.join(others)} and {last} learn. Got --student {given.student}."
         )
-    on_workers = (given.workers, given.scheduler) != (None, None)
-    if given.student != "xgboost" and on_workers:
+    by_workers = trained_by[given.student] == "fit_xgboost"
+    if not by_workers and (given.workers, given.scheduler) != (None, None):
         raise click.UsageError(
             "--workers and --scheduler are for --student xgboost. Several processes train "
             f"--student {given.student} with --devices and --num-nodes."
         )
-    if given.student == "xgboost" and given.resume:
+    if by_workers and given.resume:
         raise click.UsageError(
             "--student xgboost keeps no checkpoint when workers train it on --targets. Leave out "
             "--resume."

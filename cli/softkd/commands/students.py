@@ -14,7 +14,6 @@ def students(as_json: bool) -> None:
 
     Students of other installed packages are included.
     """
-    from rich.markup import escape
     from rich.table import Table
 
     from soft_students.students.registry import available
@@ -39,5 +38,5 @@ def students(as_json: bool) -> None:
         lines = [entry.summary]
         if not entry.is_installed:
             lines.append(f"Not installed: pip install 'soft-students[{entry.extra}]'")
-        table.add_row(entry.name, "\n".join(entry.class_names), escape("\n".join(lines)))
+        table.add_row(entry.name, "\n".join(entry.class_names), "\n".join(lines))
     print_table(table)

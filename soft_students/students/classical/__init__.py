@@ -1,1 +1,1 @@
-"""Students trained by established libraries, on the soft targets in full."""
+"""Students based on scikit-learn, trained on complete soft targets."""

@@ -16,6 +16,7 @@ from soft_students.labelled.parts import LabelledParts
 from soft_students.sklearn_private import Interval, StrOptions, fit_context
 from soft_students.students.classical.columns import Columns, is_frame
 from soft_students.students.copies import taught_copies
+from soft_students.students.declared import Declared
 from soft_students.students.missing import validate_rows
 from soft_students.students.refitting import unchanged_on_failure
 from soft_students.students.restoring import (
@@ -37,7 +38,7 @@ from soft_students.transfer import Transfer
 _MOST_FEATURES = 2**24
 
 
-class ClassicalStudent(BaseEstimator):
+class ClassicalStudent(Declared, BaseEstimator):
     """Base class of students that are fitted on all rows and targets at once.
 
     Subclasses define `_learn`, and how outputs are computed.
@@ -61,6 +62,11 @@ class ClassicalStudent(BaseEstimator):
 
     #: Mask of the columns of the dtype ``category``; None without such columns.
     is_categorical_: np.ndarray | None
+
+    @property
+    def _calibration_size(self) -> int:
+        """Number of parameters that turn the outputs of regressions into logits."""
+        return 0
 
     @abstractmethod
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.random import RandomState
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
@@ -13,7 +14,14 @@ from soft_students.students.classical.base import (
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,
 )
-from soft_students.students.classical.trees import GROWTH, TreeClassifier, TreeRegressor
+from soft_students.students.classical.path_differences import path_differences
+from soft_students.students.classical.trees import (
+    GROWTH,
+    TreeClassifier,
+    TreeRegressor,
+    TreeStudent,
+)
+from soft_students.students.explained import Contributions
 from soft_students.transfer import Transfer
 
 _FOREST: dict[str, list[Any]] = {
@@ -21,9 +29,42 @@ _FOREST: dict[str, list[Any]] = {
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
     "n_jobs": [Integral, None],
 }
+_BOOTSTRAP = dict.fromkeys(
+    (
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_weight_zero_is_no_row",
+        "check_weight_two_is_row_twice",
+    ),
+    "a bootstrap draws rows, whatever their weights",
+)
 
 
-class _ForestClassifier(TreeClassifier):
+class _Forest(TreeStudent):
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"n_estimators": 10}
+
+    def _contributions(self, rows: np.ndarray) -> Contributions:
+        """Return the changes of the output along the row's paths, by feature: the trees' mean."""
+        trees = [estimator.tree_ for estimator in self.estimator_.estimators_]
+        n_outputs, n_features = trees[0].n_outputs, rows.shape[1]
+        parts, base = np.zeros((n_outputs, n_features)), np.zeros(n_outputs)
+        as_split = rows.astype(np.float32)  # in which scikit-learn compares
+        for tree in trees:
+            path = np.sort(tree.decision_path(as_split).indices)  # children follow their parents
+            values = tree.value[path, :, 0]
+            parts += path_differences(tree.feature[path[:-1]], values, n_features)
+            base += values[0]
+        return Contributions(
+            parts / len(trees),
+            base / len(trees),
+            self.estimator_.predict(rows).reshape(-1),
+            "mean of the targets",
+            of_probabilities=hasattr(self, "classes_"),
+        )
+
+
+class _ForestClassifier(_Forest, TreeClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
         **_FOREST,
@@ -61,7 +102,7 @@ class _ForestClassifier(TreeClassifier):
         self.random_state = random_state
 
 
-class _ForestRegressor(TreeRegressor):
+class _ForestRegressor(_Forest, TreeRegressor):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentRegressor._parameter_constraints,
         **_FOREST,
@@ -129,6 +170,7 @@ ccp_alpha, n_jobs, random_state
     """
 
     _library = RandomForestRegressor
+    _expected_failed_checks: ClassVar[dict[str, str]] = _BOOTSTRAP
 
 
 class RandomForestStudentRegressor(_ForestRegressor):
@@ -144,6 +186,7 @@ ccp_alpha, n_jobs, random_state
     """
 
     _library = RandomForestRegressor
+    _expected_failed_checks: ClassVar[dict[str, str]] = _BOOTSTRAP
 
 
 class ExtraTreesStudentClassifier(_ForestClassifier):

@@ -20,10 +20,12 @@ from soft_students.sklearn_private import (
     TreePredictor,
     effective_n_threads,
 )
-from soft_students.students.classical.base import ClassicalStudent, ClassicalStudentRegressor
+from soft_students.students.classical.base import ClassicalStudentRegressor
 from soft_students.students.classical.boosting_rounds import open_checkpoint
 from soft_students.students.classical.logits import LogitStudentClassifier
-from soft_students.students.explained import Explained
+from soft_students.students.classical.path_differences import path_differences
+from soft_students.students.classical.tree_counts import BoostedTrees
+from soft_students.students.explained import Contributions, Explained
 from soft_students.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -62,10 +64,14 @@ _OF_TREES = ("tree_sizes", "trees_per_output", "baseline")
 _WIDENED = ("left", "right")  # to signed integers, in checkpoints
 
 
-class _HistStudent(Explained, ClassicalStudent):
+class _HistStudent(Explained, BoostedTrees):
     """Base class of the boosted students of scikit-learn, with trees as arrays of nodes."""
 
     _takes_missing = True
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"max_iter": 30, "min_samples_leaf": 1, "max_leaf_nodes": 8}
 
     def _fit_values(self, X: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> None:
         random_state = check_random_state(self.random_state)
@@ -121,6 +127,42 @@ class _HistStudent(Explained, ClassicalStudent):
                 values[:, output] += tree.predict(X, bitsets, places, threads)
         return values
 
+    def _leaf_depths(self) -> list[dict[int, int]]:
+        depths = []
+        for nodes in self._trees():
+            depth = np.zeros(len(nodes), dtype=np.intp)
+            for node in np.flatnonzero(nodes["is_leaf"] == 0):  # parents precede their children
+                depth[nodes["left"][node]] = depth[nodes["right"][node]] = depth[node] + 1
+            leaves = np.flatnonzero(nodes["is_leaf"])
+            depths.append(dict(zip(leaves.tolist(), depth[leaves].tolist(), strict=True)))
+        return depths
+
+    def _reached_leaves(self, rows: np.ndarray) -> list[np.ndarray]:
+        return [_paths(nodes, rows)[-1] for nodes in self._trees()]
+
+    def _trees(self) -> list[np.ndarray]:
+        return [nodes for output in self.nodes_ for nodes in output]
+
+    def _contributions(self, rows: np.ndarray) -> Contributions:
+        """Return the changes of the output along the row's paths, by feature: the trees' sum."""
+        n_features = rows.shape[1]
+        parts, base = np.zeros((len(self.nodes_), n_features)), self.baseline_.copy()
+        for output, trees in enumerate(self.nodes_):
+            for nodes in trees:
+                path = [int(node) for (node,) in _paths(nodes, rows)]
+                values = nodes["value"][path]
+                values[:-1] *= self.learning_rate  # scikit-learn shrinks the leaves alone
+                features = nodes["feature_idx"][path[:-1]]
+                parts[output] += path_differences(features, values[:, None], n_features)[0]
+                base[output] += values[0]
+        outputs = self._values(rows)[0]
+        if isinstance(self, LogitStudentClassifier):
+            factor, shift = self.temperature_ * self.scale_, self.temperature_ * self.bias_
+            if len(self.classes_) == 2:  # the output is the second's logit, the first's is minus it
+                factor, shift = 2 * factor, shift[1:] - shift[:1]
+            parts, base, outputs = factor * parts, factor * base + shift, factor * outputs + shift
+        return Contributions(parts, base, outputs, "mean of the targets")
+
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         arrays = _packed(self.nodes_, self.baseline_)
         return {**self._names_state(), **self._output_state()}, arrays
@@ -129,6 +171,20 @@ class _HistStudent(Explained, ClassicalStudent):
         n_features, n_outputs = self._restore_names(metadata), self._restore_outputs(metadata)
         self.nodes_, self.baseline_ = _unpacked(arrays, n_features, n_outputs)
         self.n_iter_ = arrays["trees_per_output"]
+
+
+def _paths(nodes: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    """Return the node of each row, step by step, until all have reached their leaves."""
+    steps = [np.zeros(len(rows), dtype=np.intp)]
+    while len(moving := np.flatnonzero(nodes["is_leaf"][steps[-1]] == 0)):
+        at = nodes[steps[-1][moving]]
+        values = rows[moving, at["feature_idx"]]
+        missing = np.isnan(values) & (at["missing_go_to_left"] == 1)
+        left = missing | (values <= at["num_threshold"])
+        here = steps[-1].copy()
+        here[moving] = np.where(left, at["left"], at["right"])
+        steps.append(here)
+    return steps
 
 
 def _packed(nodes: list[list[np.ndarray]], baseline: np.ndarray) -> dict[str, np.ndarray]:
@@ -339,6 +395,9 @@ max_features, max_bins, early_stopping, n_iter_no_change, validation_fraction, t
     n_outputs_, n_features_in_ : int
     """
 
+    _expected_failed_checks: ClassVar[dict[str, str]] = {
+        "check_sample_weight_equivalence_on_dense_data": "bins hold so many rows, of any weight",
+    }
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentRegressor._parameter_constraints,
         **_SHARED,

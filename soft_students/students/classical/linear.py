@@ -15,14 +15,41 @@ from sklearn.linear_model import Ridge
 
 from soft_students.sklearn_private import Interval
 from soft_students.students.classical.base import (
+    ClassicalStudent,
     ClassicalStudentClassifier,
     ClassicalStudentRegressor,
 )
-from soft_students.students.explained import Explained
+from soft_students.students.explained import Contributions, Explained
 from soft_students.transfer import Transfer
 
 
-class LogisticStudentClassifier(Explained, ClassicalStudentClassifier):
+class _LinearStudent(Explained, ClassicalStudent):
+    """What both share: one coefficient for each output and feature."""
+
+    coef_: np.ndarray
+    intercept_: np.ndarray
+    feature_mean_: np.ndarray | None
+
+    def _structure(self) -> dict[str, int]:
+        return {"parameters": self.coef_.size + self.intercept_.size}
+
+    def _operations(self, X: Any) -> float:
+        return 2.0 * self.coef_.size
+
+    def _contributions(self, rows: np.ndarray) -> Contributions:
+        """Return each feature's coefficient times its distance from the mean training row."""
+        row, mean = rows[0].astype(np.float64), self.feature_mean_
+        coef, intercept = self.coef_, self.intercept_
+        start = np.zeros(len(row)) if mean is None else mean
+        outputs = coef @ row + intercept
+        if len(getattr(self, "classes_", ())) == 2:
+            coef, intercept, outputs = (a[1:] - a[:1] for a in (coef, intercept, outputs))
+        # files written before students kept their mean row lack it
+        baseline = "mean of the training rows" if mean is not None else "row of zeros"
+        return Contributions(coef * (row - start), coef @ start + intercept, outputs, baseline)
+
+
+class LogisticStudentClassifier(_LinearStudent, ClassicalStudentClassifier):
     r"""Softmax regression on soft targets.
 
     L-BFGS minimises :math:`\rho\|W\|_1 + \frac{1-\rho}2\|W\|^2 + C\,T^2 \sum_x w_x H(q_x,
@@ -80,8 +107,6 @@ class LogisticStudentClassifier(Explained, ClassicalStudentClassifier):
     >>> bool((student.predict(X) == teacher.predict(X)).mean() > 0.95)
     True
     """
-
-    feature_mean_: np.ndarray | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentClassifier._parameter_constraints,
@@ -226,7 +251,7 @@ def _minimum(
     return found.x[:n] - found.x[n:], int(found.nit)
 
 
-class RidgeStudentRegressor(Explained, ClassicalStudentRegressor):
+class RidgeStudentRegressor(_LinearStudent, ClassicalStudentRegressor):
     """Ridge regression, trained on a regressor or on values.
 
     Parameters
@@ -247,8 +272,6 @@ class RidgeStudentRegressor(Explained, ClassicalStudentRegressor):
         Mean of the training rows, for `explain`; None in students from files that lack it.
     n_outputs_, n_features_in_ : int
     """
-
-    feature_mean_: np.ndarray | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalStudentRegressor._parameter_constraints,

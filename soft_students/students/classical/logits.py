@@ -44,6 +44,11 @@ class LogitStudentClassifier(ClassicalStudentClassifier):
         self._fit_values(X, values[:, 1:] if targets.shape[1] == 2 else values, weights)
         self.scale_, self.bias_ = calibrate(self._outputs(X), targets, weights)
 
+    @property
+    def _calibration_size(self) -> int:
+        # a classifier inside GenericStudentClassifier is not calibrated
+        return 1 + len(self.bias_) if hasattr(self, "bias_") else 0
+
     def _outputs(self, X: np.ndarray) -> np.ndarray:
         values = self._values(X)
         return np.concatenate([-values, values], axis=1) if len(self.classes_) == 2 else values

@@ -40,6 +40,24 @@ class _NeighborsStudent(ClassicalStudent):
     """Base class of the nearest-neighbour students: rows, their index, and their targets."""
 
     _image_settings = staticmethod(pixel_settings)
+    _expected_failed_checks: ClassVar[dict[str, str]] = dict.fromkeys(
+        (
+            "check_sample_weight_equivalence_on_dense_data",
+            "check_weight_two_is_row_twice",
+        ),
+        "a neighbour is one of k, whatever its weight",
+    )
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"n_neighbors": 3}
+
+    def _structure(self) -> dict[str, int]:
+        size = self.rows_.size + self.targets_.size + self.sample_weight_.size
+        return {"rows": len(self.rows_), "parameters": size}
+
+    def _operations(self, X: Any) -> float:
+        return 2.0 * (self.rows_.size + self.n_neighbors * self.targets_.shape[1])
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         X = X.astype(np.float64, copy=False)

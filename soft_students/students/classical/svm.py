@@ -41,6 +41,18 @@ class _SVMStudent(ClassicalStudent):
 
     _image_settings = staticmethod(pixel_settings)
 
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"C": 10.0, "tol": 1e-8}
+
+    def _structure(self) -> dict[str, int]:
+        vectors = self.support_vectors_
+        size = vectors.size + self.dual_coef_.size + len(self.intercept_)
+        return {"support_vectors": len(vectors), "parameters": size + self._calibration_size}
+
+    def _operations(self, X: Any) -> float:
+        return 2.0 * (self.support_vectors_.size + self.dual_coef_.size)
+
     def _fit_values(self, X: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> None:
         X = X.astype(np.float64, copy=False)
         self._mean, self._scale = column_scaling(X, weights, self.standardize)

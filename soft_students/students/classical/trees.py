@@ -29,6 +29,7 @@ from soft_students.students.classical.base import (
 )
 from soft_students.students.classical.pruning import best_alpha
 from soft_students.students.classical.tree_arrays import forest_arrays, restore_tree, split_forest
+from soft_students.students.classical.tree_counts import operations_of_trees, structure_of_trees
 from soft_students.students.classical.tree_text import (
     shown_value,
     siblings,
@@ -78,6 +79,12 @@ class TreeStudent(Explained, ClassicalStudent):
     @property
     def _takes_missing(self) -> bool:  # type: ignore[override]
         return _allows_nan(self._library)
+
+    def _structure(self) -> dict[str, int]:
+        return structure_of_trees(self.estimator_)
+
+    def _operations(self, X: Any) -> float:
+        return operations_of_trees(self.estimator_, self._rows(X, reset=False))
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         estimator = self._make()
@@ -153,6 +160,10 @@ class TreeRegressor(TreeStudent, ClassicalStudentRegressor):
 
 class _OneTree(TreeStudent):
     _library = DecisionTreeRegressor
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"max_depth": 4}
 
     def _learn(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         alpha = self.ccp_alpha

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -15,9 +15,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from soft_students.sklearn_private import Interval
-from soft_students.students.classical.base import ClassicalStudent
 from soft_students.students.classical.boosting_rounds import BoostingRounds, open_checkpoint
-from soft_students.students.explained import Explained
+from soft_students.students.classical.tree_counts import BoostedTrees, nested_depths
+from soft_students.students.explained import Contributions, Explained
 from soft_students.students.lightgbm.rounds import train_in_rounds
 from soft_students.students.lightgbm.text import check_text, trees_only, with_objective
 
@@ -63,11 +63,50 @@ def load_lightgbm() -> ModuleType:
     return lightgbm
 
 
-class LightGBMStudent(Explained, ClassicalStudent):
+class LightGBMStudent(Explained, BoostedTrees):
     """Base class of the LightGBM students: LightGBM's parameters, and the models as text."""
 
     _takes_missing = True
     _takes_categories = True
+    _expected_failed_checks: ClassVar[dict[str, str]] = dict.fromkeys(
+        (
+            "check_sample_weight_equivalence_on_dense_data",
+            "check_weight_two_is_row_twice",
+        ),
+        "bins and leaves hold so many rows, whatever their weights",
+    )
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"n_estimators": 30, "min_child_samples": 2, "n_jobs": 1}
+
+    def _boosters(self) -> list[Any]:
+        return self.boosters_ if hasattr(self, "boosters_") else [self.booster_]
+
+    def _leaf_depths(self) -> list[dict[int, int]]:
+        return [
+            nested_depths(tree["tree_structure"], ("left_child", "right_child"), "leaf_index")
+            for booster in self._boosters()
+            for tree in booster.dump_model()["tree_info"]
+        ]
+
+    def _reached_leaves(self, rows: np.ndarray) -> list[np.ndarray]:
+        return [
+            leaves
+            for booster in self._boosters()
+            for leaves in np.asarray(booster.predict(rows, pred_leaf=True)).reshape(len(rows), -1).T
+        ]
+
+    def _contributions(self, rows: np.ndarray) -> Contributions:
+        """Return SHAP values of the trees, by LightGBM's ``pred_contrib``."""
+        boosters, width = self._boosters(), rows.shape[1] + 1
+        parts = np.concatenate(
+            [booster.predict(rows, pred_contrib=True).reshape(-1, width) for booster in boosters]
+        )
+        outputs = np.concatenate(
+            [np.ravel(booster.predict(rows, raw_score=True)) for booster in boosters]
+        )
+        return Contributions(parts[:, :-1], parts[:, -1], outputs, "mean output of the trees")
 
     @property
     def feature_importances_(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ from sklearn.utils.validation import check_is_fitted
 from xgboost import DMatrix, QuantileDMatrix
 
 from soft_students.sklearn_private import Interval, StrOptions
-from soft_students.students.classical.base import ClassicalStudent
 from soft_students.students.classical.boosting_rounds import BoostingRounds, open_checkpoint
 from soft_students.students.classical.constraints import interaction_groups, monotone_signs
-from soft_students.students.explained import Explained
+from soft_students.students.classical.tree_counts import BoostedTrees, nested_depths
+from soft_students.students.explained import Contributions, Explained
 from soft_students.students.xgboost.model import check_model
 
 _OWN = ("temperature", "hard_weight", "transfer", "transfer_copies", "early_stopping_rounds")
@@ -61,12 +62,16 @@ SHARED: dict[str, list[Any]] = {
 }
 
 
-class BoostedStudent(Explained, ClassicalStudent):
+class BoostedStudent(Explained, BoostedTrees):
     """Base class of the XGBoost students: XGBoost's parameters, and the model as bytes."""
 
     _takes_missing = True
     _takes_categories = True
     _library: ClassVar[type]
+
+    @classmethod
+    def _test_params(cls) -> dict[str, Any]:
+        return {"n_estimators": 20, "n_jobs": 1}
 
     @abstractmethod
     def _objective(self, n_outputs: int) -> str:
@@ -188,6 +193,49 @@ class BoostedStudent(Explained, ClassicalStudent):
         """Importance of each feature, of shape (n_features,): see `xgboost.XGBModel`."""
         check_is_fitted(self)
         return self.estimator_.feature_importances_
+
+    def _leaf_depths(self) -> list[dict[int, int]]:
+        booster = self.estimator_.get_booster()
+        dumps = booster.get_dump(dump_format="json")
+        if self.early_stopping_rounds is not None:
+            best = getattr(self.estimator_, "best_iteration", None)
+            if best is not None:
+                dumps = dumps[: len(dumps) * (best + 1) // booster.num_boosted_rounds()]
+        return [nested_depths(json.loads(text), ("children",), "nodeid") for text in dumps]
+
+    def _reached_leaves(self, rows: np.ndarray) -> list[np.ndarray]:
+        leaves = self.estimator_.apply(self._table(rows))
+        return list(leaves.reshape(len(rows), -1).astype(np.intp).T)
+
+    def _values_per_leaf(self) -> int:
+        if self.multi_strategy != "multi_output_tree":
+            return 1
+        n_classes = len(getattr(self, "classes_", ()))
+        return n_classes if n_classes > 2 else getattr(self, "n_outputs_", 1)
+
+    def _contributions(self, rows: np.ndarray) -> Contributions:
+        """Return SHAP values of the trees, by XGBoost's ``pred_contribs``.
+
+        References
+        ----------
+        Lundberg et al. (2020), "From local explanations to global understanding with explainable AI
+        for trees", Nature Machine Intelligence 2, for SHAP values that follow the trees' shares.
+        """
+        if self.multi_strategy == "multi_output_tree":
+            raise ValueError(
+                "XGBoost computes no contributions for trees with several outputs, and this "
+                f"{type(self).__name__} was trained with multi_strategy='multi_output_tree'. Train "
+                "it with 'one_output_per_tree' to explain its predictions."
+            )
+        booster = self.estimator_.get_booster()
+        table = DMatrix(
+            rows, feature_names=booster.feature_names, feature_types=booster.feature_types
+        )
+        parts, outputs = (
+            booster.predict(table, strict_shape=True, **what)[0].astype(np.float64)
+            for what in ({"pred_contribs": True}, {"output_margin": True})
+        )
+        return Contributions(parts[:, :-1], parts[:, -1], outputs, "mean output of the trees")
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         model = np.frombuffer(self.estimator_.get_booster().save_raw("ubj"), dtype=np.uint8)

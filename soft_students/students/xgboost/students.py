@@ -113,6 +113,10 @@ max_delta_step, max_cat_to_onehot, max_bin, tree_method, multi_strategy, n_jobs,
         "base_score": [Interval(Real, 0, 1, closed="neither"), "array-like", None],
     }
 
+    _expected_failed_checks: ClassVar[dict[str, str]] = {
+        "check_sample_weight_equivalence_on_dense_data": "equal to 1e-6: single precision",
+    }
+
     def __init__(
         self,
         *,

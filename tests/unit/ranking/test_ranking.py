@@ -95,10 +95,10 @@ def test_weights_that_do_not_sum_to_one():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({}, "no criterion"),
+        ({}, "No criterion"),
         ({"accuracy": -1}, "0 or more. Got -1"),
         ({"accuracy": np.nan}, "0 or more. Got nan"),
-        ({"accuracy": 0, "bytes": 0}, "zeros alone"),
+        ({"accuracy": 0, "bytes": 0}, "All are 0"),
         (["accuracy", "accuracy"], "named once"),
         ({"acuracy": 1}, "Did you mean 'accuracy'"),
     ],

@@ -6,42 +6,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from soft_students.persistence import BundleError
-from soft_students.students import available
 from soft_students.students.files import dumps, loads
 from soft_students.transfer import Transfer
-
-#: Students to whom a row of weight two is not the row twice.
-COUNT_ROWS = {
-    "RandomForest": "a bootstrap draws rows, whatever their weights",
-    "LightGBM": "bins hold so many rows, whatever their weights",
-    "KNeighbors": "a neighbour is one of k, whatever it weighs",
-}
-
-
-def counts_rows(student):
-    name = type(student).__name__
-    return next((COUNT_ROWS[start] for start in COUNT_ROWS if name.startswith(start)), None)
-
-
-def test_every_classical_student_is_tested_here(settings):
-    assert {*settings, "soft_tree", "neural"} == set(available())
-
-
-def test_a_teacher_its_probabilities_and_its_name_are_the_same(classifier, wine, wine_teacher):
-    X, y = wine
-    expected = classifier().fit(X, wine_teacher).predict_proba(X)
-    by_array = classifier().fit(X, wine_teacher.predict_proba(X))
-    by_name = classifier().fit(X, y, teacher=wine_teacher)
-    np.testing.assert_allclose(by_array.predict_proba(X), expected, atol=1e-6)
-    np.testing.assert_allclose(by_name.predict_proba(X), expected, atol=1e-6)
-
-
-def test_one_hot_targets_are_labels(classifier, wine):
-    X, y = wine
-    by_label, by_target = classifier().fit(X, y), classifier().fit(X, np.eye(3)[y])
-    np.testing.assert_allclose(
-        by_label.predict_proba(X), by_target.predict_proba(X), rtol=1e-5, atol=1e-7
-    )
 
 
 def test_soft_targets_teach_more_than_their_argmax(classifier, wine, soft_targets):
@@ -89,29 +55,6 @@ def test_labels_may_be_strings_and_features_one_or_constant(classifier, wine):
     constant = classifier(**everybody).fit(np.ones((len(X), 2)), names)
     shares = [np.mean(names == name) for name in constant.classes_]
     np.testing.assert_allclose(constant.predict_proba([[1.0, 1.0]])[0], shares, atol=0.06)
-
-
-def test_rows_of_weight_zero_do_not_exist(classifier, wine, soft_targets):
-    if type(classifier()).__name__.startswith("RandomForest"):
-        pytest.skip("a bootstrap of other weights draws other rows")
-    X, _ = wine
-    weights = np.tile([1.0, 0.0], len(X) // 2)
-    weighted = classifier().fit(X, soft_targets, sample_weight=weights)
-    without = classifier().fit(X[::2], soft_targets[::2])
-    np.testing.assert_allclose(
-        weighted.predict_proba(X), without.predict_proba(X), rtol=1e-5, atol=1e-6
-    )
-
-
-def test_a_weight_of_two_is_a_row_twice(classifier, wine, soft_targets):
-    student = classifier()
-    if reason := counts_rows(student):
-        pytest.skip(reason)
-    X, _ = wine
-    weights = np.where(np.arange(len(X)) < 60, 2.0, 1.0)
-    twice = np.concatenate([X, X[:60]]), np.concatenate([soft_targets, soft_targets[:60]])
-    weighted = classifier().fit(X, soft_targets, sample_weight=weights).predict_proba(X)
-    np.testing.assert_allclose(weighted, student.fit(*twice).predict_proba(X), atol=1e-5)
 
 
 @pytest.mark.parametrize(
