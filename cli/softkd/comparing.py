@@ -16,6 +16,7 @@ from soft_students.comparison.distillation import training_columns
 from soft_students.datasets import Dataset
 from soft_students.evaluation import METRICS
 from soft_students.persistence.digests import file_sha256
+from soft_students.ranking import NoneLeftError
 from softkd.learners import class_for, configured, image_settings, use_threads
 from softkd.output import check_folder, print_table
 from softkd.reading import Source, TeacherOptions, read_training_data, refuse_missing
@@ -68,21 +69,26 @@ def compare(
     learners = _learners(students, settings, dataset, validation_fraction, seed)
     for learner in learners.values():
         refuse_missing(dataset, source, learner)
-    return compare_students(
-        learners,
-        teacher,
-        dataset,
-        out,
-        criteria=criteria,
-        constraints={name: limit for name, limit in limits.items() if limit is not None},
-        validation_fraction=validation_fraction,
-        jobs=jobs or cpu_count(),
-        random_state=seed,
-        teacher_digest=_digest(teacher_paths),
-        origin=source.describe(dataset, split=split, columns=columns),
-        on_trained=_reporter(len(students)),
-        **ranking,
-    )
+    try:
+        return compare_students(
+            learners,
+            teacher,
+            dataset,
+            out,
+            criteria=criteria,
+            constraints={name: limit for name, limit in limits.items() if limit is not None},
+            validation_fraction=validation_fraction,
+            jobs=jobs or cpu_count(),
+            random_state=seed,
+            teacher_digest=_digest(teacher_paths),
+            origin=source.describe(dataset, split=split, columns=columns),
+            on_trained=_reporter(len(students)),
+            **ranking,
+        )
+    except NoneLeftError as error:
+        raise click.ClickException(
+            f"{error} 'softkd report {out}' shows by how much each misses the limits."
+        ) from error
 
 
 def _learners(
@@ -176,8 +182,14 @@ def _print_choice(result: Comparison) -> None:
             click.echo(f"Failed: {name}: {training.error}")
     for note in ranking.notes:
         click.echo(f"Note: {note}")
-    share = ranking.sensitivity.win_shares[ranking.winner]
-    click.echo(f"{ranking.winner} wins, also with {share:.0%} of random weights near these.")
+    found, winner = ranking.sensitivity, ranking.winner
+    text = f"{winner} wins, also with {found.win_shares[winner]:.0%} of random weights near these"
+    if found.measured_shares is not None:
+        text += (
+            " and values measured again; with these weights, in "
+            f"{found.measured_shares[winner]:.0%} of measurements"
+        )
+    click.echo(f"{text}.")
     for criterion, found in ranking.sensitivity.ranges.items():
         ends = [
             f"{other} would with a weight {word} {end:.2f}"

@@ -121,7 +121,8 @@ class Students(Student):
 class Criteria(click.ParamType):
     """``name=weight`` separated by commas, or names alone, whose weights are equal."""
 
-    name = "criterion=weight,..."
+    def __init__(self, name: str = "criterion=weight,...") -> None:
+        self.name = name
 
     def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, float] | list[str]:
         """Return weights by the names of metrics, or these names."""
@@ -137,7 +138,7 @@ class Criteria(click.ParamType):
         if all(weight is None for weight in weights):
             return names
         if None in weights:
-            self.fail("Give a weight to each criterion, or to none.", param, ctx)
+            self.fail("Give a number to each criterion, or to none.", param, ctx)
         return {name: w for name, w in zip(names, weights, strict=True) if w is not None}
 
 

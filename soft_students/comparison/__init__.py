@@ -33,9 +33,11 @@ The keys of ``results.json``:
     and with one thread, after all trainings).
 ``ranking`` : dict
     `Ranking.as_dict`: ``winner``, ``order``, ``scores``, ``method``, ``normalization``,
-    ``weights``, ``directions``, ``normalized``, ``pareto``, ``constraints``, ``excluded``,
-    ``sensitivity`` (``ranges`` by criterion, ``win_shares`` by student) and ``notes``. It depends
-    only on validation rows and costs.
+    ``reference``, ``weights``, ``directions``, ``normalized``, ``pareto``, ``constraints``,
+    ``excluded``, ``sensitivity`` (``ranges`` by criterion, ``win_shares`` and ``measured_shares``
+    by student) and ``notes``. It depends only on validation rows and costs. If limits exclude all
+    students, ``winner`` is null, and beside it are ``constraints``, ``excluded`` and ``misses``,
+    the differences by student and criterion; the test rows are then unused.
 ``judgements`` : dict or null
     If weights come from judgements of pairs: ``pairs`` (lists of two criteria and a number),
     ``weights``, ``lambda_max``, ``consistency_index`` and ``consistency_ratio``.

@@ -21,7 +21,15 @@ from soft_students.datasets import Dataset, validation_split
 from soft_students.evaluation import METRICS, Evaluation, evaluate
 from soft_students.persistence.atomic import remove_leftovers
 from soft_students.persistence.plain_json import plain, write_json
-from soft_students.ranking import METHODS, Judgements, Ranking, check_weights, get_criterion, rank
+from soft_students.ranking import (
+    METHODS,
+    Judgements,
+    NoneLeftError,
+    Ranking,
+    check_weights,
+    get_criterion,
+    rank,
+)
 from soft_students.ranking.scores import load_pymcdm
 from soft_students.students.files import load
 from soft_students.teachers import Teacher
@@ -67,6 +75,7 @@ def compare_students(
     criteria: Mapping[str, float] | Iterable[str] | Judgements,
     method: str = "topsis",
     normalization: str | None = None,
+    reference: Mapping[str, float] | None = None,
     constraints: Mapping[str, float] | None = None,
     validation_fraction: float = 0.2,
     jobs: int = 1,
@@ -98,7 +107,11 @@ def compare_students(
         Weights of metrics, or names of metrics with equal weights; also the aliases ``latency``,
         ``size`` and ``fidelity``.
     method, normalization : str
-        See `soft_students.ranking.rank`.
+        See `soft_students.ranking.rank`. Errors of the values are those of the validation rows and
+        of the timed calls.
+    reference : dict of str to float, default=None
+        By name of the metric, for methods that compare with a reference. None: the teacher's
+        values, or, if one is unknown, the means of the students.
     constraints : dict of str to float, default=None
         Limits by name of the metric.
     validation_fraction : float, default=0.2
@@ -125,8 +138,9 @@ def compare_students(
     Raises
     ------
     ValueError
-        If arguments are invalid, all students failed, or all are excluded. The test rows are then
-        unused, and the trained students are kept for another call.
+        If arguments are invalid, all students failed, or limits exclude all (`NoneLeftError`). The
+        test rows are then unused, and the trained students are kept for another call; what excludes
+        each is in ``results.json``.
     FileExistsError
         If the folder contains anything but a comparison.
     ImportError
@@ -158,14 +172,35 @@ def compare_students(
         on_validation = evaluate(
             fitted, frames(validation)[1], validation.y_test, teacher, random_state=random_state
         )
-    ranking = rank(
-        {name: on_validation.wide()[name] for name in fitted},
-        weights,
-        method=method,
-        normalization=normalization,
-        constraints=limits,
-        random_state=random_state,
-    )
+    # the digests of the training rows stay in the bundles
+    about = {name: value for name, value in (origin or {}).items() if name != "trained_rows"}
+
+    def write(ranking: Mapping[str, Any], on_test: Evaluation | None) -> dict[str, Any]:
+        results = _results(
+            data, rest, validation, teacher, trainings, ranking, on_validation, on_test
+        )
+        results["data"] |= {"validation_fraction": validation_fraction, "origin": about}
+        results["teacher"]["digest"] = teacher_digest
+        results |= {"judgements": _judgements(criteria, pairs), "seed": random_state, "jobs": jobs}
+        results = plain(results | {"command": command})
+        write_json(folder / "results.json", results)
+        return results
+
+    values = on_validation.wide()
+    try:
+        ranking = rank(
+            {name: values[name] for name in fitted},
+            weights,
+            method=method,
+            normalization=normalization,
+            reference=_reference(reference, values["teacher"], weights, method, normalization),
+            constraints=limits,
+            redrawn=on_validation.redrawn(weights, random_state=random_state),
+            random_state=random_state,
+        )
+    except NoneLeftError as error:
+        write({"winner": None, "constraints": limits, **vars(error)}, None)
+        raise
     on_test = evaluate(
         fitted,
         frames(data)[1],
@@ -174,15 +209,8 @@ def compare_students(
         metrics=_metrics_of_rows(on_validation),
         random_state=random_state,
     )
-    results = _results(data, rest, validation, teacher, trainings, ranking, on_validation, on_test)
-    # the digests of the training rows stay in the bundles
-    about = {name: value for name, value in (origin or {}).items() if name != "trained_rows"}
-    results["data"] |= {"validation_fraction": validation_fraction, "origin": about}
-    results["teacher"]["digest"] = teacher_digest
-    results |= {"judgements": _judgements(criteria, pairs), "seed": random_state, "jobs": jobs}
-    results = plain(results | {"command": command})
     write_answers(folder, ranking.winner, on_test, data)
-    write_json(folder / "results.json", results)
+    results = write(ranking.as_dict(), on_test)
     return Comparison(fitted, trainings, ranking, on_validation, on_test, results)
 
 
@@ -210,9 +238,9 @@ def _results(
     validation: Dataset,
     teacher: Teacher,
     trainings: Mapping[str, TrainingResult],
-    ranking: Ranking,
+    ranking: Mapping[str, Any],
     on_validation: Evaluation,
-    on_test: Evaluation,
+    on_test: Evaluation | None,
 ) -> dict[str, Any]:
     """Return what ``results.json`` holds, but for the arguments of `compare_students`."""
     return {
@@ -232,13 +260,32 @@ def _results(
         "students": {
             name: _about(training, on_validation, on_test) for name, training in trainings.items()
         },
-        "ranking": ranking.as_dict(),
-        "mcnemar": _mcnemar(ranking.winner, on_test) if data.task == "classification" else [],
-        "confidence": on_test.confidence,
+        "ranking": ranking,
+        "mcnemar": []
+        if on_test is None or data.task != "classification"
+        else _mcnemar(ranking["winner"], on_test),
+        "confidence": on_validation.confidence,
         "threads": on_validation.threads,
         "versions": versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _reference(
+    given: Mapping[str, float] | None,
+    teacher: Mapping[str, float | None],
+    criteria: Iterable[str],
+    method: str,
+    normalization: str | None,
+) -> dict[str, float] | None:
+    """Return the reference as given, or the teacher's values if all are known and needed."""
+    if given is not None:
+        return {get_criterion(name): value for name, value in given.items()}
+    values = {name: teacher.get(name) for name in criteria}
+    wanted = (normalization or METHODS[method][1]) == "reference"
+    if not wanted or not all(value is not None and value > 0 for value in values.values()):
+        return None
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def _criteria(
@@ -302,7 +349,9 @@ def _split(data: Dataset, fraction: float, random_state: int) -> tuple[Dataset, 
     return rest, replace(rest, X_test=np.ascontiguousarray(X_validation), y_test=y_validation)
 
 
-def _about(training: TrainingResult, validation: Evaluation, test: Evaluation) -> dict[str, Any]:
+def _about(
+    training: TrainingResult, validation: Evaluation, test: Evaluation | None
+) -> dict[str, Any]:
     if training.error is not None:
         return {"status": "failed", "error": training.error, "class": training.student_class}
     record = asdict(training)
@@ -318,8 +367,10 @@ def _about(training: TrainingResult, validation: Evaluation, test: Evaluation) -
     }
 
 
-def _figures(model: str, validation: Evaluation, test: Evaluation) -> dict[str, Any]:
-    def figures(of: Evaluation, costs: bool) -> dict[str, Any]:
+def _figures(model: str, validation: Evaluation, test: Evaluation | None) -> dict[str, Any]:
+    def figures(of: Evaluation | None, costs: bool) -> dict[str, Any]:
+        if of is None:
+            return {}
         return {
             row["metric"]: {key: row[key] for key in ("value", "low", "high", "interval", "unit")}
             for row in of.rows

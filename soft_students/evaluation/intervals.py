@@ -137,6 +137,30 @@ def resampled_means(
     )
 
 
+def redrawn_means(values: np.ndarray, n_draws: int, random_state: int | None) -> np.ndarray:
+    """Return the means of values over rows, in bootstrap resamples of the rows.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_values)
+    n_draws : int
+    random_state : int or None
+
+    Returns
+    -------
+    ndarray of shape (n_draws, n_values)
+    """
+    n_samples = len(values)
+    rng, batch = np.random.default_rng(random_state), max(1, _ENTRIES // n_samples)
+    shares = np.full(n_samples, 1 / n_samples)
+    return np.concatenate(
+        [
+            rng.multinomial(n_samples, shares, size=min(batch, n_draws - done)) @ values / n_samples
+            for done in range(0, n_draws, batch)
+        ]
+    )
+
+
 def _resampled(
     statistic: Callable[..., Any],
     n_samples: int,

@@ -17,7 +17,7 @@ from soft_students.columns import rows_of
 from soft_students.evaluation.answers import Predictions, gather_predictions
 from soft_students.evaluation.cost import Timing, n_threads
 from soft_students.evaluation.fidelity import Disagreements, disagreements
-from soft_students.evaluation.intervals import Interval, resampled_means
+from soft_students.evaluation.intervals import Interval, redrawn_means, resampled_means
 from soft_students.evaluation.metrics import METRICS, Metric, get_metric
 from soft_students.evaluation.significance import McNemarResult, mcnemar
 from soft_students.teachers import ArrayTeacher, Teacher, as_teacher
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TEACHER = "teacher"  # name of the teacher in the table
+_QUARTILES = 1.349  # standard deviations from one quartile of a normal distribution to the other
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,60 @@ class Evaluation:
         for row in self.rows:
             table.setdefault(row["model"], {})[row["metric"]] = row["value"]
         return table
+
+    def redrawn(
+        self, metrics: Iterable[str], *, n_draws: int = 1000, random_state: int | None = 0
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Return metrics as they would come out if they were measured again.
+
+        Metrics of rows are computed on bootstrap resamples, the same for all models and metrics.
+        Times are drawn from a normal distribution with the quartiles of the timed calls, which is
+        wider than the error of their median: it stands for what differs from run to run.
+
+        Parameters
+        ----------
+        metrics : iterable of str
+        n_draws : int, default=1000
+        random_state : int or None, default=0
+
+        Returns
+        -------
+        dict of str to dict of str to ndarray of shape (n_draws,)
+            By model and metric, without those that are exact, such as bytes.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from soft_students import DecisionTreeStudentClassifier
+        >>> from soft_students.evaluation import evaluate
+        >>> X, y = load_iris(return_X_y=True)
+        >>> student = DecisionTreeStudentClassifier(max_depth=1).fit(X, y)
+        >>> drawn = evaluate(student, X, y, metrics=["accuracy"]).redrawn(["accuracy"])
+        >>> round(drawn["student"]["accuracy"].std(), 2)
+        np.float64(0.04)
+        """
+        wanted = {name: get_metric(name) for name in metrics}
+        columns = {
+            (model, name): metric.rows(of)
+            for model, of in self.answers.items()
+            for name, metric in wanted.items()
+            if metric.rows is not None and of.has(metric.needs)
+        }
+        found: dict[str, dict[str, np.ndarray]] = {model: {} for model in self.answers}
+        if columns:
+            means = redrawn_means(
+                np.concatenate([*columns.values()], axis=1), n_draws, random_state
+            )
+            ends = np.cumsum([values.shape[1] for values in columns.values()])[:-1]
+            for (model, name), part in zip(columns, np.split(means, ends, axis=1), strict=True):
+                found[model][name] = wanted[name].combine(part)
+        rng = np.random.default_rng(random_state)
+        for row in self.rows:
+            if row["metric"] in wanted and row["interval"] == "quartiles":
+                deviation = (row["high"] - row["low"]) / _QUARTILES
+                drawn = rng.normal(row["value"], deviation, size=n_draws)
+                found[row["model"]][row["metric"]] = np.maximum(drawn, 1e-3 * row["value"])
+        return found
 
     def students(self) -> list[str]:
         """Return the names of all models except the teacher."""

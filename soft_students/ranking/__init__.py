@@ -2,7 +2,7 @@
 
 from soft_students.ranking.criteria import ALIASES, check_weights, get_criterion
 from soft_students.ranking.judgements import Judgements, ahp_weights
-from soft_students.ranking.ranking import METHODS, Ranking, pareto_front, rank
+from soft_students.ranking.ranking import METHODS, NoneLeftError, Ranking, pareto_front, rank
 from soft_students.ranking.scores import NORMALIZATIONS
 from soft_students.ranking.sensitivity import Sensitivity, WeightRange
 
@@ -11,6 +11,7 @@ __all__ = [
     "METHODS",
     "NORMALIZATIONS",
     "Judgements",
+    "NoneLeftError",
     "Ranking",
     "Sensitivity",
     "WeightRange",

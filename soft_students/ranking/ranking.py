@@ -15,6 +15,7 @@ from soft_students.ranking.criteria import (
     check_directions,
     check_weights,
     exclusions,
+    misses,
 )
 from soft_students.ranking.redrawing import Errors, Redrawn, dominated_shares, redraw
 from soft_students.ranking.scores import (
@@ -44,7 +45,20 @@ _OF_REFERENCES = ("aggregate_index", "mean_index")
 
 
 class NoneLeftError(ValueError):
-    """All students are excluded."""
+    """All students are excluded.
+
+    Parameters
+    ----------
+    excluded : dict of str to list of str
+        Reasons, by student.
+    misses : dict of str to dict of str to float
+        By how much each student misses each limit that it misses.
+    """
+
+    def __init__(self, excluded: dict[str, list[str]], misses: dict[str, dict[str, float]]) -> None:
+        each = "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in excluded.items())
+        super().__init__(f"All {len(excluded)} students are excluded. {each}.")
+        self.excluded, self.misses = excluded, misses
 
 
 @dataclass(frozen=True)
@@ -205,8 +219,7 @@ def rank(
     excluded = exclusions(values, weights, limits, better)
     names = [name for name in values if name not in excluded]
     if not names:
-        each = "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in excluded.items())
-        raise NoneLeftError(f"All {len(values)} students are excluded. {each}.")
+        raise NoneLeftError(excluded, misses(values, limits, better))
     matrix = np.array([[values[name][c] for c in weights] for name in names], dtype=np.float64)
     higher = np.array([better[criterion] == "higher" for criterion in weights])
     against = _reference(reference, normalization, weights)

@@ -29,7 +29,7 @@ from soft_students.report.plots import (
     values_plot,
 )
 from soft_students.report.tables import figures_table, kind_of, models_table, ranking_table
-from soft_students.report.wording import against_teacher, choice, sureness, tiles
+from soft_students.report.wording import against_teacher, choice, missed, sureness, tiles
 
 _SCHEMA = 1
 _PARTS = {
@@ -65,6 +65,8 @@ def report_page(folder: str | os.PathLike[str]) -> str:
     """
     results = _read_results(Path(folder))
     try:
+        if results["ranking"]["winner"] is None:
+            return _page_of_none(results)
         answers = read_answers(folder, results["ranking"]["winner"])
         return _page(folder, results, answers)
     except (
@@ -84,19 +86,10 @@ def _page(
             f"The files of '{folder}' do not match: the predictions are of {len(answers.truth)} "
             f"test rows, the results of {data['test']}. Compare again."
         )
-    environment = Environment(
-        loader=PackageLoader("soft_students.report", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    return environment.get_template("report.html").render(
-        style=Markup(css_variables() + _asset("report.css")),
-        results=results,
+    return _rendered(
+        "report.html",
+        results,
         winner=results["ranking"]["winner"],
-        finished=datetime.fromisoformat(results["finished"]).strftime("%Y-%m-%d %H:%M UTC"),
         tiles=tiles(results),
         choice=choice(results),
         against=against_teacher(results),
@@ -111,6 +104,28 @@ def _page(
         failed={n: of for n, of in students.items() if of["status"] == "failed"},
         trained={n: of for n, of in students.items() if of["status"] == "trained"},
         confused=_confused(answers),
+    )
+
+
+def _page_of_none(results: Mapping[str, Any]) -> str:
+    """Return the page of a comparison whose limits exclude all students."""
+    return _rendered("none_left.html", results, missed=missed(results))
+
+
+def _rendered(template: str, results: Mapping[str, Any], **parts: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("soft_students.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    return environment.get_template(template).render(
+        style=Markup(css_variables() + _asset("report.css")),
+        results=results,
+        finished=datetime.fromisoformat(results["finished"]).strftime("%Y-%m-%d %H:%M UTC"),
+        **parts,
     )
 
 

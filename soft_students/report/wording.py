@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from soft_students.evaluation import get_metric
+from soft_students.numerals import numeral
 
 _METHODS = {
     "topsis": "TOPSIS: closeness to an ideal that is best in every criterion",
     "index": "a weighted sum of normalized values",
     "ahp": "a weighted sum, with weights from judgements of pairs (AHP)",
+    "aggregate_index": "the weighted sum of ratios to a reference",
+    "mean_index": "the mean of ratios to a reference",
 }
 _TILES = {
     "classification": ("accuracy", "agreement", "latency_us", "bytes"),
@@ -118,11 +121,18 @@ def sureness(results: Mapping[str, Any]) -> list[str]:
     if len(ranking["order"]) > 1:
         share = found["win_shares"][winner]
         moves = _moves(found["ranges"])
+        measured = found.get("measured_shares")
+        drawn = "" if measured is None else ", each with values measured again"
         sentences.append(
             f"{winner} wins with {share:.0%} of {found['draws']:,} random weights around those "
-            "given. "
+            f"given{drawn}. "
             + ("; ".join(moves) + "." if moves else "No change of one weight changes the winner.")
         )
+        if measured is not None:
+            sentences.append(
+                f"With the weights as given, {winner} wins in {measured[winner]:.0%} of repeated "
+                "measurements: of the validation rows, redrawn, and of the times, by their spread."
+            )
     sentences += _significance(results)
     return [*sentences, *ranking["notes"]]
 
@@ -170,6 +180,38 @@ def _criteria(ranking: Mapping[str, Any]) -> str:
         f"({ranking['directions'][criterion]} is better)"
         for criterion, weight in ranking["weights"].items()
     )
+
+
+def missed(results: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Return by how much each student misses each limit, the nearest student first."""
+    ranking = results["ranking"]
+    limits, misses = ranking["constraints"], ranking["misses"]
+
+    def distance(name: str) -> tuple[bool, float]:
+        shares = [by / (abs(limits[c]) or 1) for c, by in misses.get(name, {}).items()]
+        return name not in misses, sum(shares)  # one with an unknown value is last
+
+    told = []
+    for name in sorted(ranking["excluded"], key=distance):
+        of = {**results["students"][name]["validation"], **results["students"][name]["cost"]}
+        lines = [
+            _missed(criterion, of[criterion]["value"], limits[criterion], by)
+            for criterion, by in misses.get(name, {}).items()
+        ]
+        unknown = [reason for reason in ranking["excluded"][name] if reason.endswith("unknown")]
+        told.append((name, lines + unknown))
+    return told
+
+
+def _missed(criterion: str, value: float, limit: float, by: float) -> str:
+    metric, unit = get_metric(criterion), _UNITS.get(criterion, "")
+    short = "below" if metric.direction == "higher" else "above"
+    size = f"{numeral(100 * by, 3)} points" if "%" in metric.format else numeral(by, 3) + unit
+    text = f"{_title(criterion)} {metric.show(value)}{unit}, {size} {short} the limit of "
+    text += f"{metric.show(limit)}{unit}"
+    if criterion in _UNITS and limit > 0:
+        text += f" ({numeral(value / limit, 3)} times)"
+    return text
 
 
 def _limits(ranking: Mapping[str, Any]) -> list[str]:

@@ -121,6 +121,10 @@ def test_limits(done, softkd, teacher, compared):
     assert "tree: bytes 3," in last
     assert ", accuracy 0." in last
     assert "logistic: bytes 6," in last
+    assert f"'softkd report {out}' shows by how much each misses the limits." in last
+    page = out.parent / "none.html"
+    done("report", out, "--out", page)
+    assert "no student meets the limits" in page.read_text("utf-8")
     done(*arguments)
 
 
@@ -184,3 +188,14 @@ def test_a_table_of_labels(done, table_teacher, tmp_path):
     told = json.loads(done("compare", "--teacher", table_teacher, *arguments, "--json").stdout)
     assert told["data"]["feature_names"]
     assert told["students"]["tree"]["status"] == "trained"
+
+
+def test_ratios_to_a_reference(done, softkd, teacher, compared):
+    _, out = compared
+    arguments = ("compare", "--teacher", teacher, *STUDENTS, "--out", out, "--rank", "mean_index")
+    done(*arguments, "--criteria", "accuracy,size", "--reference", "accuracy=0.5,size=1000")
+    ranking = json.loads((out / "results.json").read_text("utf-8"))["ranking"]
+    assert ranking["reference"] == {"accuracy": 0.5, "bytes": 1000}
+    refused = softkd(*arguments, "--reference", "accuracy")
+    assert refused.exit_code == 2
+    assert "--reference needs a value for each criterion" in refused.stderr

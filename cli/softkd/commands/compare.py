@@ -60,16 +60,22 @@ from softkd.parameter_types import Criteria, Pairs, Setting, Students
 @click.option(
     "--rank",
     "method",
-    type=click.Choice(["index", "topsis", "ahp"]),
+    type=click.Choice(["index", "topsis", "ahp", "aggregate_index", "mean_index"]),
     default="topsis",
     show_default=True,
-    help="index: weighted sum; topsis: closeness to the ideal; ahp: judgements of pairs.",
+    help="index: weighted sum; topsis: closeness to the ideal; ahp: judgements of pairs; "
+    "aggregate_index, mean_index: weighted sum, or mean, of ratios to --reference.",
 )
 @click.option(
     "--normalization",
-    type=click.Choice(["minmax", "vector", "ratio", "sum"]),
+    type=click.Choice(["minmax", "vector", "ratio", "sum", "reference"]),
     help="How criteria become comparable [default: vector for topsis, minmax for index, sum for "
-    "ahp].",
+    "ahp, reference for the others].",
+)
+@click.option(
+    "--reference",
+    type=Criteria("criterion=value,..."),
+    help="Values of the criteria that ratios compare with [default: the teacher's].",
 )
 @click.option("--max-latency-us", type=float, help="Exclude students that take longer per row.")
 @click.option("--max-bytes", type=float, help="Exclude students with a larger file.")
@@ -131,6 +137,10 @@ def compare(
     """
     if judgements is None and method == "ahp":
         raise click.UsageError("--rank ahp needs --judgements, such as accuracy:latency=3.")
+    if isinstance(options["reference"], list):
+        raise click.UsageError(
+            "--reference needs a value for each criterion, such as accuracy=0.9."
+        )
     if judgements is not None and criteria is not None:
         raise click.UsageError("--criteria and --judgements exclude each other.")
     from soft_students.ranking import ahp_weights

@@ -110,7 +110,12 @@ def test_limits_that_exclude_all_leave_the_test_rows_alone(digits, tmp_path):
     compare_students(few, *digits, tmp_path, criteria=CRITERIA)
     with pytest.raises(ValueError, match=r"stump: accuracy 0\.\d+ is below 0.99"):
         compare_students(few, *digits, tmp_path, criteria=CRITERIA, constraints={"accuracy": 0.99})
-    assert not (tmp_path / "results.json").exists()
+    held = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert held["students"]["stump"]["test"] == held["teacher"]["test"] == {}
+    accuracy = held["students"]["stump"]["validation"]["accuracy"]["value"]
+    assert held["ranking"]["winner"] is None
+    assert held["ranking"]["misses"] == {"stump": {"accuracy": pytest.approx(0.99 - accuracy)}}
+    assert not (tmp_path / "answers.npz").exists()
     again = compare_students(few, *digits, tmp_path, criteria=CRITERIA)
     assert again.trainings["stump"].resumed
 
@@ -176,3 +181,30 @@ def test_a_folder_of_other_things_is_left_alone(digits, tmp_path):
     with pytest.raises(FileExistsError, match="contains files that are not of a comparison"):
         compare_students(STUDENTS, *digits, tmp_path, criteria=CRITERIA)
     assert (tmp_path / "tree.student").read_bytes() == b"mine"
+
+
+def test_errors_are_those_of_the_validation_rows_and_of_the_calls(compared):
+    result, _ = compared
+    shares = result.ranking.sensitivity.measured_shares
+    assert set(shares) == set(result.ranking.order)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert result.results["ranking"]["sensitivity"]["measured_shares"] == shares
+    assert not any("as exact" in note for note in result.ranking.notes)
+
+
+def test_ratios_compare_with_the_teacher_unless_told(digits, tmp_path):
+    few = {name: STUDENTS[name] for name in ("stump", "tree") if name in STUDENTS}
+    settings = {"criteria": ["accuracy", "agreement"], "method": "mean_index"}
+    result = compare_students(few, *digits, tmp_path, **settings)
+    taught = result.validation.wide()["teacher"]
+    assert result.ranking.reference == {"accuracy": taught["accuracy"], "agreement": 1.0}
+    for name, score in result.ranking.scores.items():
+        of = result.validation.wide()[name]
+        expected = (of["accuracy"] / taught["accuracy"] + of["agreement"]) / 2
+        assert score == pytest.approx(expected)
+    told = compare_students(
+        few, *digits, tmp_path, **settings, reference={"accuracy": 0.5, "fidelity": 0.5}
+    )
+    assert told.ranking.reference == {"accuracy": 0.5, "agreement": 0.5}
+    with pytest.raises(ValueError, match="normalization 'reference' alone"):
+        compare_students(few, *digits, tmp_path, criteria=["accuracy"], reference={"accuracy": 1})

@@ -263,3 +263,40 @@ def test_bad_input_is_refused(iris, teacher, students):
     ):
         with pytest.raises(ValueError, match=message):
             evaluate(*arguments, **options)
+
+
+def test_metrics_redrawn_vary_as_their_intervals_do(iris, teacher):
+    X, y, X_test, y_test = iris
+    students = {
+        depth: DecisionTreeStudentClassifier(max_depth=depth, random_state=0).fit(X, y)
+        for depth in (1, 2)
+    }
+    found = evaluate(students, X_test, y_test, teacher)
+    drawn = found.redrawn(["accuracy", "kl_to_teacher", "latency_us", "bytes"], n_draws=3000)
+    assert list(drawn) == ["teacher", 1, 2]
+    assert set(drawn[1]) == {"accuracy", "kl_to_teacher", "latency_us"}  # bytes are exact
+    rows = {(row["model"], row["metric"]): row for row in found.rows}
+    for model in students:
+        for metric in ("accuracy", "kl_to_teacher"):
+            row, values = rows[model, metric], drawn[model][metric]
+            assert values.shape == (3000,)
+            assert values.mean() == pytest.approx(row["value"], rel=0.05)
+            ends = np.quantile(values, [0.025, 0.975])
+            spread = row["high"] - row["low"]
+            np.testing.assert_allclose(ends, [row["low"], row["high"]], atol=0.15 * spread)
+        times = drawn[model]["latency_us"]  # quartiles 12 and 14 around 12.5
+        assert np.median(times) == pytest.approx(12.5, abs=0.1)
+        assert np.subtract(*np.quantile(times, [0.75, 0.25])) == pytest.approx(2, abs=0.15)
+    again = found.redrawn(["accuracy"], n_draws=3000)
+    np.testing.assert_array_equal(again[1]["accuracy"], drawn[1]["accuracy"])
+
+
+def test_models_are_redrawn_by_the_same_rows(iris):
+    X, y, X_test, y_test = iris
+    student = DecisionTreeStudentClassifier(max_depth=1).fit(X, y)
+    found = evaluate({"one": student, "same": student}, X_test, y_test, metrics=["accuracy"])
+    drawn = found.redrawn(["accuracy"])
+    np.testing.assert_array_equal(drawn["one"]["accuracy"], drawn["same"]["accuracy"])
+    assert len(set(drawn["one"]["accuracy"])) > 5
+    other = found.redrawn(["accuracy"], random_state=1)
+    assert (other["one"]["accuracy"] != drawn["one"]["accuracy"]).any()

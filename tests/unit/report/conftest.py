@@ -39,7 +39,7 @@ def compare_digits():
         "bad": Failing(),
     }
 
-    def compare(folder, names=("stump", "tree", "bad")):
+    def compare(folder, names=("stump", "tree", "bad"), constraints=None):
         return compare_students(
             {name: students[name] for name in names},
             teacher,
@@ -47,6 +47,7 @@ def compare_digits():
             folder,
             criteria={"accuracy": 0.7, "size": 0.3},
             method="index",
+            constraints=constraints,
             random_state=5,
         )
 

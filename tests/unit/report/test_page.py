@@ -24,7 +24,7 @@ from soft_students.datasets import Dataset, load_dataset
 from soft_students.evaluation import METRICS
 from soft_students.report import page as page_module
 from soft_students.report import report_page, write_report
-from soft_students.report.wording import against_teacher, choice, sureness, tiles
+from soft_students.report.wording import against_teacher, choice, missed, sureness, tiles
 
 TITLES = {metric.title: name for name, metric in METRICS.items()}
 TAGS = {
@@ -597,3 +597,69 @@ def test_answers_that_unpack_to_far_more_than_their_size_are_refused(copied):
     rewritten(copied, X=np.zeros(10**7))
     with pytest.raises(ValueError, match="unpacks from"):
         report_page(copied)
+
+
+def test_a_page_without_a_student_within_the_limits_shows_by_how_much_each_misses(
+    tmp_path, compare_digits
+):
+    limits = {"accuracy": 0.999, "bytes": 2_000}
+    with pytest.raises(ValueError, match="All 2 students are excluded"):
+        compare_digits(tmp_path, names=("stump", "tree"), constraints=limits)
+    results = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    page = Page(report_page(tmp_path))
+    assert "no student meets the limits" in page.text
+    assert "The test rows were not used." in page.text
+    headings = [text for tag, _, text in page.elements if tag == "h3"]
+    assert sorted(headings) == ["stump", "tree"]
+    accuracies = {}
+    for name, of in results["students"].items():
+        accuracies[name] = of["validation"]["accuracy"]["value"]
+        size = of["cost"]["bytes"]["value"]
+        points = float(
+            re.search(rf"accuracy {accuracies[name]:.2%}, ([\d.]+) points", page.text)[1]
+        )
+        assert points == pytest.approx(100 * (0.999 - accuracies[name]), rel=1e-2)
+        if size > 2_000:
+            assert (
+                f"size {size:,} bytes, {size - 2_000} bytes above the limit of 2,000" in page.text
+            )
+    path = write_report(tmp_path, tmp_path / "report.html")
+    assert path.read_text("utf-8") == report_page(tmp_path)
+
+
+def test_the_nearest_student_comes_first():
+    limits = {"accuracy": 0.9, "latency_us": 100}
+    students = {
+        "far": {"accuracy": 0.5, "latency_us": 50},
+        "odd": {"accuracy": None, "latency_us": 50},
+        "near": {"accuracy": 0.89, "latency_us": 110},
+    }
+    results = {
+        "students": {
+            name: {
+                "validation": {"accuracy": {"value": of["accuracy"]}},
+                "cost": {"latency_us": {"value": of["latency_us"]}},
+            }
+            for name, of in students.items()
+        },
+        "ranking": {
+            "constraints": limits,
+            "excluded": {
+                "far": ["accuracy 0.5 is below 0.9"],
+                "odd": ["its accuracy is unknown"],
+                "near": ["accuracy 0.89 is below 0.9", "latency_us 110 is above 100"],
+            },
+            "misses": {"far": {"accuracy": 0.4}, "near": {"accuracy": 0.01, "latency_us": 10}},
+        },
+    }
+    assert missed(results) == [
+        (
+            "near",
+            [
+                "accuracy 89.00%, 1 points below the limit of 90.00%",
+                "time for one row 110 µs, 10 µs above the limit of 100 µs (1.1 times)",
+            ],
+        ),
+        ("far", ["accuracy 50.00%, 40 points below the limit of 90.00%"]),
+        ("odd", ["its accuracy is unknown"]),
+    ]
