@@ -1,4 +1,4 @@
-"""Choosing by name: the value of a name, or a message that lists the names and the nearest one."""
+"""Look-up by name, with error messages that list the known names and suggest the nearest."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 
 def choose(known: Mapping[str, T], name: str, what: str) -> T:
-    """Return the value of a name.
+    """Return the value of a name, or raise an error that lists the known names.
 
     Parameters
     ----------
     known : dict of str to object
     name : str
     what : str
-        What the name stands for, such as "metric".
+        Kind of thing that the name denotes, such as "metric".
 
     Returns
     -------
@@ -42,14 +42,14 @@ def choose(known: Mapping[str, T], name: str, what: str) -> T:
 
 
 def unknown(known: Iterable[str], name: object, what: str) -> str:
-    """Return the message about a name that is not among the known ones."""
+    """Return the error message for an unknown name."""
     known = list(known)
     hint = did_you_mean(known, name)
     return f"Unknown {what} {name!r}. Available: {', '.join(known) or 'none'}.{hint}"
 
 
 def did_you_mean(known: Iterable[str], name: object) -> str:
-    """Return the question after the nearest name, with a space before it; nothing if none is near.
+    """Return " Did you mean ...?" with the nearest known name; "" if none is near.
 
     >>> did_you_mean(["red", "green"], "gren")
     " Did you mean 'green'?"
@@ -59,6 +59,6 @@ def did_you_mean(known: Iterable[str], name: object) -> str:
 
 
 def listed(names: Sequence[str], limit: int = 20) -> str:
-    """Return names for a message: the first ones, and how many more there are."""
+    """Return names for a message: the first `limit`, and the number of the others."""
     text = ", ".join(repr(name) for name in names[:limit])
     return text if len(names) <= limit else f"{text} and {len(names) - limit} more"

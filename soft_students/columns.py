@@ -1,4 +1,4 @@
-"""Which columns of a table a model was fitted on, and a table in their order."""
+"""Columns that a model was fitted on, and tables in their order."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def columns_of(model: Any) -> list[str] | None:
     Returns
     -------
     list of str or None
-        In the order of the fit. None if it was fitted on an array, or does not record them.
+        Names in the order of the fit. None if the model was fitted on an array or lacks them.
     """
     names = getattr(model, "feature_names_in_", None)
     if names is not None:
         return [str(name) for name in names]
-    # scikit-learn records no names of a pipeline that begins with "passthrough", nor of what holds
-    # one: a search, or a DistilledClassifier.
+    # scikit-learn records no names for a pipeline that begins with "passthrough", nor for a search
+    # or DistilledClassifier around one.
     if isinstance(model, Pipeline):
         steps = [step for _, step in model.steps if step not in (None, "passthrough")]
         return columns_of(steps[0]) if steps else None
@@ -45,9 +45,8 @@ def rows_of(model: Any, X: Any) -> Any:
     Returns
     -------
     array-like or DataFrame
-        `X` itself if its columns have no names, or one is missing, which the model then reports in
-        its own words. An estimator that was fitted on an array gets an array, if all columns hold
-        numbers.
+        `X` itself if its columns have no names, or one is missing (the model then raises its own
+        error). For an estimator fitted on an array: an array, if all columns are numeric.
     """
     if not hasattr(X, "columns"):
         return X

@@ -1,17 +1,17 @@
-"""Numbers as text, with as many digits as are needed to tell them apart."""
+"""Numbers as text, with enough digits to distinguish them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 
-_SMALLEST, _LARGEST = 1e-4, 1e15  # numbers beyond have an exponent
+_SMALLEST, _LARGEST = 1e-4, 1e15  # others are written with an exponent
 
 
 def numeral(value: float, digits: int = 4) -> str:
-    """Return a number as text: whole numbers in full, others with so many significant digits.
+    """Return a number as text: whole numbers in full, others with `digits` significant digits.
 
-    All digits before the decimal point are shown, and at least one behind it if it is not zero.
+    All digits before the decimal point are shown, and at least one after it unless it is zero.
 
     Parameters
     ----------
@@ -38,16 +38,16 @@ def numeral(value: float, digits: int = 4) -> str:
 
 
 def told_apart(values: Iterable[float], digits: int = 4, *, most: int = 17) -> list[str]:
-    """Return numbers as text, with at least so many digits and enough to tell them apart.
+    """Return numbers as text, with at least `digits` digits and enough to distinguish them.
 
-    The texts are in the order of the numbers: where one number is greater, so is its text.
+    The order is kept: a greater number has a text of greater value.
 
     Parameters
     ----------
     values : iterable of float
     digits : int, default=4
     most : int, default=17
-        At most so many digits; 17 tell any two numbers apart.
+        Upper bound of the digits; 17 distinguish any two numbers.
 
     Returns
     -------
@@ -69,18 +69,18 @@ def told_apart(values: Iterable[float], digits: int = 4, *, most: int = 17) -> l
 
 
 def format_of(values: Iterable[float], decimals: int) -> str:
-    """Return the format of numbers that are added up: the largest has its digits.
+    """Return one format for numbers of a sum, with the precision of the largest.
 
     Parameters
     ----------
     values : iterable of float
     decimals : int
-        At least so many decimals, and as many significant digits of the largest number.
+        Minimum of decimals, and of significant digits of the largest number.
 
     Returns
     -------
     str
-        As :func:`format` takes it, without the sign.
+        Format specification for :func:`format`, without a sign.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def format_of(values: Iterable[float], decimals: int) -> str:
 
 
 def fixed(value: float, decimals: int) -> str:
-    """Return a number with so many decimals, and with more digits where these would be zeros.
+    """Return a number with fixed decimals, or with more digits if all of these would be zero.
 
     Parameters
     ----------

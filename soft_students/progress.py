@@ -1,4 +1,4 @@
-"""The progress bar."""
+"""Progress bar on standard error."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeR
 
 @contextmanager
 def progress_bar(*details: ProgressColumn, shown: bool = True) -> Iterator[Progress]:
-    """Show a bar on standard error while a block runs, if that is a terminal.
+    """Show a progress bar on standard error while a block runs, if that is a terminal.
 
     Parameters
     ----------
     *details : rich.progress.ProgressColumn
-        Columns between the bar and the remaining time; the description is before it.
+        Columns between the bar and the remaining time.
     shown : bool, default=True
         False shows nothing.
     """

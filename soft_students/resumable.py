@@ -1,4 +1,4 @@
-"""Work in independent parts, several at a time; finished parts are not run again."""
+"""Resumable work in independent parts: runs several at a time and skips finished ones."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ def run_missing(
     threads: int | None = None,
     died: Callable[[Key], Result] | None = None,
 ) -> Iterator[tuple[Key, Result]]:
-    """Run the parts that have no result yet, and yield each result as soon as it is there.
+    """Run the parts without a stored result, and yield each result as soon as it is ready.
 
     Parameters
     ----------
     parts : dict
-        What each part is, by the name or file of its result.
+        Parts by the name or file of their results.
     earlier : callable
         Called with a name and a part; returns the result of an earlier run, or None.
     run : callable
-        Called with the same; returns the result, and keeps it where `earlier` finds it.
+        Called with the same; returns the result, and stores it where `earlier` finds it.
     n_jobs : int, default=1
-        Parts that run at a time: one in this process, several in processes of their own.
+        Parts that run at the same time. One runs in this process, several in separate ones.
     threads : int, default=None
-        Threads that the processes share. None shares the cores among them.
+        Total threads of all processes. None divides the cores among them.
     died : callable, default=None
-        Called with the name of a part whose process has died, and returns the result in its place.
-        None raises an error.
+        Called with the name of a part whose process has died; returns a substitute result. None
+        raises an error.
 
     Yields
     ------
     name : key of `parts`
     result : object
-        Those of earlier runs first.
+        Results of earlier runs first.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def run_missing(
             del missing[key]
             yield key, result
     except TerminatedWorkerError:
-        # joblib does not tell which part it was: each of the others gets a process of its own
+        # joblib does not report the failed part: each remaining one gets its own process
         for key in list(missing):
             try:
                 yield from _in_processes(run, {key: missing[key]}, 2, threads)
@@ -94,7 +94,7 @@ def _in_processes(
             batch_size=1,
             pre_dispatch="n_jobs",
             return_as="generator_unordered",
-            mmap_mode="c",  # large arrays are shared, and copied only by those who write to them
+            mmap_mode="c",  # large arrays are shared, and copied only on write
         )
         yield from parallel(
             joblib.delayed(_named)(run, key, part) for key, part in dict(parts).items()

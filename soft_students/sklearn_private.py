@@ -1,4 +1,4 @@
-"""Private names of scikit-learn: all that this package uses, and the only place that imports them.
+"""Private names of scikit-learn that this package uses; no other module imports them.
 
 scikit-learn may move or rename them in any release. Three have a fallback of public functions. The
 others have none: the validation of parameters (`Interval`, `StrOptions`, `HasMethods`,
@@ -63,7 +63,7 @@ try:
 except ImportError:
     from joblib import cpu_count as effective_n_threads
 
-#: Imported when they are asked for: validating parameters needs no trees.
+#: Imported on first use, since most modules need no trees.
 _OF_TREES = {
     "PREDICTOR_RECORD_DTYPE": "sklearn.ensemble._hist_gradient_boosting.common",
     "Tree": "sklearn.tree._tree",

@@ -14,7 +14,7 @@ _ROUNDING = 5e-4
 
 
 def soften(logits: ArrayLike, temperature: float = 1.0) -> np.ndarray:
-    r"""Return :math:`softmax(z / T)`, row by row.
+    r"""Return soft targets :math:`softmax(z / T)`, row by row.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def sharpen(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np.ndarray:
     """Mix the teacher's probabilities with the true labels, at temperature one.
 
-    Mixing precedes softening, so that a student which undoes the temperature predicts the mixture
-    itself. With ``hard_weight=1`` the targets are one-hot at every temperature.
+    Mixing precedes softening, so that a student that undoes the temperature predicts the mixture.
+    With ``hard_weight=1`` the targets are one-hot at every temperature.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np
     """
     if hard_weight == 0:
         return logits
-    # In logarithms, since a probability that underflows matters again at high temperatures.
+    # In logarithms: a probability that would underflow matters at high temperatures.
     with np.errstate(divide="ignore"):
         mixed = log_softmax(logits, axis=1) + np.log1p(-hard_weight)
     rows = np.arange(len(labels))
@@ -105,7 +105,7 @@ def mix_labels(logits: np.ndarray, labels: np.ndarray, hard_weight: float) -> np
 
 
 def one_hot(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return one-hot targets of labels, shape (n_samples, n_classes), float64."""
+    """Return one-hot float64 targets of labels, of shape (n_samples, n_classes)."""
     targets = np.zeros((len(labels), n_classes))
     targets[np.arange(len(labels)), labels] = 1
     return targets
@@ -187,7 +187,7 @@ def check_probabilities(
             f"Soft targets contain NaN in {nan.sum()} of {len(targets)} rows (first: row "
             f"{nan.argmax()})."
         )
-    with np.errstate(invalid="ignore"):  # infinities can cancel to NaN, which is refused as well
+    with np.errstate(invalid="ignore"):  # infinities can cancel to NaN, which is rejected too
         sums = targets.sum(axis=1)
     off = ~(np.abs(sums - 1) <= _ROW_SUM_TOLERANCE + _ROUNDING * targets.shape[1])
     if off.any():

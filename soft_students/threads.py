@@ -1,4 +1,4 @@
-"""Torch's number of threads."""
+"""Thread count of torch."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def torch_threads(n_jobs: int | None) -> Iterator[None]:
     Parameters
     ----------
     n_jobs : int or None
-        -1 takes all cores, as everywhere in scikit-learn. None leaves the number as it is.
+        -1 uses all cores, as in scikit-learn. None keeps the current number.
     """
     if n_jobs is None:
         yield
         return
     before = torch.get_num_threads()
-    # joblib would grant a positive number only where it may start as many workers
+    # effective_n_jobs would reduce a positive number where joblib can start fewer workers
     torch.set_num_threads(n_jobs if n_jobs > 0 else effective_n_jobs(n_jobs))
     try:
         yield

@@ -1,4 +1,4 @@
-"""The versions that a result depends on."""
+"""Versions of Python and packages that results depend on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _PACKAGES = ("soft-students", "torch", "scikit-learn", "xgboost", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that compute, if they are installed.
+    """Return the versions of Python and of the installed packages that affect results.
 
     Returns
     -------
     dict of str to str
-        By the name of the distribution, and ``"python"``.
+        Version by the name of the distribution, or ``"python"``.
     """
     found = {"python": platform.python_version()}
     for package in _PACKAGES:

@@ -78,7 +78,7 @@ class TrainedRows:
     def seen(self, X: np.ndarray) -> np.ndarray:
         """Return which rows were trained on, or may have been.
 
-        Of equal rows, as many as were trained on, the first ones.
+        Among equal rows the first ones count, as many as were trained on.
 
         Parameters
         ----------

@@ -1,1 +1,1 @@
-"""The networks that teachers and students are made of."""
+"""Network architectures of teachers and students."""

@@ -1,4 +1,4 @@
-"""Networks of a few convolutions."""
+"""Small convolutional networks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cnn(
     hidden: int,
     dropout: float,
 ) -> nn.Module:
-    """Return untrained convolutions, each with batch norm, and one hidden layer.
+    """Return an untrained CNN: convolutions with batch norm, then one hidden layer.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def cnn(
         (channels, height, width).
     n_classes : int
     channels, kernels : sequence of int
-        Outputs and size of each convolution.
+        Output channels and kernel size of each convolution.
     pools : sequence of bool
         Whether each convolution is followed by 2 x 2 max pooling.
     same : bool
@@ -65,7 +65,7 @@ def cnn(
 
 
 def small_cnn(input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """Return three 3 x 3 convolutions of 8, 16 and 32 channels, pooled, and one linear layer."""
+    """Return an untrained CNN: 3 x 3 convolutions of 8, 16 and 32 channels, one linear layer."""
     channels, height, width = input_shape
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for i, outputs in enumerate((8, 16, 32), start=1):

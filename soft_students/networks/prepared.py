@@ -1,4 +1,4 @@
-"""What is done with whole networks, whichever they are."""
+"""Operations on whole networks: preprocessing, eval mode and new initial weights."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 
 class Prepared(nn.Module):
-    """A network together with the preprocessing of its inputs, so that all networks take the same.
+    """A network with the preprocessing of its inputs, so that all networks take the same inputs.
 
     Parameters
     ----------
     module : nn.Module
-        Layers are named by their path in it.
+        The network; layers are named by their path in it.
     preprocess : callable, default=None
         Maps inputs of shape (n, *input_shape) to the inputs of `module`.
     input_shape : tuple of int, default=None
-        Shape of one input. None leaves inputs in the shape that they have.
+        Shape of one input. None keeps the shape of the inputs.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Prepared(nn.Module):
 
 @contextmanager
 def evaluating(*networks: object) -> Iterator[None]:
-    """Put modules into eval mode temporarily; each submodule then returns to its own mode.
+    """Temporarily put modules into eval mode, then restore the mode of each submodule.
 
-    Only the flags are touched: ``eval()`` may do more than that, such as merging adapters, and
-    exported modules refuse it. Arguments that are no modules are left alone.
+    Only the flags are set: ``eval()`` may do more, such as merging adapters, and exported modules
+    do not support it. Arguments that are not modules are ignored.
     """
     training = [
         part
@@ -64,7 +64,7 @@ def evaluating(*networks: object) -> Iterator[None]:
 
 
 def reset(module: nn.Module) -> nn.Module:
-    """Draw new initial weights for every part of a network that can; return the network."""
+    """Draw new initial weights where modules have `reset_parameters`; return the network."""
     for part in module.modules():
         initialise = getattr(part, "reset_parameters", None)
         if callable(initialise):

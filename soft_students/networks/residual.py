@@ -115,7 +115,7 @@ class ResNet(nn.Module):
     widths : tuple of int
         Channels of the stem and of the three stages.
     wide : bool, default=False
-        Pre-activation blocks, and a normalised activation after the last.
+        Use pre-activation blocks, with batch norm and an activation after the last.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ def pooled_resnet(
         (channels, height, width).
     n_classes : int
     stem : int
-        Size of the first convolution.
+        Kernel size of the first convolution.
     pool_stem : bool
         Whether the first convolution is followed by 2 x 2 max pooling.
     channels : sequence of int

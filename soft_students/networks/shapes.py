@@ -1,4 +1,4 @@
-"""The shape of one input."""
+"""Shape of one input."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def shape_of_rows(
     Parameters
     ----------
     given : sequence of int or None
-        None: square images of one channel where the network takes images and the rows can be such,
-        rows as they are elsewhere.
+        None: square images of one channel if the network takes images and the number of features
+        is a square number; flat rows otherwise.
     n_features : int
     takes_images : bool
 
     Raises
     ------
     ValueError
-        If the given shape has another number of features.
+        If the given shape does not match the number of features.
     """
     if given is None:
         side = math.isqrt(n_features)
@@ -31,13 +31,13 @@ def shape_of_rows(
     shape = three_sides(given)
     if math.prod(shape) != n_features:
         raise ValueError(
-            f"The input_shape {shape} takes {math.prod(shape)} features a row. X has {n_features}."
+            f"input_shape {shape} takes {math.prod(shape)} features per row. X has {n_features}."
         )
     return shape
 
 
 def three_sides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of an input; (height, width) gets a channel."""
+    """Return the shape of an input as a tuple; (height, width) becomes (1, height, width)."""
     sides = tuple(int(side) for side in shape)
     if not sides or min(sides) < 1:
         raise ValueError(f"The input_shape must hold positive ints. Got {shape!r}.")

@@ -1,6 +1,6 @@
-"""Every network by name, for teachers and students alike.
+"""Registry of networks by name, for teachers and students.
 
-This module does not import torch, so that names are cheap: the command line offers them.
+This module does not import torch, so that the command line can list the names quickly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Factory = Callable[[tuple[int, ...], int], "nn.Module"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How `train_teacher` trains a network unless its arguments say otherwise.
+    """Default training settings of a network in `train_teacher`.
 
     Parameters
     ----------
@@ -35,13 +35,13 @@ class Recipe:
     min_epochs, max_epochs : int
         Bounds of the number of epochs.
     largest_batch : int
-        Rows per step, where there are enough for ten steps an epoch.
+        Rows per step, if the rows suffice for ten steps per epoch.
     learning_rate : float
         Peak of the one-cycle schedule, for AdamW.
     weight_decay : float
-        Decoupled, as in AdamW.
+        Decoupled weight decay, as in AdamW.
     config : dict, default={}
-        Settings in which a teacher's network differs from a student's.
+        Settings of a teacher's network that differ from a student's.
     """
 
     rows: int
@@ -68,19 +68,19 @@ class NetworkEntry:
     Parameters
     ----------
     summary : str
-        One line on what the network is good for.
+        One line on the network and its use.
     factory : str
         Module of this package and the callable in it, "dense.mlp", that makes the untrained network
-        from (input_shape, n_classes) and, by keyword, `arguments` and the configuration. This is
-        complete but may come from a file: nonsense raises ValueError, TypeError or RuntimeError.
+        from (input_shape, n_classes) and, by keyword, `arguments` and the complete configuration.
+        Invalid values, e.g. from a file, raise ValueError, TypeError or RuntimeError.
     recipe : Recipe
     takes_images : bool, default=True
-        Whether the input is (channels, height, width); otherwise any shape will do.
+        Whether the input is (channels, height, width); if not, any shape is accepted.
     arguments : dict, default={}
         Fixed arguments of the factory.
     config : callable, default=None
-        Maps the input shape to the default configuration, which holds every setting that can be
-        changed. None: there are none.
+        Maps the input shape to the default configuration, with every setting that can be changed.
+        None: no settings.
     """
 
     summary: str
@@ -97,7 +97,7 @@ def get_network(name: str) -> NetworkEntry:
     Raises
     ------
     ValueError
-        If there is no network of that name; the message lists the available ones.
+        If the network is unknown; the message lists the available ones.
     """
     return choose(NETWORKS, name, "network")
 
@@ -110,7 +110,7 @@ def complete_config(
     Raises
     ------
     ValueError
-        If the network or a setting is unknown, or the network cannot take such an input.
+        If the network or a setting is unknown, or the network does not support the input shape.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def complete_config(
         return json.loads(json.dumps(complete))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The configuration of the network {name!r} must hold JSON values alone: {error}"
+            f"The configuration of the network {name!r} must hold only JSON values: {error}"
         ) from error
 
 
@@ -163,7 +163,7 @@ def make_network(
     Raises
     ------
     ValueError
-        If the network cannot be built from these values; the message says why.
+        If the network cannot be built from these values; the message gives the reason.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def _check_shape(name: str, entry: NetworkEntry, shape: tuple[int, ...]) -> None
 
 
 def _check_sizes(config: Config, defaults: Config) -> None:
-    """Refuse sizes that torch would accept and fail on later, or work at without end."""
+    """Raise ValueError for sizes that torch accepts but that fail later or take too long."""
     for name, default in defaults.items():
         value, several = config[name], isinstance(default, list)
         if type(default[0] if several else default) is not int:
@@ -212,8 +212,8 @@ def _check_sizes(config: Config, defaults: Config) -> None:
 
 
 def _cnn_config(input_shape: tuple[int, ...]) -> Config:
-    # On small images every pixel counts: nothing is cut off at the border, and the first layer
-    # keeps the size. On larger ones the first layer, which takes most of the time, is pooled.
+    # Small images keep their border pixels and, in the first layer, their size. On larger images
+    # the first layer, which takes most of the time, is pooled.
     small = min(input_shape[1:]) < 20
     return {
         "channels": [16, 16, 32] if small else [24, 48, 48],
@@ -259,7 +259,7 @@ _RESIDUAL_RECIPE = Recipe(600_000, 10, 60, 128, 1e-2, 1e-2)
 
 NETWORKS: dict[str, NetworkEntry] = {
     "mlp": NetworkEntry(
-        "Fully connected layers: tables, or images without using that they are images.",
+        "Fully connected layers, for tables or flattened images.",
         "dense.mlp",
         Recipe(1_200_000, 20, 100, 128, 3e-3, 1e-2, {"hidden": [256, 256], "dropout": 0.1}),
         takes_images=False,
@@ -277,7 +277,7 @@ NETWORKS: dict[str, NetworkEntry] = {
         _CNN_RECIPE,
     ),
     "resnet": NetworkEntry(
-        "A small residual network with max pooling: slower, for images that are hard for the cnn.",
+        "A small residual network with max pooling: slower than cnn, for harder images.",
         "residual.pooled_resnet",
         _RESIDUAL_RECIPE,
         config=_pooled_resnet_config,

@@ -1,4 +1,4 @@
-"""Which student to take, by several criteria at once."""
+"""Rank students by several criteria at once."""
 
 from soft_students.ranking.criteria import ALIASES, check_weights, get_criterion
 from soft_students.ranking.judgements import Judgements, ahp_weights

@@ -1,4 +1,4 @@
-"""What students are ranked by: names, weights, limits."""
+"""Criteria of a ranking: names, weights, directions and limits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from soft_students.choices import unknown
 from soft_students.evaluation import METRICS
+from soft_students.numerals import told_apart
 
-#: Words that people use for metrics.
+#: Short names of metrics.
 ALIASES = {"latency": "latency_us", "size": "bytes", "fidelity": "agreement"}
 
 Values = Mapping[str, float | None]
@@ -20,7 +21,7 @@ def get_criterion(name: str) -> str:
     Parameters
     ----------
     name : str
-        Of `soft_students.evaluation.METRICS`, or of `ALIASES`.
+        A key of `soft_students.evaluation.METRICS` or of `ALIASES`.
 
     Returns
     -------
@@ -29,7 +30,7 @@ def get_criterion(name: str) -> str:
     Raises
     ------
     ValueError
-        If there is none of that name; the message holds those that there are.
+        If the criterion is unknown; the message lists the available ones.
 
     Examples
     --------
@@ -46,12 +47,12 @@ def get_criterion(name: str) -> str:
 def check_weights(
     weights: Mapping[str, float] | Iterable[str],
 ) -> tuple[dict[str, float], str | None]:
-    """Return weights that sum to one, and a sentence if they had to be made so.
+    """Return weights scaled to sum to one, and a note if the scale changed.
 
     Parameters
     ----------
     weights : dict of str to float, or iterable of str
-        Not negative, not all zero, in any unit. Names alone weigh the same.
+        Non-negative, not all zero, on any scale. Names alone get equal weights.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def check_weights(
     Raises
     ------
     ValueError
-        If there are none, one is negative or not finite, or all are zero.
+        If no weight is given, one is negative or not finite, or all are zero.
 
     Examples
     --------
@@ -74,10 +75,10 @@ def check_weights(
     """
     names = list(weights)
     if not names:
-        raise ValueError("There is no criterion to rank by. Give at least one, such as accuracy.")
+        raise ValueError("No criterion to rank by. Give at least one, such as accuracy.")
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"Criteria must be named once. Got several times: {', '.join(twice)}.")
+        raise ValueError(f"Each criterion must be named once. Repeated: {', '.join(twice)}.")
     equal = not isinstance(weights, Mapping)
     given = dict.fromkeys(names, 1.0)
     if isinstance(weights, Mapping):
@@ -87,7 +88,7 @@ def check_weights(
             raise ValueError(f"The weight of {name!r} must be 0 or more. Got {weight}.")
     total = sum(given.values())
     if total == 0:
-        raise ValueError("At least one criterion must have a weight above 0. Got zeros alone.")
+        raise ValueError("At least one criterion must have a weight above 0. All are 0.")
     note = None
     if not (equal or math.isclose(total, 1, abs_tol=1e-9)):
         note = f"The weights sum to {total:g}, not to 1: each was divided by that."
@@ -95,13 +96,13 @@ def check_weights(
 
 
 def check_directions(names: Iterable[str], directions: Mapping[str, str] | None) -> dict[str, str]:
-    """Return which of "higher" and "lower" is better, for each criterion.
+    """Return the better direction of each criterion, "higher" or "lower".
 
     Parameters
     ----------
     names : iterable of str
     directions : dict of str to str, or None
-        Those that are not metrics, or for which it is the other way round.
+        Directions of criteria that are not metrics, and of metrics whose direction differs.
 
     Returns
     -------
@@ -110,14 +111,14 @@ def check_directions(names: Iterable[str], directions: Mapping[str, str] | None)
     Raises
     ------
     ValueError
-        If a criterion is no metric and has no direction, or one is something else.
+        If a criterion is neither a metric nor in `directions`, or a direction is invalid.
     """
     known = {name: metric.direction for name, metric in METRICS.items()} | dict(directions or {})
     found = {}
     for name in names:
         if name not in known:
             raise ValueError(
-                f"{unknown(known, name, 'criterion')} A criterion of your own needs a direction: "
+                f"{unknown(known, name, 'criterion')} A custom criterion needs a direction: "
                 f"directions={{{name!r}: 'lower'}}."
             )
         if known[name] not in ("higher", "lower"):
@@ -134,22 +135,22 @@ def exclusions(
     constraints: Mapping[str, float],
     directions: Mapping[str, str],
 ) -> dict[str, list[str]]:
-    """Return who cannot be ranked, and why.
+    """Return the students that cannot be ranked, with the reasons.
 
     Parameters
     ----------
     values : dict of str to dict
-        Of each student, by criterion; None or NaN is unknown.
+        Values by student, then by criterion; None or NaN is unknown.
     criteria : iterable of str
-        All must be known and finite.
+        Criteria whose values must be known and finite.
     constraints : dict of str to float
-        The least of a criterion of which higher is better, the most of another.
+        Limit by criterion: a minimum where "higher" is better, a maximum where "lower" is.
     directions : dict of str to str
 
     Returns
     -------
     dict of str to list of str
-        Reasons, of those alone who are excluded.
+        Reasons by excluded student.
     """
     found: dict[str, list[str]] = {}
     for name, of in values.items():
@@ -161,18 +162,53 @@ def exclusions(
             if value is None or math.isnan(value):
                 reason = f"its {criterion} is unknown"
                 reasons += [] if reason in reasons else [reason]
-            elif directions[criterion] == "higher" and value < limit:
-                reasons.append(f"{criterion} {_show(value)} is below {_show(limit)}")
-            elif directions[criterion] == "lower" and value > limit:
-                reasons.append(f"{criterion} {_show(value)} is above {_show(limit)}")
+            elif _miss(value, limit, directions[criterion]) > 0:
+                side = "below" if directions[criterion] == "higher" else "above"
+                reasons.append(f"{criterion} {_compared(value, side, limit)}")
         if reasons:
             found[name] = reasons
     return found
 
 
+def misses(
+    values: Mapping[str, Values], constraints: Mapping[str, float], directions: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
+    """Return by how much each student misses each limit that it misses.
+
+    Parameters
+    ----------
+    values : dict of str to dict
+    constraints : dict of str to float
+    directions : dict of str to str
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Differences above 0, by student and criterion; unknown values are left out.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, of in values.items():
+        for criterion, limit in constraints.items():
+            value = of.get(criterion)
+            if value is not None and (by := _miss(value, limit, directions[criterion])) > 0:
+                found.setdefault(name, {})[criterion] = by
+    return found
+
+
+def _miss(value: float, limit: float, direction: str) -> float:
+    return limit - value if direction == "higher" else value - limit
+
+
 def _known(of: Values, criterion: str) -> bool:
     value = of.get(criterion)
     return value is not None and math.isfinite(value)
+
+
+def _compared(value: float, side: str, limit: float) -> str:
+    one, two = _show(value), _show(limit)
+    if one == two:
+        one, two = told_apart([value, limit])
+    return f"{one} is {side} {two}"
 
 
 def _show(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Weights from judgements of pairs of criteria: the analytic hierarchy process."""
+"""Weights from pairwise judgements of criteria: the analytic hierarchy process."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 
 from soft_students.ranking.scores import load_pymcdm
 
-_MOST_CRITERIA = 15  # of which the consistency of random judgements is known
+_MOST_CRITERIA = 15  # random indices are known up to this number
 #: Saaty's scale: 1 equally important, 3 moderately more, 5 strongly, 7 very strongly, 9 extremely.
 _SCALE = [*(1 / k for k in range(9, 1, -1)), *map(float, range(1, 10))]
 
 
 @dataclass(frozen=True)
 class Judgements:
-    """Weights from judgements of pairs, and how far these contradict each other.
+    """Weights from pairwise judgements, and the consistency of the judgements.
 
     Parameters
     ----------
     weights : dict of str to float
-        They sum to one.
+        Weight by criterion; they sum to one.
     lambda_max : float
-        Greatest eigenvalue of the matrix of judgements; the number of criteria if they agree.
+        Largest eigenvalue of the judgement matrix; equals the number of criteria if consistent.
     consistency_index : float
         ``(lambda_max - n) / (n - 1)``.
     consistency_ratio : float
-        The index, relative to its mean over random judgements: 0 if they agree, 1 as if drawn.
+        The index divided by its mean over random judgements: 0 if consistent, near 1 if random.
     """
 
     weights: dict[str, float]
@@ -40,19 +40,18 @@ class Judgements:
 def ahp_weights(
     judgements: Mapping[tuple[str, str], float], *, max_inconsistency: float | None = 0.1
 ) -> Judgements:
-    """Weigh criteria by judgements of how much more one matters than another.
+    """Compute weights of criteria from pairwise judgements of their importance.
 
-    The weights are the principal eigenvector of the matrix of judgements, by the library pymcdm.
-    Its random indices are those of Tummala and Ling (1998), which differ from Saaty's first ones by
-    about 1 %.
+    The weights are the principal eigenvector of the judgement matrix, computed by pymcdm. Its
+    random indices are those of Tummala and Ling (1998), about 1 % from Saaty's first ones.
 
     Parameters
     ----------
     judgements : dict of (str, str) to float
-        How many times more the first matters than the second, on Saaty's scale: 1 to 9, or 1/2 to
-        1/9 if less. One for each pair, in either order.
+        Importance of the first criterion relative to the second, on Saaty's scale: 1 to 9, or 1/2
+        to 1/9 if less. One judgement per pair, in either order.
     max_inconsistency : float or None, default=0.1
-        Greatest consistency ratio. Saaty's rule is a tenth; None takes any.
+        Largest accepted consistency ratio. Saaty's rule is 0.1; None accepts any.
 
     Returns
     -------
@@ -61,8 +60,8 @@ def ahp_weights(
     Raises
     ------
     ValueError
-        If a pair is missing, judged twice or off the scale, or the judgements contradict each other
-        too much; the message then names the worst one.
+        If a pair is missing, judged twice or off the scale, or the judgements are too inconsistent;
+        the message then names the worst one.
     ImportError
         If pymcdm is not installed.
 
@@ -89,16 +88,16 @@ def ahp_weights(
     n = len(names)
     lambda_max = float((matrix @ weights / weights).mean())
     index = (lambda_max - n) / (n - 1)
-    # rounding makes it slightly negative, and two criteria cannot contradict each other
+    # rounding can make it slightly negative; two criteria are always consistent
     ratio = max(0.0, float(method.get_cr()))
     if max_inconsistency is not None and ratio > max_inconsistency:
         i, j = _worst(matrix, weights)
         implied = weights[i] / weights[j]
         raise ValueError(
-            f"The judgements contradict each other: their consistency ratio is {ratio:.3f}, and at "
-            f"most {max_inconsistency:g} is accepted. The furthest from the others is "
-            f"{names[i]}:{names[j]}={matrix[i, j]:.3g}, for which they imply {implied:.2g}. Judge "
-            "again, or allow more (max_inconsistency)."
+            f"The judgements contradict each other: their consistency ratio is {ratio:.3f}, above "
+            f"the limit of {max_inconsistency:g}. The least consistent one is "
+            f"{names[i]}:{names[j]}={matrix[i, j]:.3g}; the weights imply {implied:.2g}. Change "
+            "it, or raise max_inconsistency."
         )
     return Judgements(
         dict(zip(names, weights.tolist(), strict=True)), lambda_max, max(0.0, index), ratio
@@ -108,11 +107,10 @@ def ahp_weights(
 def _matrix(judgements: Mapping[tuple[str, str], float]) -> tuple[list[str], np.ndarray]:
     names = list(dict.fromkeys(name for pair in judgements for name in pair))
     if len(names) < 2:
-        raise ValueError("Judgements must be of pairs of at least two criteria.")
+        raise ValueError("Judgements must cover at least two criteria.")
     if len(names) > _MOST_CRITERIA:
         raise ValueError(
-            f"Judgements can be of at most {_MOST_CRITERIA} criteria, of which the consistency of "
-            f"random ones is known. Got {len(names)}."
+            f"Judgements can cover at most {_MOST_CRITERIA} criteria. Got {len(names)}."
         )
     place = {name: k for k, name in enumerate(names)}
     matrix = np.full((len(names), len(names)), np.nan)
@@ -140,7 +138,7 @@ def _matrix(judgements: Mapping[tuple[str, str], float]) -> tuple[list[str], np.
 
 
 def _worst(matrix: np.ndarray, weights: np.ndarray) -> tuple[int, int]:
-    """Return the judgement that is furthest from what the weights imply."""
+    """Return the indices of the judgement furthest from the ratio of its weights."""
     off = np.abs(np.log(matrix * weights / weights[:, None]))
     i, j = np.unravel_index(off.argmax(), off.shape)
     return (int(i), int(j)) if matrix[i, j] >= 1 else (int(j), int(i))

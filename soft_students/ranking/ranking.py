@@ -1,8 +1,8 @@
-"""Students in order, by several criteria."""
+"""Ranking of students by several criteria."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,8 +16,11 @@ from soft_students.ranking.criteria import (
     check_weights,
     exclusions,
 )
+from soft_students.ranking.redrawing import Errors, Redrawn, dominated_shares, redraw
 from soft_students.ranking.scores import (
     NORMALIZATIONS,
+    OF_POSITIVE_VALUES,
+    means,
     normalized,
     topsis_scores,
     weighted_sums,
@@ -25,49 +28,63 @@ from soft_students.ranking.scores import (
 from soft_students.ranking.sensitivity import Sensitivity, sensitivity
 
 _HARDLY = 0.2  # of what the most influential criterion moves
+_CLAIMED = 0.95  # share of repeated measurements beyond which a difference is stated
+_LEAST = 1e-3  # of a measured value: redrawn ones stay above, where they must be positive
+_EQUAL = 1e-9  # scores that differ by less are ties
 
-#: By name: how scores are computed, of values that are normalised how unless told.
+#: By name: the scores, and the normalisation by default.
 METHODS = {
     "index": (weighted_sums, "minmax"),
     "topsis": (topsis_scores, "vector"),
     "ahp": (weighted_sums, "sum"),
+    "aggregate_index": (weighted_sums, "reference"),
+    "mean_index": (means, "reference"),
 }
+_OF_REFERENCES = ("aggregate_index", "mean_index")
+
+
+class NoneLeftError(ValueError):
+    """All students are excluded."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Who comes first, by how much, and whether that would last.
+    """Order and scores of students, and their sensitivity to the weights.
 
     Parameters
     ----------
     order : list of str
-        The best first.
+        Students, best first.
     scores : dict of str to float
-        In that order; higher is better. They compare students of one ranking only.
+        Score by student, in that order; higher is better. Comparable within one ranking only.
     method : str
     normalization : str
+    reference : dict of str to float, or None
+        By criterion, as given.
     weights : dict of str to float
-        By criterion; they sum to one.
+        Weight by criterion; they sum to one.
     directions : dict of str to str
-        By criterion, ``"higher"`` or ``"lower"`` is better.
+        Better direction by criterion: ``"higher"`` or ``"lower"``.
     normalized : dict of str to dict of str to float
-        The comparable values that scores are made of, by student and criterion; higher is better.
+        Normalised values behind the scores, by student and criterion; higher is better.
     pareto : list of str
-        Those than whom no other is better in one criterion and as good in all others, whatever the
-        weights. Criteria of weight zero do not count.
+        The Pareto-optimal students: no other one is better in one criterion and as good in all
+        others. Where errors are known, a student is left out only if the same other one dominates
+        it in 95 % of repeated measurements. Criteria of weight zero do not count.
     constraints : dict of str to float
-        The least of a criterion of which higher is better, the most of another.
+        Limit by criterion: a minimum where "higher" is better, a maximum where "lower" is.
     excluded : dict of str to list of str
-        Who was not ranked, and why.
+        Reasons by student that was not ranked.
     sensitivity : Sensitivity
     notes : list of str
-        What one should know of this ranking: sentences.
+        Remarks and warnings, one sentence each.
     """
 
     order: list[str]
     scores: dict[str, float]
     method: str
     normalization: str
+    reference: dict[str, float] | None
     weights: dict[str, float]
     directions: dict[str, str]
     normalized: dict[str, dict[str, float]]
@@ -93,8 +110,11 @@ def rank(
     *,
     method: str = "topsis",
     normalization: str | None = None,
+    reference: Mapping[str, float] | None = None,
     directions: Mapping[str, str] | None = None,
     constraints: Mapping[str, float] | None = None,
+    standard_errors: Errors | None = None,
+    redrawn: Redrawn | None = None,
     random_state: int | None = 0,
 ) -> Ranking:
     """Rank alternatives by several criteria.
@@ -102,28 +122,37 @@ def rank(
     Parameters
     ----------
     values : dict of str to dict of str to float
-        Of each student, by criterion, as `Evaluation.wide` returns them. One of whom a criterion is
-        unknown (None, NaN or infinite) is excluded.
+        Values by student, then by criterion, as from `Evaluation.wide`. A student with an unknown
+        criterion (None, NaN or infinite) is excluded.
     criteria : dict of str to float, or iterable of str
         Weights. They need not sum to one: what matters is their proportion. Names alone weigh the
         same.
-    method : {"topsis", "index", "ahp"}, default="topsis"
-        What scores are: the relative closeness to an ideal that is best in everything (TOPSIS), or
-        a weighted sum of normalised values (a composite index), which is also what the analytic
-        hierarchy process makes of measured values (with weights of `ahp_weights`, and shares of a
-        sum as values).
-    normalization : {"minmax", "vector", "ratio", "sum"}, default=None
+    method : {"topsis", "index", "ahp", "aggregate_index", "mean_index"}, default="topsis"
+        Scores: the relative closeness to an ideal that is best in everything (TOPSIS); or a
+        weighted sum of normalised values (a composite index), also that of the analytic hierarchy
+        process with weights of `ahp_weights`; or, of the ratios of values to those of a reference,
+        the weighted sum in one aggregate, or the mean of each criterion's ratio. Above 1 the last
+        two are better than the reference.
+    normalization : {"minmax", "vector", "ratio", "sum", "reference"}, default=None
         See `NORMALIZATIONS`. None is each method's own: vector for topsis, minmax for index, sum
         for ahp. By ``"minmax"`` a weight is that of the way from the worst of these students to the
         best. The others keep the ratio of values: accuracies of 0.95 and 0.97 are then nearly the
         same, which a note says.
+    reference : dict of str to float, default=None
+        Values above 0 by criterion, such as those of the teacher. None: the means of the students.
     directions : dict of str to {"higher", "lower"}, default=None
-        Which is better; of metrics it is known.
+        Better direction of criteria that are not metrics.
     constraints : dict of str to float, default=None
-        The least of a criterion of which higher is better, the most of another. Who does not meet
-        them is excluded before anything is normalised.
+        The least of a criterion of which higher is better, the most of another. Students that miss
+        one, as measured, are excluded before anything is normalised.
+    standard_errors : dict of str to dict of str to float, default=None
+        Standard errors of values, by student and criterion; missing ones are exact.
+    redrawn : dict of str to dict of str to array-like, default=None
+        Instead, values as repeated measurements gave them, such as `Evaluation.redrawn` returns:
+        one array per student and criterion, all of one length, the values of one place belonging
+        together.
     random_state : int or None, default=0
-        Of the random weights of the sensitivity.
+        Seed of the sensitivity.
 
     Returns
     -------
@@ -132,8 +161,8 @@ def rank(
     Raises
     ------
     ValueError
-        If a criterion or method is unknown, weights or values are unfit, or everybody is excluded;
-        the message then says who by what.
+        If a criterion or method is unknown, weights or values are invalid, or all students are
+        excluded; the message then gives the reasons.
     ImportError
         If pymcdm is not installed.
 
@@ -159,6 +188,11 @@ def rank(
     scores_of, own = choose(METHODS, method, "method")
     normalization = own if normalization is None else normalization
     choose(NORMALIZATIONS, normalization, "normalization")
+    if method in _OF_REFERENCES and normalization != "reference":
+        raise ValueError(
+            f"The method {method!r} is one of ratios to a reference: its normalization is "
+            f"'reference'. Got {normalization!r}."
+        )
     weights, note = check_weights(criteria)
     notes = [] if note is None else [note]
     limits = dict(constraints or {})
@@ -167,40 +201,84 @@ def rank(
         if not np.isfinite(limit):
             raise ValueError(f"The limit of {criterion!r} must be a finite number. Got {limit}.")
     if not values:
-        raise ValueError("There is nobody to rank.")
+        raise ValueError("No students to rank. Pass the values of at least one.")
     excluded = exclusions(values, weights, limits, better)
     names = [name for name in values if name not in excluded]
     if not names:
         each = "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in excluded.items())
-        raise ValueError(f"All {len(values)} students are excluded. {each}.")
+        raise NoneLeftError(f"All {len(values)} students are excluded. {each}.")
     matrix = np.array([[values[name][c] for c in weights] for name in names], dtype=np.float64)
     higher = np.array([better[criterion] == "higher" for criterion in weights])
-    comparable = normalized(matrix, higher, normalization, list(weights))
+    against = _reference(reference, normalization, weights)
+
+    def comparable_of(matrix: np.ndarray) -> np.ndarray:
+        return normalized(matrix, higher, normalization, list(weights), against)
+
+    comparable = comparable_of(matrix)
     given = np.array(list(weights.values()))
     scores = scores_of(comparable, given)
     order = np.argsort(-scores, kind="stable").tolist()
+    again = redraw(matrix, names, list(weights), standard_errors, redrawn, random_state)
+    if again is not None and normalization in OF_POSITIVE_VALUES:
+        again = np.maximum(again, _LEAST * matrix)
+    found = sensitivity(
+        scores_of,
+        comparable,
+        None if again is None else np.stack([comparable_of(table) for table in again]),
+        weights,
+        names,
+        random_state,
+    )
+    if method == "mean_index":
+        notes.append("By mean_index all criteria with a weight above 0 count the same.")
     notes += _notes(matrix, comparable, weights, normalization)
+    ranked = [names[i] for i in order]
+    notes += _ties(ranked, scores[order])
+    notes += _reversals(lambda rows: scores_of(comparable_of(matrix[rows]), given), names, order[0])
+    notes += _exactness(ranked, found)
+    front = _front((matrix[None] if again is None else again)[..., given > 0], higher[given > 0])
     return Ranking(
-        [names[i] for i in order],
+        ranked,
         {names[i]: float(scores[i]) for i in order},
         method,
         normalization,
+        None if against is None else dict(zip(weights, against.tolist(), strict=True)),
         weights,
         {criterion: better[criterion] for criterion in weights},
         {
             name: dict(zip(weights, row.tolist(), strict=True))
             for name, row in zip(names, comparable, strict=True)
         },
-        [names[i] for i in np.flatnonzero(pareto_front(matrix[:, given > 0], higher[given > 0]))],
+        [names[i] for i in np.flatnonzero(front)],
         limits,
         excluded,
-        sensitivity(lambda moved: scores_of(comparable, moved), weights, names, random_state),
+        found,
         notes,
     )
 
 
+def _reference(
+    reference: Mapping[str, float] | None, normalization: str, weights: Mapping[str, float]
+) -> np.ndarray | None:
+    """Return the reference of each criterion, or None for the means of the students."""
+    if reference is None:
+        return None
+    if normalization != "reference":
+        raise ValueError(
+            f"A reference is read by the normalization 'reference' alone. Got {normalization!r}: "
+            "choose the method 'aggregate_index' or 'mean_index', or leave the reference out."
+        )
+    for criterion in weights:
+        value = reference.get(criterion)
+        if value is None or not (np.isfinite(value) and value > 0):
+            raise ValueError(
+                f"The reference of {criterion!r} must be a finite number above 0. Got {value}."
+            )
+    return np.array([reference[criterion] for criterion in weights], dtype=np.float64)
+
+
 def pareto_front(matrix: ArrayLike, higher: ArrayLike) -> np.ndarray:
-    """Tell which alternatives no other dominates.
+    """Return a mask of the Pareto-optimal alternatives.
 
     Parameters
     ----------
@@ -211,7 +289,7 @@ def pareto_front(matrix: ArrayLike, higher: ArrayLike) -> np.ndarray:
     Returns
     -------
     ndarray of bool, shape (n_alternatives,)
-        False where another is as good in every criterion and better in one. Of equals, all stay.
+        False where another is as good in every criterion and better in one. Ties are all True.
 
     Examples
     --------
@@ -225,6 +303,64 @@ def pareto_front(matrix: ArrayLike, higher: ArrayLike) -> np.ndarray:
     return np.logical_not((as_good & better).any(axis=0))
 
 
+def _front(matrices: np.ndarray, higher: np.ndarray) -> np.ndarray:
+    """Return which alternatives no other one dominates in nearly all repeated measurements."""
+    shares = dominated_shares(matrices, higher)
+    return np.logical_not((shares >= _CLAIMED).any(axis=0))
+
+
+def _ties(ranked: list[str], scores: np.ndarray) -> list[str]:
+    alike = [name for name, score in zip(ranked, scores, strict=True) if scores[0] - score < _EQUAL]
+    if len(alike) == 1:
+        return []
+    return [f"{', '.join(alike)} have the same score: the first of them wins by its place alone."]
+
+
+def _reversals(
+    scores_of_rows: Callable[[list[int]], np.ndarray], names: list[str], winner: int
+) -> list[str]:
+    """Return a note for each other winner that the removal of one student makes."""
+    removed: dict[str, list[str]] = {}
+    for gone in range(len(names)):
+        rest = [i for i in range(len(names)) if i != gone]
+        if gone == winner or len(rest) < 2:
+            continue
+        scores = scores_of_rows(rest)
+        best = [
+            names[i] for i, score in zip(rest, scores, strict=True) if scores.max() - score < _EQUAL
+        ]
+        if names[winner] not in best:
+            removed.setdefault(f"{best[0]} would win instead of", []).append(names[gone])
+        elif len(best) > 1:
+            others = ", ".join(name for name in best if name != names[winner])
+            removed.setdefault(f"{others} would be as good as", []).append(names[gone])
+    return [
+        f"Without {' or '.join(gone)}, {change} {names[winner]}: the scores depend on which "
+        "students are compared (rank reversal)."
+        for change, gone in removed.items()
+    ]
+
+
+def _exactness(ranked: list[str], found: Sensitivity) -> list[str]:
+    """Return what is known of the errors of the values."""
+    if len(ranked) == 1:
+        return []
+    shares = found.measured_shares
+    if shares is None:
+        return [
+            "The shares take the measured values as exact. Pass standard_errors or redrawn to "
+            "count how often the winner would still win if they were measured again."
+        ]
+    if shares[ranked[0]] >= _CLAIMED:
+        return []
+    others = sorted((name for name in ranked[1:] if shares[name]), key=lambda name: -shares[name])
+    return [
+        f"Measured again, {ranked[0]} would win in {shares[ranked[0]]:.0%} of cases ("
+        + ", ".join(f"{name} in {shares[name]:.0%}" for name in others)
+        + "): the differences are within the errors of measurement."
+    ]
+
+
 def _notes(
     matrix: np.ndarray, comparable: np.ndarray, weights: Mapping[str, float], normalization: str
 ) -> list[str]:
@@ -233,13 +369,15 @@ def _notes(
     if len(matrix) > 1 and equal.any():
         alike = ", ".join(c for c, same in zip(weights, equal, strict=True) if same)
         notes.append(f"All students have the same {alike}, which therefore decides nothing.")
-    moves = np.ptp(comparable, axis=0) * np.array(list(weights.values()))
-    for criterion, move, same in zip(weights, moves, equal, strict=True):
-        if not same and weights[criterion] and move < _HARDLY * moves.max():
+    ranges = np.ptp(comparable, axis=0)
+    moves = ranges * np.array(list(weights.values()))
+    small = (moves < _HARDLY * moves.max()) & (ranges < _HARDLY * ranges.max())
+    for criterion, move, hardly, same in zip(weights, moves, small, equal, strict=True):
+        if hardly and not same and weights[criterion]:
             notes.append(
-                f"By the normalization {normalization!r} the students' {criterion} differs so "
-                f"little that its weight of {weights[criterion]:.2g} hardly counts: it moves a "
+                f"Under the normalization {normalization!r} the students' {criterion} differs so "
+                f"little that its weight of {weights[criterion]:.2g} hardly counts: it changes a "
                 f"score {moves.max() / move:.0f} times less than the strongest criterion. Set a "
-                "limit to it, or choose the normalization 'minmax'."
+                "limit on it, or use the normalization 'minmax'."
             )
     return notes

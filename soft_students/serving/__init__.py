@@ -1,6 +1,6 @@
-"""A small prediction service: one student behind HTTP.
+"""Prediction service: one student behind HTTP.
 
-It needs FastAPI, uvicorn, msgspec and prometheus-client: ``pip install 'soft-students[serve]'``.
+Requires FastAPI, uvicorn, msgspec and prometheus-client: ``pip install 'soft-students[serve]'``.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""What the service says about rows, and what it must know of a student for that."""
+"""Predictions and explanations of a student, as plain values for the service."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from soft_students.students.soft_tree.base import BaseSoftDecisionTree
 
 
 class Answers:
-    """A fitted student as the service sees it: rows go in, plain values come out.
+    """A fitted student, wrapped for the service: maps arrays of rows to plain values.
 
     Parameters
     ----------
     student : estimator
-        Fitted, on numbers.
+        Fitted on numeric features.
 
     Attributes
     ----------
     n_features : int
     feature_names : list of str or None
-        If it was fitted on a table.
+        None if it was not fitted on a table.
     classes : list or None
         None for regression.
     dtype : dtype
-        Of the rows it is asked about: float32 for soft trees that hold float32, otherwise float64.
+        Type of the rows passed to the student: float32 for soft trees in float32, else float64.
     takes_missing : bool
-        Whether NaN is a value.
+        Whether NaN is accepted as a missing value.
     explains : bool
-        Whether :func:`soft_students.explain.explain` knows the student.
+        Whether :func:`soft_students.explain.explain` supports the student.
 
     Raises
     ------
     TypeError, ValueError
-        If the student cannot be served; the text says why.
+        If the student cannot be served; the message gives the reason.
     """
 
     def __init__(self, student: BaseEstimator) -> None:
@@ -55,13 +55,13 @@ class Answers:
         n_features = getattr(student, "n_features_in_", None)
         if n_features is None:
             raise ValueError(
-                f"This {name} does not say how many features it takes (n_features_in_), by which "
-                "the service checks requests. Serve a student of soft_students."
+                f"This {name} has no n_features_in_, which the service needs to check requests. "
+                "Serve a student of soft_students."
             )
         if getattr(student, "is_categorical_", None) is not None:
             raise ValueError(
-                f"This {name} was fitted on categorical columns, and the service takes numbers "
-                "alone. Fit it on encoded columns."
+                f"This {name} was fitted on categorical columns, but the service accepts only "
+                "numbers. Fit it on encoded columns."
             )
         self.student: Any = student
         self.n_features = int(n_features)
@@ -69,7 +69,7 @@ class Answers:
         self.feature_names = None if names is None else [str(column) for column in names]
         proba = hasattr(student, "predict_proba") and hasattr(student, "classes_")
         self.classes = student.classes_.tolist() if proba else None
-        # Their predict is the likeliest class: asking for the probabilities is enough.
+        # Their predict is the most probable class: predict_proba is enough.
         self._argmax = isinstance(student, (SoftDecisionTreeClassifier, ClassicalStudentClassifier))
         self.takes_missing = bool(get_tags(student).input_tags.allow_nan)
         self.dtype = np.dtype(np.float64)
@@ -77,10 +77,10 @@ class Answers:
             self.dtype = student.gate_weights_.dtype
         self.explains = _is_explained(student)
         if self.feature_names is not None:
-            self._frame(np.zeros((1, self.n_features)))  # now, if pandas is missing
+            self._frame(np.zeros((1, self.n_features)))  # fails now if pandas is missing
 
     def predict(self, rows: np.ndarray) -> Sequence[tuple[Any, list[float] | None]]:
-        """Return of each row the prediction, and of a classifier the probability of each class."""
+        """Return the prediction of each row and its class probabilities (None for regression)."""
         X = self._frame(rows)
         if self.classes is None:
             return [(value, None) for value in self.student.predict(X).tolist()]
@@ -92,7 +92,7 @@ class Answers:
         return list(zip(predictions.tolist(), probabilities.tolist(), strict=True))
 
     def explain(self, rows: np.ndarray) -> Sequence[dict[str, Any]]:
-        """Return of each row why the student predicts what it predicts."""
+        """Return the explanation of each row's prediction, as a dict."""
         X = self._frame(rows)
         return [
             explain(self.student, X[i] if X is rows else X.iloc[i]).to_dict()
@@ -100,14 +100,14 @@ class Answers:
         ]
 
     def _frame(self, rows: np.ndarray) -> Any:
-        """Return rows in the form of those in training."""
+        """Return rows in the form used in training: an array or a DataFrame."""
         if self.feature_names is None:
             return rows
         try:
             import pandas as pd
         except ImportError as error:
             raise ImportError(
-                "A student that was fitted on a table needs pandas. Install it with: "
+                "A student fitted on a table needs pandas. Install it with: "
                 "pip install 'soft-students[tables]'"
             ) from error
         return pd.DataFrame(rows, columns=self.feature_names)

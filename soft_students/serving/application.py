@@ -23,7 +23,7 @@ from soft_students.serving.limits import Limits
 from soft_students.serving.metrics import Metrics
 from soft_students.serving.schemas import Health, Predictions, body_of, refusals
 
-_BATCH_ROWS = 256  # a batch that takes longer makes those wait who come next
+_BATCH_ROWS = 256  # larger batches would delay the requests behind them
 _QUEUED_EXPLANATIONS = 16
 
 
@@ -35,25 +35,25 @@ def create_app(
     hosts: Sequence[str] | None = None,
     threads: int = 1,
 ) -> FastAPI:
-    """Make an ASGI application that answers what one student predicts.
+    """Return an ASGI application that serves the predictions of one student.
 
-    It has ``POST /predict``, ``POST /explain`` (if the student explains itself), ``GET /health``,
-    ``GET /metrics`` and ``GET /openapi.json``. Any ASGI server runs it; :func:`run` does so with
-    limits on connections, which are the server's business.
+    Routes: ``POST /predict``, ``POST /explain`` (if the student supports explanations),
+    ``GET /health``, ``GET /metrics`` and ``GET /openapi.json``. Any ASGI server can run it;
+    :func:`run` also limits connections.
 
     Parameters
     ----------
     student : estimator
-        Fitted, on numbers. No request changes it or has another one loaded.
+        Fitted on numeric features. Requests cannot change or replace it.
     limits : Limits, default=None
-        None are the defaults.
+        None uses the defaults.
     token : str, default=None
-        Asked of all requests but those for ``/health``, as ``Authorization: Bearer``.
+        Required as ``Authorization: Bearer`` by all routes but ``/health``.
     hosts : sequence of str, default=None
-        The names in ``Host`` headers that are answered. None answers all. Names of this machine
-        alone keep out web pages that make their own name point to it (DNS rebinding).
+        Accepted values of the ``Host`` header; None accepts all. Restrict them to the names of
+        this machine to prevent DNS rebinding by web pages.
     threads : int, default=1
-        Of numerical libraries, for one batch. Some libraries know but one number for the process.
+        Threads of numerical libraries per batch. In some libraries it applies process-wide.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def create_app(
     Raises
     ------
     TypeError, ValueError
-        If the student cannot be served, or the token is no good.
+        If the student cannot be served, or the token is invalid.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def create_app(
 
 
 class _Service:
-    """The answers to the requests, with the queues before them."""
+    """Request handlers of the application, with their queues."""
 
     def __init__(self, student: BaseEstimator, limits: Limits, threads: int) -> None:
         self.limits, self.answers = limits, Answers(student)
@@ -127,7 +127,7 @@ class _Service:
             threads=threads,
             observe=lambda n_rows: self.metrics.batch_rows.observe(n_rows),
         )
-        # A queue of their own: an explanation takes as long as many predictions.
+        # A separate queue: an explanation takes as long as many predictions.
         self._explaining = Batcher(
             self.answers.explain,
             max_batch_rows=1,
@@ -140,7 +140,7 @@ class _Service:
         )
 
     async def predict(self, request: Request) -> Response:
-        """Predict some rows."""
+        """Return the predictions of the rows in a request."""
         told = await self._answer(self._predicting, await self._reader.read(request))
         result: dict[str, Any] = {"predictions": [prediction for prediction, _ in told]}
         if self.answers.classes is not None:
@@ -149,18 +149,18 @@ class _Service:
         return _json(result)
 
     async def explain(self, request: Request) -> Response:
-        """Say why one row is predicted as it is."""
+        """Return the explanation of one row's prediction."""
         rows = await self._reader.read(request)
         if len(rows) != 1:
-            raise HTTPException(422, f"Explanations are of one row. This request has {len(rows)}.")
+            raise HTTPException(422, f"/explain takes one row. This request has {len(rows)}.")
         return _json((await self._answer(self._explaining, rows))[0])
 
     async def health(self) -> Health:
-        """Tell that the service runs; without a token."""
+        """Return the status of the service; no token is required."""
         return Health()
 
     async def show_metrics(self) -> Response:
-        """Return counters and times for Prometheus."""
+        """Return counters and durations in the Prometheus format."""
         return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     @asynccontextmanager
@@ -180,7 +180,7 @@ class _Service:
                 return await batcher.submit(rows)
         except (QueueFullError, TimeoutError):
             raise HTTPException(
-                503, "Too many requests wait. Try again later.", {"Retry-After": "1"}
+                503, "Too many requests are waiting. Try again later.", {"Retry-After": "1"}
             ) from None
 
 

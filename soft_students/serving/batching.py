@@ -1,4 +1,4 @@
-"""Requests that wait together are predicted together."""
+"""Batching: requests that are waiting at the same time are predicted together."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class _Request:
 
 
 class QueueFullError(Exception):
-    """More rows wait than may wait."""
+    """The queue has no room for the rows of a request."""
 
 
 class Batcher:
-    """Answers rows in one thread, as many at a time as have come while it was busy.
+    """Processes rows in one thread, in batches of the rows that arrived while it was busy.
 
-    Nothing waits for a batch to fill: at rest a single row is answered at once, under load batches
-    grow by themselves.
+    It does not wait for a batch to fill: when idle, a single row is processed at once; under load,
+    batches grow.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class Batcher:
     max_batch_rows : int
         A batch takes further requests until it has this many rows. A request is never divided.
     max_queued_rows : int
-        Rows that may wait.
+        Upper bound for waiting rows.
     threads : int
-        That numerical libraries may use for one batch.
+        Threads that numerical libraries may use for one batch.
     observe : callable
-        Is told the number of rows of each batch.
+        Called with the number of rows of each batch.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Batcher:
 
     @property
     def queued_rows(self) -> int:
-        """Rows that wait now, not counting those being answered."""
+        """Number of waiting rows, without those in process."""
         return self._queued_rows
 
     async def submit(self, rows: np.ndarray) -> Sequence[Any]:
@@ -72,7 +72,7 @@ class Batcher:
         Raises
         ------
         QueueFullError
-            At once, if too many rows wait already.
+            Immediately, if too many rows are waiting already.
         """
         if self._queued_rows + len(rows) > self.max_queued_rows:
             raise QueueFullError
@@ -83,13 +83,13 @@ class Batcher:
         try:
             return await request.answers
         finally:
-            if request in self._waiting:  # whoever asked has given up
+            if request in self._waiting:  # the caller was cancelled
                 self._waiting.remove(request)
                 self._queued_rows -= len(rows)
 
     async def run(self) -> None:
-        """Answer until cancelled; those who then still wait are cancelled, too."""
-        # OpenMP counts threads by thread, so the limit is set where the work is done.
+        """Process requests until cancelled, which also cancels all waiting requests."""
+        # OpenMP limits are per thread, so the limit is set in the worker thread.
         with ThreadPoolExecutor(
             1, "predict", initializer=threadpool_limits, initargs=(self.threads,)
         ) as executor:
@@ -128,13 +128,13 @@ class Batcher:
             raise
         except Exception as error:
             if len(batch) > 1:
-                for request in batch:  # only the one at fault shall fail
+                for request in batch:  # only the faulty one should fail
                     await self._answer_batch([request], executor)
             elif not batch[0].answers.done():
                 batch[0].answers.set_exception(error)
             return
         start = 0
         for request in batch:
-            if not request.answers.done():  # whoever asked may have given up meanwhile
+            if not request.answers.done():  # the caller may have been cancelled
                 request.answers.set_result(answers[start : start + len(request.rows)])
             start += len(request.rows)

@@ -1,4 +1,4 @@
-"""From the body of a request to rows that a student may be asked about."""
+"""Parsing and validation of request bodies."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from soft_students.serving.limits import Limits
 JSON = "application/json"
 FLOATS = "application/octet-stream"
 
-#: Of a body beyond the limit, so many times the limit are read and dropped: a client that is cut
-#: off while it sends may not see why.
+#: A body above the limit is read and dropped up to this many times the limit: a client that is
+#: cut off while sending may not receive the reason.
 _PATIENCE = 4
 
 
@@ -32,12 +32,12 @@ class _RowsWithMissing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RowReader:
-    """Reads the rows of a request, or refuses it with one sentence that repeats no value of it.
+    """Reads the rows of a request; error messages never repeat its values.
 
     Parameters
     ----------
     answers : Answers
-        Says what rows look like.
+        Defines the number, names and type of the features.
     limits : Limits
     """
 
@@ -53,8 +53,8 @@ class RowReader:
         Raises
         ------
         fastapi.HTTPException
-            400 for what is not JSON or asks for another protocol, 408 for a client that is slow,
-            413 for too much, 415 for another kind of content, 422 for what are not rows of the
+            400 for invalid JSON or an upgrade to another protocol, 408 for a slow client, 413 for
+            too many bytes or rows, 415 for another content type, 422 for rows that do not fit the
             student's features.
         """
         headers = request.headers
@@ -65,10 +65,10 @@ class RowReader:
                 415, f"Send rows as {JSON}, or as {FLOATS} (float32, little-endian), uncompressed."
             )
         if "upgrade" in headers:
-            # The parser takes what follows the head for another protocol.
+            # The parser treats the bytes after the head as another protocol.
             raise HTTPException(
                 400,
-                "This service speaks HTTP/1.1 alone. Send rows without the header 'Upgrade': set "
+                "This service supports only HTTP/1.1. Send rows without the header 'Upgrade': set "
                 "the client to HTTP/1.1.",
                 {"Connection": "close"},
             )
@@ -141,7 +141,7 @@ class RowReader:
 
     def _check_number(self, n_rows: int) -> None:
         if not n_rows:
-            raise HTTPException(422, f"There is no row. {self._expected()}")
+            raise HTTPException(422, f"The request has no rows. {self._expected()}")
         if n_rows > self._limits.max_rows:
             raise _too_large(
                 f"A request has at most {self._limits.max_rows:,} rows. This one has {n_rows:,}."
@@ -156,7 +156,7 @@ class RowReader:
             )
 
     def _order(self, columns: list[str]) -> list[int]:
-        """Return where each feature of the student stands among the columns of the request."""
+        """Return the position of each feature of the student in the request's columns."""
         names = self._answers.feature_names
         if names is None:
             raise HTTPException(
@@ -170,9 +170,9 @@ class RowReader:
         return [place[name] for name in names]
 
     def _expected(self) -> str:
-        return f'Send {{"rows": [[...], ...]}} with {self._answers.n_features} numbers a row.'
+        return f'Send {{"rows": [[...], ...]}} with {self._answers.n_features} numbers per row.'
 
 
 def _too_large(detail: str) -> HTTPException:
-    # What may still be on its way is not read: the connection ends.
+    # The rest of the body is not read: the connection is closed.
     return HTTPException(413, detail, {"Connection": "close"})

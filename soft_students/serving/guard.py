@@ -1,4 +1,4 @@
-"""What every request passes on its way in and out: the token, the count, the last resort."""
+"""Middleware for every request: token check, metrics and handling of failures."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from soft_students.serving.metrics import Metrics
 _LOGGER = logging.getLogger("soft_students.serving")
 _MIN_TOKEN = 16
 
-#: Answered without a token, since a load balancer has none.
+#: Paths open without a token, e.g. for load balancers.
 OPEN_PATHS = frozenset({"/health"})
 
 
 def check_token(token: str) -> str:
-    """Return a token that is fit to guard a service.
+    """Return a token after checking its length and characters.
 
     Raises
     ------
     ValueError
-        If it is shorter than 16 characters, or holds others than visible ASCII.
+        If it is shorter than 16 characters or contains others than visible ASCII.
     """
     if len(token) < _MIN_TOKEN or not all("!" <= character <= "~" for character in token):
         raise ValueError(
@@ -76,7 +76,7 @@ class Guard:
                 )
                 await refusal(scope, receive, observed)
         except Exception as error:
-            # Where, but not the text: it may repeat values of the request.
+            # The location only: the message may repeat values of the request.
             frame = traceback.extract_tb(error.__traceback__)[-1]
             _LOGGER.error(
                 "%s %s failed: %s in %s, line %s",
@@ -86,8 +86,8 @@ class Guard:
                 frame.filename,
                 frame.lineno,
             )
-            if not status:  # else the answer has begun, and the server ends the connection
-                failure = JSONResponse({"detail": "The service failed. Its log says where."}, 500)
+            if not status:  # otherwise the answer has begun, and the server closes the connection
+                failure = JSONResponse({"detail": "The service failed. See its log."}, 500)
                 await failure(scope, receive, observed)
         finally:
             self._metrics.observe(scope["path"], status or 500, time.perf_counter() - started)
@@ -95,7 +95,7 @@ class Guard:
     def _admits(self, scope: Scope) -> bool:
         if self._token is None or scope["path"] in OPEN_PATHS:
             return True
-        # Of the two, only the name of the scheme has no case (RFC 9110, 11.1 and 11.4).
+        # Only the scheme is case-insensitive, not the token (RFC 9110, 11.1 and 11.4).
         scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
         right = hmac.compare_digest(given.strip(" \t").encode("latin-1"), self._token)
         return right and scheme.lower() == "bearer"

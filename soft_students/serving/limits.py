@@ -1,4 +1,4 @@
-"""What one client may ask of the service."""
+"""Limits of requests and connections."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class Limits:
     Parameters
     ----------
     max_body_bytes : int, default=1048576
-        Of one request's body; more is answered by 413.
+        Bytes of a request's body; larger ones are answered by 413.
     max_rows : int, default=1000
-        Of one request; more is answered by 413.
+        Rows of a request; more are answered by 413.
     max_queued_rows : int, default=2000
-        Rows that may wait for their prediction; beyond, requests are answered by 503 at once.
+        Rows waiting for prediction; further requests are answered by 503 at once.
     max_connections : int, default=256
-        Open at the same time; further ones are answered by 503 and closed.
+        Simultaneously open connections; further ones are answered by 503 and closed.
     read_timeout : float, default=10.0
-        Seconds in which a client has to send the head of a request, and then its body (408); and
-        after which it is left if it does not read its answer.
+        Seconds for a client to send the head of a request, and again for its body (408). A client
+        that does not read its answer for this time is disconnected.
     answer_timeout : float, default=5.0
-        Seconds that a request may wait for its answer (503).
+        Seconds until a request without an answer fails (503).
 
     Examples
     --------

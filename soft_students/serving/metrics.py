@@ -1,4 +1,4 @@
-"""What the service counts, in the form that Prometheus reads."""
+"""Prometheus metrics of the service."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Metrics:
-    """Counters of one service, in a registry of their own.
+    """Metrics of one service, in a separate registry.
 
     Parameters
     ----------
     paths : iterable of str
-        Paths that are counted by name; all others are "other", so that no client makes new ones.
+        Paths counted by name; all others count as "other", so that clients cannot add labels.
     queued_rows : callable
-        Returns how many rows wait.
+        Returns the number of waiting rows.
     """
 
     def __init__(self, paths: Iterable[str], queued_rows: Callable[[], float]) -> None:
@@ -46,7 +46,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
     def observe(self, path: str, status: int, seconds: float) -> None:
-        """Count one request."""
+        """Record one request: its path, status and duration."""
         path = path if path in self.paths else "other"
         self._requests.labels(path, status).inc()
         self._seconds.labels(path).observe(seconds)

@@ -1,4 +1,4 @@
-"""HTTP connections that may be slow, large or too many."""
+"""HTTP protocol with limits on slow, large and numerous connections."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MAX_HEAD_BYTES = 32_768
 
 
 class PipelinedError(Exception):
-    """Stops the parser at a request that comes before its turn."""
+    """Stops the parser at a request sent before the previous one is answered."""
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which by itself bounds neither the time nor the size of a head.
+    """uvicorn's protocol, with limits on the time and size of a head and on connections.
 
     Bodies are bounded where they are read, see `soft_students.serving.bodies`.
 
@@ -46,7 +46,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, unless there are too many."""
+        """Accept a connection, or refuse it if too many are open."""
         super().connection_made(transport)
         if len(self.connections) > self._limits.max_connections:
             self._refuse(b"503 Service Unavailable", b"Retry-After: 1\r\n")
@@ -54,13 +54,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
+        """Stop the timers of a closed connection."""
         self._stop_read_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what came, up to the limit of a head at a time.
+        """Pass received data to the parser, at most the size limit of a head at a time.
 
         Chunk extensions and trailers of a body have the same limit as a head.
         """
@@ -76,7 +76,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._await_head()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer a client that closes its sending side after a whole request; end any other."""
+        """Keep a half-closed connection open if its request is complete; else close it."""
         if not self._idle and (self._in_head or self._last_request or self.cycle.response_started):
             self.cycle.keep_alive = False
             return True
@@ -85,10 +85,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         return False
 
     def on_message_begin(self) -> None:
-        """Begin a head, unless the request before is still to be answered.
+        """Begin a head; stop the parser if the previous request is not answered yet.
 
-        A client may send several requests at once, but must be ready to send again those that get
-        no answer (RFC 9112, 9.3.2). uvicorn would keep any number of them in memory.
+        A client may pipeline requests, but must be ready to resend those without an answer (RFC
+        9112, 9.3.2). uvicorn would keep any number of them in memory.
         """
         if not self._idle:
             self.cycle.keep_alive = False
@@ -97,7 +97,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, and drop the trailers of a body."""
+        """Process a header; drop the trailers of a body."""
         if self._in_head:
             super().on_header(name, value)
 
@@ -108,7 +108,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
+        """Process a part of a body."""
         self._head_bytes = 0
         super().on_body(body)
 
@@ -119,13 +119,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Answer input that is not valid HTTP."""
         if not self._last_request:
             super().send_400_response(msg)
             self._abort_later()
 
     def pause_writing(self) -> None:
-        """Wait for a client that reads slowly, but not for ever."""
+        """Pause for a client that reads slowly; disconnect it after `read_timeout`."""
         super().pause_writing()
         if self._write_timer is None:
             self._write_timer = self.loop.call_later(
@@ -133,7 +133,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             )
 
     def resume_writing(self) -> None:
-        """Go on once the client has read."""
+        """Resume once the client has read."""
         self._stop_write_timer()
         super().resume_writing()
 
@@ -142,19 +142,19 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._abort_later()
-        elif not self._in_head:  # the rest of a body that was refused, for which uvicorn waits
+        elif not self._in_head:  # uvicorn waits for the rest of a refused body
             self._read_timer = self.loop.call_later(
                 self._limits.read_timeout, self.timeout_keep_alive_handler
             )
 
     def timeout_keep_alive_handler(self) -> None:
-        """End an idle connection."""
+        """Close an idle connection."""
         super().timeout_keep_alive_handler()
         self._abort_later()
 
     @property
     def _idle(self) -> bool:
-        """Whether no request waits for its answer."""
+        """Whether every request has been answered."""
         return self.cycle is None or self.cycle.response_complete
 
     def _await_head(self) -> None:
@@ -183,5 +183,5 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._abort_later()
 
     def _abort_later(self) -> None:
-        # Closing waits until the client has read what it was sent, which it may never do.
+        # Closing waits until the client has read its answer, which may never happen.
         self.loop.call_later(self._limits.read_timeout, self.transport.abort)

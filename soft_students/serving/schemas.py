@@ -1,4 +1,4 @@
-"""How OpenAPI describes what one student takes and says."""
+"""OpenAPI schemas of requests and answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from soft_students.serving.bodies import FLOATS, JSON
 
 
 class Predictions(BaseModel):
-    """One prediction a row; of a classifier also the probability of each of `classes`."""
+    """Prediction of each row; for classifiers also the probability of each of `classes`."""
 
     predictions: list[Any]
     classes: list[Any] | None = None
@@ -19,30 +19,30 @@ class Predictions(BaseModel):
 
 
 class Refusal(BaseModel):
-    """Why there is no answer, in one sentence."""
+    """Reason why a request was refused, in one sentence."""
 
     detail: str
 
 
 class Health(BaseModel):
-    """That the service runs."""
+    """Status of the service."""
 
     status: str = "ok"
 
 
 _REFUSALS = {
-    400: "Not JSON",
-    401: "No token, or the wrong one",
-    408: "The body came too slowly",
+    400: "Invalid JSON",
+    401: "Missing or wrong token",
+    408: "The body arrived too slowly",
     413: "Too many bytes or rows",
-    415: "Another kind of content",
-    422: "Not rows of the student's features",
-    503: "Too many rows wait; try again after Retry-After seconds",
+    415: "Unsupported content type",
+    422: "Rows do not fit the student's features",
+    503: "Too many rows are waiting; try again after Retry-After seconds",
 }
 
 
 def refusals() -> dict[int | str, dict[str, Any]]:
-    """Return the answers that are none."""
+    """Return the OpenAPI descriptions of error responses, by status code."""
     return {
         status: {"model": Refusal, "description": description}
         for status, description in _REFUSALS.items()
@@ -50,7 +50,7 @@ def refusals() -> dict[int | str, dict[str, Any]]:
 
 
 def body_of(answers: Answers, max_rows: int) -> dict[str, Any]:
-    """Return the description of a request's body."""
+    """Return the OpenAPI description of a request's body."""
     number = {"type": ["number", "null"] if answers.takes_missing else "number"}
     n = answers.n_features
     rows = {
@@ -63,7 +63,7 @@ def body_of(answers: Answers, max_rows: int) -> dict[str, Any]:
     if answers.feature_names is not None:
         properties["columns"] = {
             "type": "array",
-            "description": "The order of the values in a row, if not this one.",
+            "description": "Order of the values in a row, if it differs from the default.",
             "items": {"type": "string", "enum": answers.feature_names},
             "default": answers.feature_names,
         }

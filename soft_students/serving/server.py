@@ -1,4 +1,4 @@
-"""The service as a process."""
+"""Running the service: port, server and signals."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from soft_students.serving.protocol import LimitedHttpProtocol
 
 _DRAIN_SECONDS = 10
 
-#: What a client on this machine calls it, in the `Host` header.
+#: Names of this machine in the `Host` header of local clients.
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
 def listen(host: str, port: int, *, guarded: bool) -> socket.socket:
-    """Take a port.
+    """Return a socket that listens on a host and port.
 
     Parameters
     ----------
@@ -31,34 +31,33 @@ def listen(host: str, port: int, *, guarded: bool) -> socket.socket:
     port : int
         0 takes a free one.
     guarded : bool
-        Whether clients need a token. Without one, only this machine can be served.
+        Whether clients need a token. If not, only loopback addresses are allowed.
 
     Returns
     -------
     socket
-        It listens.
 
     Raises
     ------
     ValueError
-        If other machines could reach the address and nothing guards it.
+        If other machines can reach the address and no token is required.
     OSError
-        If the port is taken, or the address is not of this machine.
+        If the port is in use, or the address does not belong to this machine.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
         if not guarded and not _is_loopback(str(address[0])):
             raise ValueError(
-                f"'{host}' can be reached from other machines, and nothing guards the service. "
-                "Give a token (--token-file FILE, or the environment's SOFTKD_TOKEN), or stay on "
-                "127.0.0.1."
+                f"'{host}' can be reached from other machines, and no token guards the service. "
+                "Give a token (--token-file FILE, or the environment variable SOFTKD_TOKEN), or "
+                "use 127.0.0.1."
             )
         return socket.create_server(address[:2], family=family, backlog=1024)
     except OSError as error:
         raise with_sentence(
             error,
-            # Without the address, which Python adds to what the system says.
+            # Without the address, which Python appends to the system's message.
             f"Cannot listen on {host}, port {port}: {reason(error).partition(' (')[0]}. Choose "
             "another --port or --host.",
         ) from error
@@ -69,7 +68,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def run(app: FastAPI, listener: socket.socket) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are then answered first.
+    """Serve until SIGTERM or Ctrl-C; requests in progress are answered before it returns.
 
     Parameters
     ----------
@@ -95,12 +94,12 @@ def run(app: FastAPI, listener: socket.socket) -> None:
     def stop(signum: int, frame: FrameType | None) -> None:
         server.should_exit = True
 
-    # What is there by now stays: the collector need not look at it again, which takes a tenth of a
-    # second each time and would let all requests wait.
+    # Objects created so far stay alive: scanning them in every collection would take 0.1 s each
+    # time and delay all requests.
     gc.collect()
     gc.freeze()
-    # uvicorn raises the signal again when it has stopped, which would kill the process. With
-    # handlers of ours before its own, that is the end without an error which was asked for.
+    # uvicorn raises the signal again after it has stopped, which would kill the process. These
+    # handlers, set before its own, make that a clean exit.
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.run(sockets=[listener])

@@ -152,7 +152,7 @@ class _Distilled(Explained, MetaEstimatorMixin, BaseEstimator):
         if y is None and self.cross_fit is not None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: with "
-                "cross_fit the teachers learn from it."
+                "cross_fit the teachers are fitted on it."
             )
         if sample_weight is not None:
             fit_params["sample_weight"] = sample_weight

@@ -264,7 +264,7 @@ def check_weights(sample_weight: ArrayLike | None, X: Any) -> np.ndarray | None:
         return None
     weights = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weights.any():
-        raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+        raise ValueError("Every sample weight is zero: no rows are left to train on.")
     return weights
 
 

@@ -1,4 +1,4 @@
-"""Checks that every distillation method must pass, for authors of methods."""
+"""Checks for authors of distillation methods; every method must pass them."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ METHOD_CHECKS: list[Callable[[Method], None]] = [
 
 
 def _network(channels: int) -> nn.Module:
-    """Return a small network with all kinds of layers that methods compare."""
+    """Return a small network with every kind of layer that methods compare."""
     return nn.Sequential(
         nn.Conv2d(1, channels, 3, padding=1),
         nn.BatchNorm2d(channels),

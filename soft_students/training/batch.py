@@ -17,7 +17,7 @@ from soft_students.transfer import Transfer
 
 @dataclass(frozen=True)
 class Batch:
-    """Some training rows.
+    """A batch of training rows.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ class Batch:
     epoch : int
         Epoch of the stage, from 0.
     index : Tensor of int64, shape (n,), or None
-        Indices of the training rows, distorted or not; None if an input is not of a single row.
+        Indices of the training rows, distorted or not; None if an input mixes several rows.
     teacher_logits : Tensor of shape (n, n_classes), or None
         Logits of the teacher, if they are stored with the inputs.
     weight : float
-        Weight of these rows' mean in the mean over processes: 1 if all have equally many rows.
+        Weight of this batch's mean in the mean over processes: 1 if all have the same size.
     """
 
     inputs: Tensor
@@ -125,7 +125,7 @@ class Sampler(Protocol):
 
 
 def draw_by_weight(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw as many rows as there are, each in proportion to its weight.
+    """Draw n of n rows, each in proportion to its weight.
 
     The sampling is systematic: a row whose weight is k times the mean is drawn k times, up to
     rounding, and equal weights draw each row once.
@@ -155,13 +155,13 @@ def draw_by_weight(weights: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class Shuffled:
-    """Every row once, in random order; with weights, each row in proportion to its weight.
+    """Sampler of every row once in random order, or in proportion to weights.
 
     Parameters
     ----------
     n_rows, batch_size : int
-        Batches differ in size by one at most, so that none is left with a single row, which batch
-        normalisation could not stand.
+        Batch sizes differ by at most one, so that no batch has a single row, on which batch
+        normalisation fails.
     weights : Tensor of shape (n_rows,), default=None
         See `draw_by_weight`.
     """

@@ -1,6 +1,6 @@
-"""The one loop that trains networks, of teachers and of every method.
+"""The training loop of teachers and of all distillation methods.
 
-What is trained is a generator of stages, and the loop does this::
+A training is a generator of stages, which the loop runs as follows::
 
     for stage in stages:
         for epoch in range(stage.epochs):
@@ -9,7 +9,7 @@ What is trained is a generator of stages, and the loop does this::
                     loss = sum(player.loss(batch).values())  # weighted terms, logged by name
                     step the parameters of player.trains
             stage.after_epoch(epoch)
-        load the weights of the epoch that is kept into each of stage.selects
+        load the weights of the selected epoch into each of stage.selects
 
 Code between two yields of the generator runs between the two stages. It may freeze a module, or
 initialise one from the result of the first stage.
@@ -44,7 +44,7 @@ _Result = TypeVar("_Result")
 
 
 class Alone:
-    """Stands in for `Fabric` in one process at full precision; importing that takes a second."""
+    """Substitute for `Fabric` in one process at full precision; its import takes a second."""
 
     is_global_zero = True
 
@@ -95,14 +95,14 @@ def run_stages(
     on_network: Callable[[int, nn.Module], object] | None = None,
     verbose: bool = False,
 ) -> tuple[_Result, list[dict[str, Any]]]:
-    """Train stage after stage.
+    """Run the stages of a training in order; return its result and history.
 
     Parameters
     ----------
     stages : generator of Stage
     course : Course
     settings : OptimizerSettings
-        Settings of players without an optimiser of their own.
+        Optimiser settings of players without their own optimiser.
     fabric : lightning_fabric.Fabric or Alone
         Precision and processes.
     checkpoint : Checkpoint, default=None
@@ -125,8 +125,8 @@ def run_stages(
     Raises
     ------
     FloatingPointError
-        If a term stops being finite; the message names it. The checkpoint still holds the last
-        whole epoch.
+        If a loss term is not finite; the message names it. The checkpoint keeps the last complete
+        epoch.
     """
     history: list[dict[str, Any]] = []
     started = time.monotonic()
@@ -306,7 +306,7 @@ def _select(running: _Running, course: Course) -> Score | None:
 
 
 def _state(running: _Running, course: Course) -> dict[str, Any]:
-    """Return all that changes while a stage runs, as tensors and plain values."""
+    """Return the changing state of a stage, as tensors and plain values."""
     return {
         "epoch": running.epoch,
         "modules": [module.state_dict() for module in running.modules],
@@ -324,7 +324,7 @@ def _restore(running: _Running, state: dict[str, Any], course: Course) -> None:
     for key in ("modules", "optimizers", "schedules"):
         if len(state[key]) != len(getattr(running, key)):
             raise ValueError(
-                "The checkpoint is of another method. Use another checkpoint file, or set "
+                "The checkpoint belongs to another method. Use another checkpoint file, or set "
                 "resume=False."
             )
     for module, kept in zip(running.modules, state["modules"], strict=True):

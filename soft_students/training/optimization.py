@@ -28,7 +28,7 @@ class OptimizerSettings:
     momentum : float
         Nesterov momentum of "sgd".
     schedule : {"one_cycle", "cosine", "step", "constant"}
-        Learning rate over the training.
+        Course of the learning rate over the training.
     """
 
     optimizer: str = "adamw"

@@ -24,9 +24,9 @@ Keep = Callable[[Score, Score], bool]
 def score(
     network: nn.Module, data: TrainingData | None, device: torch.device, batch_size: int = 512
 ) -> Score | None:
-    """Return accuracy and mean cross-entropy of a network in eval mode, weighted as the rows are.
+    """Return the accuracy and mean cross-entropy of a network in eval mode, by row weights.
 
-    None without labels.
+    Returns None without labels.
     """
     if data is None or data.labels is None:
         return None
@@ -43,22 +43,22 @@ def score(
 
 def better(new: Score, old: Score | None) -> Score:
     """Return the better of two scores: the higher accuracy; ties go to the lower loss."""
-    # Few rows make many ties.
+    # Ties are frequent with few rows.
     if old is None or (new[0], -new[1]) >= (old[0], -old[1]):
         return new
     return old
 
 
 def is_best(new: Score, best: Score) -> bool:
-    """Keep the epoch with the best score."""
+    """Return whether the score is the best so far; rule that keeps the best epoch."""
     return new == best
 
 
 def within_one_standard_error(n_rows: int) -> Keep:
-    """Return a rule that keeps the last epoch that is as accurate as the best, but for chance.
+    """Return a rule that keeps the last epoch within one standard error of the best accuracy.
 
-    Differences below one standard error of the best accuracy are chance, and with a schedule that
-    ends at zero later epochs are the better ones.
+    Smaller differences are attributed to chance, and with a schedule that ends at zero later epochs
+    are better.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ def within_one_standard_error(n_rows: int) -> Keep:
     """
 
     def keep(new: Score, best: Score) -> bool:
-        # Agresti and Coull (1998): two rows right and two wrong are added, since all right, or
-        # all wrong, is no certainty.
+        # Agresti and Coull (1998): add two hits and two misses, so that an accuracy of 0 or 1 has a
+        # standard error above zero.
         smoothed = (best[0] * n_rows + 2) / (n_rows + 4)
         return new[0] >= best[0] - math.sqrt(smoothed * (1 - smoothed) / n_rows)
 

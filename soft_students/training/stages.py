@@ -28,8 +28,8 @@ class Player:
     loss : callable
         Maps a batch to named, weighted terms; their sum is minimised.
     optimizer : callable, default=None
-        Maps parameters to an optimiser of constant rate. None takes the settings of the training,
-        with their schedule.
+        Maps parameters to an optimiser of constant rate. None uses the settings and schedule of the
+        training.
     rate : float, default=1.0
         Factor of the learning rate of these settings.
     """
@@ -49,7 +49,7 @@ class Stage:
     name : str
         Name in the history and the progress bar.
     players : sequence of Player
-        They take turns to step on every batch.
+        Each takes one step per batch, in this order.
     batches : sized iterable of Batch, default=None
         None takes ``course.batches()``.
     epochs : int, default=None
@@ -57,8 +57,8 @@ class Stage:
     after_epoch : callable, default=None
         Called with the epoch's number, from 0.
     selects : sequence of nn.Module, default=()
-        Networks that are measured on the validation rows after each epoch; at the end of the stage
-        they get the weights of the last epoch that `keep` accepts.
+        Networks scored on the validation rows after each epoch. At the end of the stage they get
+        the weights of the last epoch that `keep` accepts.
     keep : callable, default=is_best
         A rule of `soft_students.training.selection`.
     """
@@ -104,14 +104,14 @@ class EpochReport:
     ----------
     stage : str
     epoch, n_epochs : int
-        Epoch of the stage, counted from 1, and how many it has.
+        Epoch of the stage, counted from 1, and its number of epochs.
     terms : dict of str to float
         Mean of each weighted term over the batches; terms of one name are added over players.
     validation_accuracy, validation_loss : float or None
         Measured for the first network that the stage selects; None in stages that select none, and
         without validation rows.
     seconds : float
-        Duration of the training so far, including what came before an interruption.
+        Duration of the training so far, including runs before an interruption.
     """
 
     stage: str

@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -38,12 +39,13 @@ def printed(monkeypatch):
         stream = Stream(encoding, terminal=width is not None)
         monkeypatch.setenv("COLUMNS", str(width or 80))
         monkeypatch.setenv("NO_COLOR", "1")
-        monkeypatch.setenv("TERM", "dumb")
+        monkeypatch.setenv("TERM", "xterm")  # a dumb one always has 80 columns
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stream)
             with any_text():
                 write()
-        return stream.buffer.getvalue().decode(encoding)
+        text = stream.buffer.getvalue().decode(encoding)
+        return text if width is None else re.sub(r"\x1b\[[13;]*m|\x1b\[0m", "", text)  # bold
 
     return run
 

@@ -302,7 +302,7 @@ def test_other_machines_need_a_token(softkd, student, monkeypatch):
     for host in ("0.0.0.0", "::"):
         result = softkd("serve", student, "--host", host, "--port", 0)
         assert result.exit_code == 1
-        assert "nothing guards the service. Give a token (--token-file" in result.stderr
+        assert "no token guards the service. Give a token (--token-file" in result.stderr
         assert result.stderr.count("\n") == 1
 
 

@@ -13,6 +13,9 @@ def comparable(column, higher, normalization):
     if normalization == "vector":
         norm = math.sqrt(sum(x * x for x in column))
         return [(x if higher else -x) / norm for x in column]  # a shift moves no distance
+    if normalization == "reference":  # the mean of the column
+        mean = sum(column) / len(column)
+        return [x / mean if higher else mean / x for x in column]
     if normalization == "ratio":
         return [x / best if higher else best / x for x in column]
     shares = [x if higher else 1 / x for x in column]

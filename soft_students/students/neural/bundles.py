@@ -1,4 +1,4 @@
-"""Trained networks as plain arrays, and back, for bundles."""
+"""Conversion of trained networks to the arrays of a bundle, and back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from soft_students.networks.prepared import Prepared
 from soft_students.networks.zoo import NETWORKS, make_network
 from soft_students.teachers.preprocessing import Standardize
 
-#: Values of one input. A file that claims more is damaged or means harm.
+#: Upper bound for the values of one input in files; larger ones are corrupt or malicious.
 _LARGEST_INPUT = 2**24
 
 
 def network_arrays(name: Any, network: nn.Module) -> dict[str, np.ndarray]:
-    """Return the weights of a trained network, and how its inputs are standardised.
+    """Return the weights of a trained network, and the mean and deviation of its inputs.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def network_arrays(name: Any, network: nn.Module) -> dict[str, np.ndarray]:
     """
     if not (isinstance(name, str) and isinstance(network, Prepared)):
         raise TypeError(
-            f"A bundle keeps a neural student whose module is one of {', '.join(NETWORKS)}, since "
-            "a file must not bring code of its own. Keep module_ by torch.export.save, or the "
-            "whole student by joblib.dump, whose loading runs code."
+            f"A bundle contains no code, so the module of a neural student must be one of "
+            f"{', '.join(NETWORKS)}. Save module_ by torch.export.save, or the whole student by "
+            "joblib.dump, whose loading runs code."
         )
     state = network.module.state_dict()
     arrays = {f"module.{key}": tensor.detach().cpu().numpy() for key, tensor in state.items()}
@@ -48,16 +48,16 @@ def network_arrays(name: Any, network: nn.Module) -> dict[str, np.ndarray]:
 def restore_network(
     name: Any, input_shape: tuple[int, ...], n_classes: int, arrays: dict[str, np.ndarray]
 ) -> Prepared:
-    """Return the network that `network_arrays` was given, in eval mode.
+    """Return the network of `network_arrays`, in eval mode.
 
     Raises
     ------
     ValueError
-        If arrays are missing, or of other types or shapes than the network's.
+        If an array is missing, or its type or shape differs from the network's.
     """
     if math.prod(input_shape) > _LARGEST_INPUT or n_classes > _LARGEST_INPUT:
         raise ValueError(f"an input of shape {input_shape} is too large")
-    # On the meta device nothing is allocated: a file may claim any size.
+    # On the meta device nothing is allocated, whatever size a file states.
     with torch.device("meta"):
         module = make_network(name, input_shape, n_classes)
     state = {

@@ -1,4 +1,4 @@
-"""Neural networks as students, taught by any method of the catalogue."""
+"""The neural student classifier, trained by any method of the catalogue."""
 
 from __future__ import annotations
 
@@ -47,83 +47,83 @@ PREDICT_BATCH = 512
 
 
 class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
-    r"""A neural network taught by any method of `soft_students.methods`, or by labels.
+    r"""A neural network trained by any method of `soft_students.methods`, or on labels.
 
     Parameters
     ----------
     module : str, nn.Module or callable, default="mlp"
-        The network: a name of `soft_students.networks.zoo.NETWORKS`, a module to start
-        from (a copy of it is trained), or a callable that makes one from (input_shape, n_classes).
+        The network: a key of `soft_students.networks.zoo.NETWORKS`, a module (a copy of it is
+        trained from its weights), or a callable that makes one from (input_shape, n_classes).
     method : str, Method or sequence of them, default="kd"
-        How it learns: keys of `soft_students.methods.available`, also several with commas between
-        them, or instances. On labels alone, methods that need a teacher are left out, and ``"kd"``
-        is plain training.
+        Methods of training: keys of `soft_students.methods.available`, separated by commas, or
+        instances. On labels alone, methods that need a teacher are left out, and ``"kd"`` is plain
+        training.
     method_params : dict, default=None
-        Parameters of the methods that are named: ``{"angle_weight": 50}``, or of several methods
-        ``{"rkd.angle_weight": 50}``.
+        Parameters of methods given by key: ``{"angle_weight": 50}`` for one method,
+        ``{"rkd.angle_weight": 50}`` for several.
     temperature : float or "auto", default=1.0
-        T of the teacher's soft targets, in the method ``"kd"``. Other methods have settings of
-        their own, see `method_params`. Students of images gain by about 4 if the teacher is a
-        network. Ignored when trained on labels alone.
+        Temperature T of the teacher's soft targets, in the method ``"kd"``. Other methods have
+        their own settings, see `method_params`. For images and a network as the teacher, about 4
+        helps. Ignored when trained on labels alone.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the soft targets of ``"kd"``, in [0, 1]. "auto", here and
-        as the temperature, is chosen on held-out rows, by ``"kd"`` alone: see
+        Weight of the true labels in ``"kd"``, in [0, 1]; the soft targets have the rest. "auto",
+        here and for the temperature, is chosen on held-out rows, by ``"kd"`` alone: see
         :mod:`soft_students.students.tuning`.
     epochs : int, default=30
         Passes over the rows, in the main stage of a method.
     batch_size : int, default=64
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
     learning_rate : float, default=0.003
-        Peak.
+        Peak learning rate.
     weight_decay : float, default=0.01
-        Of weights alone, not of biases and normalisation scales.
+        Weight decay of weights, not of biases and normalisation scales.
     momentum : float, default=0.9
-        Of "sgd".
+        Momentum of "sgd".
     schedule : {"one_cycle", "cosine", "step", "constant"}, default="one_cycle"
     validation_fraction : float, default=0.1
-        Share of the rows that is held out; the epoch with the best accuracy on them is kept. With 0
-        the last epoch is.
+        Share of held-out rows; the epoch with the best accuracy on them is kept. 0 keeps the last
+        epoch.
     input_shape : tuple of int, default=None
-        Of one input: (height, width) or (channels, height, width) of images. None takes the
-        teacher's, square single-channel images for a module that needs images, and rows as they are
-        for others.
+        Shape of one input: (height, width) or (channels, height, width) of images. None uses the
+        teacher's shape, else square single-channel images if the module needs images, else plain
+        rows.
     standardize : bool, default=True
-        Subtract the mean and divide by the deviation of the training rows, by channel for images
-        and by feature otherwise.
+        Subtract the mean and divide by the deviation of the training rows, per channel for images
+        and per feature otherwise.
     augment : Transfer, default=None
         Distorts the inputs of each batch anew, for student and teacher alike, e.g.
-        :class:`~soft_students.transfer.ImageDistortion`. If it does not keep labels, the teacher's
-        probabilities take their place.
+        :class:`~soft_students.transfer.ImageDistortion`. If it may change labels, the
+        teacher's probabilities replace them.
     transfer : Transfer, default=None
-        Makes further rows from the training rows once, before training; the teacher labels them.
-        Without a teacher they keep the label of the row they come from; a set whose rows do not
-        keep it then is refused.
+        Makes further rows from the training rows, before training, for the teacher to label.
+        Without a teacher they keep the label of their source row; a transfer that may change the
+        label is then an error.
     transfer_copies : int, default=4
-        Rows made from each training row. An epoch visits all rows, so it gets longer.
+        Rows made from each training row. An epoch visits all rows, so it takes longer.
     teacher_cache : int, default=1073741824
-        Bytes for the teacher's features of training rows, which are then computed once and not in
-        each epoch. Its logits always are, except of distorted inputs.
+        Maximum bytes for the teacher's features of training rows, which are then computed once,
+        not in each epoch. Logits are always computed once, except for distorted inputs.
     device : str, default="cpu"
-        Of torch, or "auto".
+        Device of torch, or "auto".
     precision : {"32-true", "bf16-mixed", "16-mixed"}, default="32-true"
     n_devices : int, default=1
-        Processes of this host, each with a device of its own and its part of every batch. They are
-        started here, unless ``torchrun`` has done so. If the loss is a mean over rows, the weights
-        are those of one process; batch normalisation, dropout, `augment` and methods that compare
-        rows of a batch with each other see the part of their process.
+        Processes on this host, each with its own device and its part of every batch. `fit` starts
+        them, unless ``torchrun`` did. If the loss is a mean over rows, the weights equal those of
+        one process; batch normalisation, dropout, `augment` and methods that compare rows of a
+        batch work on the part of their process.
     n_nodes : int, default=1
-        Hosts that train together; on each, ``torchrun`` starts the processes.
+        Hosts that train together; ``torchrun`` starts the processes on each.
     checkpoint : str or path-like, default=None
-        A file for the state after each epoch. It is removed when training has ended.
+        File for the state after each epoch, removed at the end of training.
     resume : bool, default=False
-        Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
+        Continue from `checkpoint` if it exists; on the CPU, the result is bit-identical.
     snapshots : str or path-like, default=None
-        A folder for a file of the student after each epoch of the main stage,
-        ``epoch-0000.student`` untrained, as `soft_students.knowledge.quantify_knowledge` reads
-        them. It must hold none of another training; the module must be given by name.
+        Folder for a file of the student after each epoch of the main stage, for
+        `soft_students.knowledge.quantify_knowledge`; ``epoch-0000.student`` is untrained. It must
+        not contain those of another training; the module must be given by name.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int, default=None
-        Threads of training and prediction. None leaves torch's setting alone, -1 is all.
+        Threads for training and prediction. None keeps torch's setting, -1 uses all cores.
     verbose : int, default=0
         1 shows progress on stderr, on a terminal.
 
@@ -133,18 +133,18 @@ class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
         The trained network, from inputs of shape ``(n, *input_shape)`` to logits, in eval mode.
     classes_ : ndarray of shape (n_classes,)
     history_ : list of dict
-        One row an epoch: stage, epoch, each term of the loss by name, validation accuracy and loss,
-        seconds. ``pandas.DataFrame(student.history_)`` shows it as a table.
+        One entry per epoch: stage, epoch, each term of the loss by name, validation accuracy and
+        loss, seconds. ``pandas.DataFrame(student.history_)`` shows it as a table.
     input_shape_ : tuple of int
     temperature_, hard_weight_ : float
-        Those of the method ``"kd"`` in training; both are 1 without it.
+        Settings of the method ``"kd"`` in training; both are 1 without it.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        If X had string column names.
+        Names of the features, if X had string column names.
 
     See Also
     --------
-    soft_students.methods.available : The methods.
+    soft_students.methods.available : All methods.
 
     Examples
     --------
@@ -274,26 +274,26 @@ class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), LabelledParts or None
-            Images as rows of pixels. `LabelledParts` are read as training goes on, a window of them
-            at a time, once before it and once an epoch, by every process; they say what the teacher
-            says, and the true labels if they have a column of these. None for a method that takes
-            no data, such as ``"dafl"``; the teacher then says the shape of an input.
+            Images as rows of pixels. Every process reads `LabelledParts` a window at a time, once
+            before training and once per epoch; they hold the teacher's outputs and, if they have
+            such a column, the true labels. None for a method without data, such as ``"dafl"``; the
+            teacher then defines the shape of an input.
         y : teacher, array-like of shape (n_samples, n_classes) or array-like of shape (n_samples,)
             A teacher (anything that :func:`~soft_students.teachers.as_teacher` takes), its
-            probabilities for the rows of `X`, or labels. Beside parts, the teacher that has
-            labelled them: for methods that look inside it, and for `augment`.
+            probabilities for the rows of `X`, or labels. With parts, the teacher that labelled
+            them: required by methods that use its layers, and by `augment`.
         labels : array-like of shape (n_samples,), default=None
-            True labels beside the teacher.
+            True labels.
         teacher : object, default=None
-            The teacher by name; `y` may then hold the true labels.
+            The teacher; `y` may then hold the true labels.
         sample_weight : array-like of shape (n_samples,) or "balanced", default=None
-            Non-negative. "balanced" gives all classes the same total weight. Rows are drawn in
-            proportion to their weight, whatever the method: an epoch has as many rows as have a
-            weight above zero; a row of twice the weight takes part twice as often, and a row of
-            weight zero never. The held-out rows are weighted in the same way.
+            Non-negative. "balanced" gives all classes the same total weight. All methods
+            draw rows in proportion to their weight: an epoch has as many rows as have a weight
+            above zero; a row of twice the weight is drawn twice as often, and a row of weight zero
+            never. The held-out rows are weighted in the same way.
         X_unlabeled : array-like of shape (n, n_features), default=None
-            Further rows, which the teacher labels; each weighs one. Its choices stand in for their
-            true labels. A transfer set starts from them, too.
+            Further rows of weight one, labelled by the teacher. Its predicted classes replace their
+            true labels. A transfer set also starts from them.
 
         Returns
         -------
@@ -302,21 +302,21 @@ class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
         Raises
         ------
         ValueError
-            If the arguments, the module and the method do not fit each other; the message says how.
+            If the arguments, the module and the method contradict each other.
         FloatingPointError
-            If a term of the loss stops being finite; the message names it, and a checkpoint keeps
-            the last good epoch.
+            If a term of the loss, named in the message, is not finite. A checkpoint keeps the last
+            good epoch.
         """
         check_processes(self)
         n_processes = self.n_devices * self.n_nodes
         if n_processes > 1 and self.batch_size < 4 * n_processes:
-            # The last batch is half as large at the least, and batch normalisation needs two rows.
+            # The last batch may be half as large, and batch normalisation needs two rows.
             raise ValueError(
                 f"batch_size={self.batch_size} is too small to be shared by {n_processes} "
                 f"processes: it must be at least {4 * n_processes}."
             )
         with unchanged_on_failure(self), torch_threads(self.n_jobs):
-            choose_method(self)  # what is wrong with it is said before the teacher is asked
+            choose_method(self)  # raises errors before the teacher is called
             rows = {"labels": labels, "sample_weight": sample_weight, "X_unlabeled": X_unlabeled}
             if X is None:
                 training = preparation.without_rows(self, y if teacher is None else teacher)
@@ -369,7 +369,7 @@ class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
         """
-        logits = self._logits(X)  # first: it says so if the student is not fitted
+        logits = self._logits(X)  # first: raises if the student is not fitted
         return self.classes_[logits.argmax(axis=1)]
 
     def _logits(self, X: ArrayLike) -> np.ndarray:
@@ -385,14 +385,14 @@ class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
     ) -> Snapshots:
         goes_on = self.resume and self.checkpoint is not None and os.path.exists(self.checkpoint)
         snapshots = Snapshots(self, folder, resume=goes_on)
-        with torch.random.fork_rng(devices=[]):  # initial weights are drawn once more in training
+        with torch.random.fork_rng(devices=[]):  # training draws initial weights again
             snapshots.check(training.student())
         return snapshots
 
     def _bundle_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         metadata: dict[str, Any] = {"classes": self.classes_, "input_shape": self.input_shape_}
         for name in ("temperature", "hard_weight"):
-            if hasattr(self, f"{name}_"):  # not after loading a file of an early version
+            if hasattr(self, f"{name}_"):  # missing after loading a file of an early version
                 metadata[name] = getattr(self, f"{name}_")
         if hasattr(self, "feature_names_in_"):
             metadata["feature_names"] = self.feature_names_in_
@@ -404,7 +404,7 @@ class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
             isinstance(shape, tuple) and shape and all(type(s) is int and s > 0 for s in shape)
         ):
             raise ValueError(f"input_shape must hold positive ints, not {shape!r}")
-        if "temperature" in metadata:  # bundles of early versions do not hold it
+        if "temperature" in metadata:  # missing in bundles of early versions
             self.temperature_ = read_temperature(metadata)
         restore_hard_weight(self, metadata)
         n_features = math.prod(shape)
@@ -414,11 +414,11 @@ class NeuralStudentClassifier(ClassifierMixin, Declared, BaseEstimator):
 
     @classmethod
     def _current_params(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the parameters of a bundle of an earlier version by their present names."""
+        """Return the parameters of a bundle of an earlier version under their current names."""
         if "augment" in params:
             return params
         params = {**params, "augment": params.get("transfer"), "transfer": None}
-        # None stood for the defaults of "kd" as they then were
+        # None meant the defaults of "kd" at that time
         defaults = {"kd": {"temperature": 4.0, "hard_weight": 0.1}}
         kd = soft_targets(make_method(params["method"], params["method_params"], defaults))
         for name in defaults["kd"]:

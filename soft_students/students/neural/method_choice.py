@@ -1,4 +1,4 @@
-"""The methods that a neural student's parameters describe."""
+"""Selection of a neural student's methods from its parameters."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from soft_students.methods import KD, Combination, make_method
 
 
 def choose_method(student: BaseEstimator, **resolved: float) -> Combination:
-    """Return the methods that a student's parameters describe.
+    """Return the methods given by a student's parameters.
 
-    `temperature` and `hard_weight` of the student are those of its method ``"kd"``, unless an
-    instance or `method_params` set them.
+    The student's `temperature` and `hard_weight` apply to its method ``"kd"``, unless an instance
+    or `method_params` set them.
 
     Parameters
     ----------
     student : NeuralStudentClassifier
     **resolved : float
-        Values in the place of ``"auto"``.
+        Values that replace ``"auto"``.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def choose_method(student: BaseEstimator, **resolved: float) -> Combination:
 
 
 def soft_targets(method: Combination) -> KD | None:
-    """Return the method of soft targets among several, if it is one of them."""
+    """Return the method ``"kd"`` of a combination; None if it has none."""
     return next((part for part in method.methods if isinstance(part, KD)), None)
 
 

@@ -1,4 +1,4 @@
-"""Training of a neural student, in this process or in several."""
+"""Training of a neural student in one process or several."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from soft_students.transfer import Transfer
 
 @dataclass
 class NetworkTraining:
-    """All that training needs; it can be sent to another process.
+    """Picklable description of a training.
 
     Parameters
     ----------
     module : str, nn.Module or callable
-        As the parameter of the estimator.
+        Parameter `module` of the estimator.
     method : Combination
     teacher : Teacher or None
     logits : ndarray of shape (n, n_classes) or None
-        What the teacher says of the training rows, unless that comes with them.
+        The teacher's logits of the training rows; None if the data contain them.
     data : TrainingData, StreamedData or None
     validation : TrainingData or None
     preprocess : Standardize or None
-        Of the student's inputs.
+        Standardisation of the student's inputs.
     input_shape : tuple of int
     input_range : tuple of float
     n_classes, epochs, batch_size, seed, cache_bytes, verbose : int
     n_jobs : int or None
-        Threads of each process; None leaves torch's setting alone.
+        Threads per process; None keeps torch's setting.
     settings : OptimizerSettings
     augment : Transfer or None
     checkpoint : str or None
@@ -79,7 +79,7 @@ class NetworkTraining:
     snapshots: Snapshots | None
 
     def student(self, *, fresh: bool = False) -> Prepared:
-        """Return a student to train; a fresh one has new weights even where a module was given."""
+        """Return an untrained student; with `fresh`, a given module gets new weights, too."""
         if isinstance(self.module, str):
             network = make_network(self.module, self.input_shape, self.n_classes)
         elif isinstance(self.module, nn.Module):
@@ -95,7 +95,7 @@ class NetworkTraining:
         return Prepared(network, self.preprocess, self.input_shape)
 
     def fingerprint(self) -> str:
-        """Return what tells this training from others, for its checkpoint."""
+        """Return a digest that identifies the training, for its checkpoint."""
         digest = hashlib.sha256()
         described = [
             self.module if isinstance(self.module, str) else type(self.module).__name__,
@@ -115,14 +115,14 @@ class NetworkTraining:
 
 @dataclass
 class TrainedNetwork:
-    """What came out.
+    """Result of a training.
 
     Parameters
     ----------
     network : nn.Module
-        From inputs to logits, in eval mode, on the CPU.
+        Network that maps inputs to logits, in eval mode, on the CPU.
     history : list of dict
-        One row an epoch.
+        One entry per epoch.
     """
 
     network: nn.Module
@@ -130,12 +130,12 @@ class TrainedNetwork:
 
 
 def train(fabric: Fabric, training: NetworkTraining) -> TrainedNetwork:
-    """Train on the device of this process, together with the others if there are any."""
+    """Train on the device of this process, jointly with other processes."""
     if fabric.world_size > 1 and isinstance(training.module, nn.Module):
-        # Processes that torchrun has started have each made their own.
+        # Each process started by torchrun has made its own module.
         training = replace(training, module=fabric.broadcast(training.module))
     method, data, teacher = training.method, training.data, None
-    # The caller's own stream of random numbers stays as it is.
+    # The caller's random state is not changed.
     with torch_threads(training.n_jobs), torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         if training.teacher is not None:
@@ -166,7 +166,7 @@ def train(fabric: Fabric, training: NetworkTraining) -> TrainedNetwork:
             checkpoint = Checkpoint(
                 training.checkpoint, training.fingerprint(), resume=training.resume
             )
-            # Other hosts may not see the file of the first.
+            # Other hosts may have no access to the file of the first.
             checkpoint = fabric.broadcast(checkpoint)
         snapshots = training.snapshots if fabric.is_global_zero else None
         frozen = contextlib.nullcontext() if teacher is None else teacher.frozen()

@@ -1,4 +1,4 @@
-"""The arguments of a neural student's fit as a training that can be started."""
+"""Conversion of the arguments of a neural student's fit to a `NetworkTraining`."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ from soft_students.training.optimization import OptimizerSettings
 
 @dataclass
 class _Examples:
-    """Training rows, with what is known of each."""
+    """Training rows with their classes, the teacher's logits and weights."""
 
     X: np.ndarray
-    codes: np.ndarray  # of the true class; of the teacher's choice without labels
+    codes: np.ndarray  # true class, or the teacher's class without labels
     logits: np.ndarray | None
     weights: np.ndarray | None
 
@@ -81,9 +81,9 @@ def from_rows(
     Parameters
     ----------
     student : NeuralStudentClassifier
-        Its classes and features are set.
+        Student; its classes and features are set here.
     X, y, labels, teacher, sample_weight, X_unlabeled
-        As of its `fit`.
+        See `NeuralStudentClassifier.fit`.
     """
     rows = checked_rows(student, X, reset=True)
     shown = X if hasattr(X, "columns") else rows
@@ -137,16 +137,16 @@ def from_parts(student: Any, parts: LabelledParts, y: Any, teacher: Any) -> Netw
     Parameters
     ----------
     student : NeuralStudentClassifier
-        Its classes and features are set.
+        Student; its classes and features are set here.
     parts : LabelledParts
     y, teacher : object
-        As of its `fit`.
+        See `NeuralStudentClassifier.fit`.
     """
     check_parts(student, parts, "classification")
     check_chosen(student, "temperature", "hard_weight", where="fit on labelled parts")
     if student.transfer is not None:
         raise ValueError(
-            f"transfer={student.transfer!r} makes rows from rows in memory, and labelled parts are "
+            f"transfer={student.transfer!r} makes rows from rows in memory, but labelled parts are "
             "read a window at a time. Set transfer=None, or label such rows as well."
         )
     _set_classes(student, PartSupervision.of(parts).classes)
@@ -187,9 +187,9 @@ def without_rows(student: Any, teacher: Any) -> NetworkTraining:
     Parameters
     ----------
     student : NeuralStudentClassifier
-        Its classes and features are set.
+        Student; its classes and features are set here.
     teacher : object
-        As of its `fit`.
+        See `NeuralStudentClassifier.fit`.
     """
     method = choose_method(student)
     wanting = [part.key for part in method.methods if "data" in part.needs]
@@ -200,13 +200,13 @@ def without_rows(student: Any, teacher: Any) -> NetworkTraining:
             "a method that takes no data, such as 'dafl'."
         )
     if teacher is None:
-        raise ValueError("Without X there must be a teacher. Pass fit(None, teacher).")
+        raise ValueError("fit without X needs a teacher. Pass fit(None, teacher).")
     teacher = as_teacher(teacher)
     shape = student.input_shape or getattr(teacher, "input_shape", None)
     if not isinstance(teacher, TorchTeacher) or shape is None:
         raise ValueError(
-            "Without X the teacher must be a PyTorch module that says the shape of an input. "
-            f"Got {teacher!r}; wrap the module as as_teacher(module, input_shape=...)."
+            "fit without X needs a teacher that is a PyTorch module with a known input shape. "
+            f"Got {teacher!r}. Pass as_teacher(module, input_shape=...)."
         )
     shape = three_sides(shape)
     low = 0.0 if teacher.input_range_ is None else teacher.input_range_[0]
@@ -238,7 +238,7 @@ def _copies(
     X: Any,
     seed: int,
 ) -> Iterator[_Examples]:
-    """Yield the copies of the rows that the student's transfer set makes."""
+    """Yield the rows made by the student's transfer set."""
     ask = None if lesson.teacher is None else lambda made, _: lesson.logits_of(made)
     targets = examples.codes[:, None] if examples.logits is None else examples.logits
     for made, told in taught_copies(
@@ -261,7 +261,7 @@ def _copies(
 
 
 def _codes(lesson: ClassSupervision) -> np.ndarray:
-    """Return the column of each row's true class, or of the teacher's choice without labels."""
+    """Return the column of each row's true class, or, without labels, of the teacher's class."""
     if lesson.labels is not None:
         return lesson.labels
     assert lesson.logits is not None
@@ -279,7 +279,7 @@ def _set_classes(student: Any, classes: np.ndarray) -> None:
 def _teachable(
     student: Any, method: Combination, has_teacher: bool, has_labels: bool
 ) -> Combination:
-    """Return the methods that can teach here; without a teacher, those that need none."""
+    """Return the usable methods: all, or without a teacher, those that need none."""
     methods = list(method.methods)
     if not has_teacher:
         methods = [part for part in methods if not {"teacher", "network"} & part.needs]
@@ -298,7 +298,7 @@ def _seed(student: Any) -> int:
 
 
 def _parameters(student: Any) -> dict[str, Any]:
-    """Return the fields of a training that come from the student's parameters."""
+    """Return the fields of `NetworkTraining` that come from the student's parameters."""
     return {
         "module": student.module,
         "n_classes": len(student.classes_),

@@ -1,4 +1,4 @@
-"""Rows of X as a network takes them, and which of them are held out."""
+"""Conversion of X to the inputs of a network, and the split of held-out rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def checked_rows(student: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
     shape = getattr(X, "shape", ())
     if len(shape) > 2:
         raise ValueError(
-            f"X must hold one row a sample. Got an array of shape {tuple(shape)}. Pass "
+            f"X must have one row per sample. Got an array of shape {tuple(shape)}. Pass "
             f"X.reshape(len(X), -1), and input_shape={tuple(shape[1:])} to "
             f"{type(student).__name__}."
         )
@@ -35,7 +35,7 @@ def as_training_data(
     shape: tuple[int, ...],
     weights: np.ndarray | None = None,
 ) -> TrainingData:
-    """Return rows as inputs of a shape, with their classes and weights where these are known."""
+    """Return rows reshaped to inputs, with their classes and weights if given."""
     return TrainingData(
         torch.from_numpy(np.ascontiguousarray(rows)).view(-1, *shape),
         None if codes is None else torch.from_numpy(codes.astype(np.int64)),
@@ -46,7 +46,7 @@ def as_training_data(
 def find_shape(
     given: Sequence[int] | None, module: Any, n_features: int, teacher: Teacher | None
 ) -> tuple[int, ...]:
-    """Return the shape of an input; see the parameter `input_shape` of the student."""
+    """Return the shape of an input; see `input_shape` of `NeuralStudentClassifier`."""
     if given is None:
         given = getattr(teacher, "input_shape", None)
     images = isinstance(module, str) and get_network(module).takes_images
@@ -54,11 +54,11 @@ def find_shape(
 
 
 def hold_out(codes: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and those held out, stratified where that is possible."""
+    """Return the indices of training rows and held-out rows, stratified if possible."""
     rows = np.arange(len(codes))
     n_held_out = round(fraction * len(rows))
     counts = np.bincount(codes)
-    # A few rows tell nothing about which epoch is best.
+    # A single row is too few to choose an epoch.
     if n_held_out < 2 or n_held_out >= len(rows) - 1:
         return rows, rows[:0]
     classes = np.count_nonzero(counts)
@@ -70,7 +70,7 @@ def hold_out(codes: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray,
 
 
 def teacher_of_rows(teacher: Teacher | None, rows: np.ndarray) -> Teacher | None:
-    """Return the teacher of some of the rows, of one that is an array."""
+    """Return the teacher; an `ArrayTeacher` is restricted to the given rows."""
     if not isinstance(teacher, ArrayTeacher):
         return teacher
     kind = teacher.kind or "probabilities"

@@ -1,4 +1,4 @@
-"""A student's file after each epoch, to look back at how it learnt."""
+"""Student files after each epoch, for the analysis of a training."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from soft_students.students.files import dumps, save
 
 
 class Snapshots:
-    """A folder of student files, ``epoch-0000.student`` untrained and then one an epoch.
+    """A folder of student files: ``epoch-0000.student`` untrained, then one per epoch.
 
     Parameters
     ----------
     student : estimator
-        With all that it has learnt before training: classes, the shape of an input.
+        Student with its classes and input shape set.
     folder : str or path-like
-        It is made if need be.
+        Folder, created if missing.
     resume : bool
-        Whether a training goes on, so that the folder may hold its snapshots.
+        Whether a training continues, so that the folder may contain its snapshots.
 
     Raises
     ------
     FileExistsError
-        If the folder holds snapshots, of another training.
+        If the folder contains snapshots of another training.
     OSError
-        If it cannot be made.
+        If the folder cannot be created.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class Snapshots:
         self._folder.mkdir(parents=True, exist_ok=True)
         if not resume and any(self._folder.glob("epoch-*.student")):
             raise FileExistsError(
-                f"The folder of snapshots '{folder}' holds those of another training. Name a new "
+                f"The folder '{folder}' contains the snapshots of another training. Pass a new "
                 "folder."
             )
 
     def check(self, network: nn.Module) -> None:
-        """Raise at once, for an untrained network, what `write` would raise during training."""
+        """Raise the errors of `write` for an untrained network, before training."""
         dumps(self._with(network))
 
     def write(self, epoch: int, network: nn.Module) -> None:
-        """Write the student as it is after an epoch; 0 is before the first."""
+        """Write the student after an epoch; 0 is before the first."""
         save(self._with(network), self._folder / f"epoch-{epoch:04d}.student")
 
     def _with(self, network: nn.Module) -> BaseEstimator:

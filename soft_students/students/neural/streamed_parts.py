@@ -1,4 +1,4 @@
-"""Labelled parts as the rows that a network is trained on."""
+"""Labelled parts as the training rows of a network."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from soft_students.teachers import ArrayTeacher, Teacher, TorchTeacher, as_teach
 from soft_students.teachers.preprocessing import Standardize
 from soft_students.training.batch import share_of
 
-_SHOWN = 64  # rows to learn shapes from, and to compare a teacher with the parts on
-_SAME = 0.01  # probabilities of one teacher on two devices differ by less
+_SHOWN = 64  # rows for shapes, and for the comparison of a teacher with the parts
+_SAME = 0.01  # bound for the difference of one teacher's probabilities on two devices
 
 
 class StreamedParts:
-    """The `StreamedData` of labelled parts; each process reads all, and keeps its own.
+    """The `StreamedData` of labelled parts; each process reads all and keeps its share.
 
     Parameters
     ----------
     parts : LabelledParts
     input_shape : tuple of int
     held_out_fraction : float
-        Share of the rows on which the epoch is chosen; no more than a window holds.
+        Share of held-out rows, on which the epoch is chosen; at most one window.
     seed : int
-        Of the rows held out.
+        Seed of the held-out rows.
     labels : bool
-        Whether to read the true labels, too.
+        Whether to read the true labels.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class StreamedParts:
     ) -> None:
         self._supervision = PartSupervision.of(parts)
         self._input_shape = input_shape
-        # as teachers do of probabilities: a loss of 0 * -inf would be no number
+        # the floor that teachers use for probabilities: a loss of 0 * -inf would be NaN
         smallest = float(np.log(np.finfo(np.float32).tiny))
         self._floor = -math.inf if parts.kind == "logits" else smallest * (parts.temperature or 1)
         self._shuffled = ShuffledParts(
@@ -75,7 +75,7 @@ class StreamedParts:
     def read(
         self, batch_size: int, generator: torch.Generator, share: tuple[int, int]
     ) -> Iterator[Batch]:
-        """Yield one pass: a process's part of each batch, on the CPU."""
+        """Yield a process's share of each batch in one pass, on the CPU."""
         size, n_batches = self._plan(batch_size)
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
         batches = self._shuffled.batches(size, RandomState(seed))
@@ -88,16 +88,16 @@ class StreamedParts:
         return self._shown.example(n)
 
     def fingerprint(self) -> str:
-        """Return what tells these rows, and what is said of them, from others."""
+        """Return a digest that identifies the rows and their targets."""
         return self._shuffled.fingerprint()
 
     def measure(self) -> tuple[Standardize, tuple[float, float]]:
-        """Return how to standardise, and the range of the inputs, in one pass over the rows.
+        """Return the standardisation and the range of the inputs, in one pass over the rows.
 
         Raises
         ------
         ValueError
-            If a value is missing or infinite, an answer of the teacher is not fit, or a label is
+            If a value is missing or infinite, an output of the teacher is invalid, or a label is
             none of its classes.
         """
         scaler: Any = StandardScaler()
@@ -111,7 +111,7 @@ class StreamedParts:
         return standardize, (float(extent.data_min_.min()), float(extent.data_max_.max()))
 
     def held_out(self) -> TrainingData | None:
-        """Return the rows that no batch holds; the teacher's choices stand in for labels."""
+        """Return the held-out rows; without labels, with the teacher's predicted classes."""
         rows = self._shuffled.held_out()
         if not len(rows):
             return None
@@ -121,9 +121,9 @@ class StreamedParts:
         return as_training_data(rows.X, codes, self._input_shape)
 
     def _plan(self, batch_size: int) -> tuple[int, int]:
-        """Return the size of a batch and the number of them; the last may be half as large again.
+        """Return the size and number of batches; the last may be half as large again.
 
-        It would be a single row otherwise, which batch normalisation could not stand.
+        This avoids a last batch of a single row, on which batch normalisation fails.
         """
         n_rows = len(self)
         size = math.ceil(n_rows / math.ceil(n_rows / batch_size))
@@ -146,7 +146,7 @@ class StreamedParts:
 
 
 class AbsentTeacher(Teacher):
-    """Whoever labelled the parts: known by these answers alone.
+    """The teacher of labelled parts, known only by its outputs there.
 
     Parameters
     ----------
@@ -158,26 +158,26 @@ class AbsentTeacher(Teacher):
 
     def _outputs(self, X: Any) -> np.ndarray:
         raise ValueError(
-            f"The teacher {self.name!r} has answered for the rows of the labelled parts, and is "
-            "not here to be asked about others. Pass it as well: fit(parts, teacher)."
+            f"The outputs of the teacher {self.name!r} are available for the rows of the labelled "
+            "parts only. Pass it as well: fit(parts, teacher)."
         )
 
 
 def teacher_of(student: BaseEstimator, parts: LabelledParts, y: Any, teacher: Any) -> Teacher:
-    """Return the teacher that was given beside the parts, or one that cannot be asked.
+    """Return the teacher passed with the parts, or an `AbsentTeacher`.
 
     Parameters
     ----------
     student : estimator
-        For messages.
+        Student, for messages.
     parts : LabelledParts
     y, teacher : object
-        As of `fit`.
+        Arguments of `fit`.
 
     Raises
     ------
     ValueError
-        If what was given is no teacher, or has not labelled these parts.
+        If the argument is no teacher, or its outputs differ from those in the parts.
     """
     if teacher is not None:
         check_only_parts(student, y=y)
@@ -196,49 +196,49 @@ def teacher_of(student: BaseEstimator, parts: LabelledParts, y: Any, teacher: An
     assert said is not None
     if now.shape != said.shape or np.abs(soften(now, 1.0) - soften(said, 1.0)).max() > _SAME:
         raise ValueError(
-            f"The teacher {known!r} says something else of the rows of the labelled parts than "
-            f"{parts.teacher!r}, which has labelled them. Pass that one, or the parts alone."
+            f"The outputs of the teacher {known!r} differ from those of {parts.teacher!r}, which "
+            "labelled the parts. Pass that teacher, or the parts alone."
         )
     return known
 
 
 def check_methods(student: BaseEstimator, method: Combination, teacher: Teacher) -> None:
-    """Refuse methods, and distortions, that cannot teach by what parts hold.
+    """Raise ValueError for methods and distortions that labelled parts do not support.
 
     Parameters
     ----------
     student : estimator
-        With the parameter `augment`.
+        Student with the parameter `augment`.
     method : Combination
     teacher : Teacher
-        As of `teacher_of`.
+        Result of `teacher_of`.
 
     Raises
     ------
     ValueError
+        If a method or `augment` needs more than the parts contain.
     """
     augment = student.get_params(deep=False)["augment"]
     if augment is not None and isinstance(teacher, AbsentTeacher):
         raise ValueError(
-            f"augment={augment!r} distorts rows, and the teacher is to be asked about these, "
-            "which labelled parts cannot answer. Pass it as well: fit(parts, teacher); or set "
-            "augment=None."
+            f"augment={augment!r} distorts rows, whose teacher outputs are not in the labelled "
+            "parts. Pass the teacher as well: fit(parts, teacher); or set augment=None."
         )
     for part in method.methods:
         if "data" not in part.needs:
             raise ValueError(
-                f"The method {part.key!r} makes rows of its own and learns nothing from labelled "
+                f"The method {part.key!r} makes its own rows and does not use labelled "
                 "parts. Call fit(None, teacher), or use another method."
             )
         if part.needs_all_rows:
             raise ValueError(
-                f"The method {part.key!r} needs all training rows in memory, and labelled parts "
+                f"The method {part.key!r} needs all training rows in memory, but labelled parts "
                 "are read a window at a time. Use another method, such as 'kd', or pass fewer "
                 "rows as X."
             )
         if "network" in part.needs and not isinstance(teacher, TorchTeacher):
             raise ValueError(
-                f"The method {part.key!r} looks inside the teacher, of which labelled parts hold "
-                "the answers alone. Pass the teacher, a PyTorch module, as well: "
+                f"The method {part.key!r} uses the layers of the teacher, but labelled parts "
+                "contain only its outputs. Pass the teacher, a PyTorch module, as well: "
                 "fit(parts, teacher); or use a method that needs soft targets alone, such as 'kd'."
             )

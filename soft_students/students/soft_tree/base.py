@@ -1,4 +1,4 @@
-"""What the soft tree classifier and regressor share."""
+"""Base class of the soft tree classifier and regressor."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from soft_students.students.soft_tree.parameters import TreeParameters
     from soft_students.students.soft_tree.training_rows import TrainingRows
 
-CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints, at the least
+CHECKPOINT_INTERVAL = 10.0  # minimum seconds between checkpoints
 
 
 class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
     """A complete binary tree of linear gates, trained by gradient descent.
 
-    Subclasses say what leaves hold, what the targets are and how outputs are read. Methods that
-    train import torch, and what needs it, themselves: predicting does without.
+    Subclasses define the leaves, the targets and the outputs. Only methods that train import torch:
+    prediction does not need it.
     """
 
     _image_settings = staticmethod(image_settings)
@@ -77,7 +77,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         "verbose": ["verbose"],
     }
 
-    # -- what a subclass defines ------------------------------------------------------------------
+    # -- defined by subclasses --------------------------------------------------------------------
 
     @abstractmethod
     def _leaf_loss(self) -> LeafLoss: ...
@@ -101,18 +101,18 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         targets : ndarray of shape (n, n_outputs)
         sample_weight : ndarray of shape (n,) or None
         ask : callable or None
-            Gives the targets of new rows. None repeats the target of the row they were made from.
+            Returns the targets of new rows. None repeats the targets of their source rows.
         stratify : ndarray of shape (n,) or None
             Classes, for the validation split.
         unlabeled : (X, targets) or None
-            Further rows, of weight one, which take no part in the validation split.
+            Further rows of weight one, never held out for validation.
         """
         from soft_students.students.soft_tree.training_rows import gather_rows
 
         random_state = check_random_state(self.random_state)
         weights = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weights.any():
-            raise ValueError("Every sample weight is zero: there is nothing to learn from.")
+            raise ValueError("Every sample weight is zero: no rows are left to train on.")
         originals = np.flatnonzero(weights)
         if not weights.all():
             X, targets, weights = X[originals], targets[originals], weights[originals]
@@ -146,9 +146,9 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         ----------
         parts : LabelledParts
         shuffled : ShuffledParts
-            Of `_open_parts`.
+            Result of `_open_parts`.
         targets_of : callable
-            Maps rows to what leaves learn, of shape (n, n_outputs). It can be pickled.
+            Maps rows to their targets, of shape (n, n_outputs). Must be picklable.
         random_state : RandomState
         """
         from soft_students.students.soft_tree.training_rows import StreamedRows
@@ -175,7 +175,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
     def _open_parts(
         self, parts: LabelledParts, task: str, random_state: np.random.RandomState, **given: Any
     ) -> ShuffledParts:
-        """Check parts, and what was given beside them; return what reads their rows."""
+        """Check parts and the other arguments of fit; return a shuffling reader of the rows."""
         from soft_students.labelled.windows import ShuffledParts
         from soft_students.students.part_supervision import check_only_parts, check_parts
 
@@ -183,8 +183,8 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         check_only_parts(self, **given)
         if self.transfer is not None:
             raise ValueError(
-                f"transfer={self.transfer!r} asks a teacher about rows that it makes, which "
-                "labelled parts cannot answer. Set transfer=None, or label such rows as well."
+                f"transfer={self.transfer!r} makes rows that a teacher must label, but labelled "
+                "parts come without one. Set transfer=None, or label such rows as well."
             )
         chosen = [name for name in ("temperature", "hard_weight") if name in self.get_params()]
         check_chosen(self, *chosen, where="fit on labelled parts")
@@ -232,7 +232,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         self.__dict__.pop("_trainer", None)
 
     def _unlabeled(self, X: Any) -> tuple[np.ndarray, Any]:
-        """Return further rows, checked, and as the teacher is shown them."""
+        """Return further rows, checked, and in the form passed to the teacher."""
         rows = validate_rows(self, X, reset=False, dtype=[np.float64, np.float32])
         return rows, X if hasattr(X, "columns") else rows
 
@@ -241,7 +241,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
     ) -> None:
         """Take one pass over the rows at a constant learning rate.
 
-        The optimiser's state lasts from call to call, but not through pickling.
+        The state of the optimiser is kept between calls, but not in pickles.
         """
         import torch
 
@@ -282,7 +282,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         random_state: np.random.RandomState,
         resume: bool,
     ) -> TreeParameters:
-        """Return where training starts: at random, or at the fitted tree."""
+        """Return the initial parameters: random, or those of the fitted tree."""
         import torch
 
         from soft_students.students.soft_tree.parameters import TreeParameters
@@ -293,7 +293,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
             gate_weights, gate_biases = self.gate_weights_ * self._feature_scale, self.gate_biases_
             betas, leaves = self.gate_betas_, self._trained_leaves()
         else:
-            # Gates start near one half on centred rows: every leaf sees every sample.
+            # Gates start near one half on centred rows, so that every sample reaches every leaf.
             gate_weights = random_state.normal(scale=n_features**-0.5, size=(n_inner, n_features))
             gate_biases = np.zeros(n_inner)
             if self._offset is None:
@@ -313,7 +313,7 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
         )
 
     def _moments(self, X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and deviation of each feature; the latter only where it is needed."""
+        """Return mean and deviation of each feature; the latter is zero without `standardize`."""
         mean = np.average(X, axis=0, weights=weights)
         if not self.standardize:
             return mean, np.zeros_like(mean)
@@ -322,12 +322,12 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
     def _scale_features(
         self, mean: np.ndarray, deviation: np.ndarray, dtype: np.dtype[Any]
     ) -> None:
-        """Choose the unit in which gates are trained; a fitted tree takes rows as they come."""
+        """Set the unit in which gates are trained; a fitted tree takes raw rows."""
         self._center = mean
         self._offset: np.ndarray | None = None
         self._feature_scale = np.ones(len(mean), dtype=dtype)
         if self.standardize:
-            # A feature that is constant up to rounding keeps its unit: its gates learn nothing.
+            # A feature that is constant up to rounding is not rescaled.
             floor = 10 * np.finfo(dtype).eps * np.abs(mean)
             self._offset = mean.astype(dtype)
             self._feature_scale = np.where(deviation > floor, deviation, 1).astype(dtype)
@@ -411,18 +411,18 @@ class BaseSoftDecisionTree(ExplainedSoftTree, RoutedTree):
                 f"warm_start cannot continue a tree of {self._leaf_values().shape[1]} outputs on "
                 f"targets with {n_outputs}. Set warm_start=False."
             )
-        # A bundle or pickle holds gates in the unit of the rows: train on in that unit.
+        # A bundle or pickle stores gates in the unit of the rows: continue in that unit.
         if not hasattr(self, "_offset"):
             self._offset = self.feature_offset_
             self._feature_scale = np.ones(n_features, dtype=dtype)
 
     @abstractmethod
     def _trained_leaves(self) -> np.ndarray:
-        """Return the fitted leaves in the unit in which they are trained."""
+        """Return the fitted leaves in the unit of training."""
 
     @abstractmethod
     def _store_leaves(self, leaves: np.ndarray) -> None:
-        """Keep trained leaves as fitted attributes."""
+        """Store trained leaves as fitted attributes."""
 
     def _store(self, parameters: TreeParameters) -> None:
         def array(tensor: torch.Tensor) -> np.ndarray:

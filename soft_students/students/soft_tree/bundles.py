@@ -1,4 +1,4 @@
-"""Fitted soft trees as plain arrays, and back, for bundles."""
+"""Conversion of fitted soft trees to the arrays of a bundle, and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soft_students.students.restoring import restore_feature_names, restore_hard
 
 
 def gates_state(tree: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the part of a bundle that both trees share."""
+    """Return the metadata and arrays of a bundle that classifier and regressor share."""
     metadata: dict[str, Any] = {"n_features": tree.n_features_in_, "n_iter": tree.n_iter_}
     if hasattr(tree, "hard_weight_"):
         metadata["hard_weight"] = tree.hard_weight_
@@ -31,7 +31,7 @@ def gates_state(tree: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def restore_gates(tree: Any, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> int:
-    """Take back what `gates_state` returned, checked; return the number of leaves."""
+    """Restore a tree from the checked result of `gates_state`; return the number of leaves."""
     n_features, n_iter = metadata["n_features"], metadata["n_iter"]
     if type(n_features) is not int or type(n_iter) is not int or n_features < 1:
         raise ValueError("n_features and n_iter must be positive integers")
@@ -71,7 +71,7 @@ def _restore_curves(tree: Any, metadata: dict[str, Any], arrays: dict[str, np.nd
 
 
 def take_floats(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return one array of a bundle, or refuse it if type or shape are not what they must be."""
+    """Return one array of a bundle; raise ValueError if its type or shape is wrong."""
     array = arrays.get(name)
     if array is None:
         raise ValueError(f"the array {name!r} is missing")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
-    r"""A soft decision tree [1]_, taught by a neural network or by labels.
+    r"""A soft decision tree [1]_, trained on a teacher's soft targets or on labels.
 
     Every inner node i sends a row x to the right with probability
     :math:`p_i(x) = \sigma(\beta_i (w_i \cdot x + b_i))`; every leaf l holds one distribution
@@ -42,80 +42,81 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     Parameters
     ----------
     depth : int, default=8
-        From 1 to 16.
+        Levels of gates, from 1 to 16.
     temperature : float or "auto", default=1.0
-        T of the teacher's soft targets. `predict_proba` undoes it, so that the student's
-        probabilities compare with the teacher's own. Ignored when trained on labels alone.
+        Temperature T of the teacher's soft targets. `predict_proba` returns probabilities at
+        temperature one, comparable with the teacher's. Ignored when trained on labels alone.
     hard_weight : float or "auto", default=0.0
-        Weight of the true labels beside the teacher, in [0, 1]. "auto", here and as the
+        Weight of the true labels, in [0, 1]; the teacher has the rest. "auto", here and for the
         temperature, is chosen on held-out rows: see :mod:`soft_students.students.tuning`.
     mixture_weight : float, default=0.9
         Weight of the loss of the mean prediction :math:`\sum_l P^l Q^l`; the rest is the mean of
-        the leaves' losses, which the paper uses alone. The former is more accurate, the latter
+        the leaves' losses, the paper's only term. The former gives higher accuracy, the latter
         brings single leaves closer to the mean.
     focusing : float, default=0.0
-        γ of the focal loss [2]_: samples that the tree already has right weigh less, by
-        :math:`(1 - m)^\gamma` where m is one for a prediction equal to the target. It helps trees
+        γ of the focal loss [2]_: samples that are predicted well weigh less, by
+        :math:`(1 - m)^\gamma` where m is one for a prediction equal to the target. Helps trees
         that are too small for their task.
     penalty : float, default=0.1
-        λ at the root, of the penalty on gates that send everything one way; it halves with each
-        level.
+        Strength λ, at the root, of the penalty on gates that send all rows one way; it halves with
+        each level.
     beta : float, default=1.0
         Inverse temperature of the gates.
     beta_schedule : {"fixed", "learned", "annealed"}, default="fixed"
-        "learned" trains one β a gate, as in the paper; "annealed" raises it geometrically to
-        `beta_final` in the second half of training, which makes gates decide.
+        "learned" trains one β per gate, as in the paper; "annealed" raises it geometrically to
+        `beta_final` in the second half of training, which makes gates harder.
     beta_final : float, default=4.0
-        For ``beta_schedule="annealed"``.
+        Final β for ``beta_schedule="annealed"``.
     sharpening : float, default=1.0
         Above 1, the second half of training blends the loss with that of path probabilities
-        to the power γ, which rises from 1 to this value. It teaches the leaf of greatest path
-        probability to answer alone.
+        to the power γ, which rises from 1 to this value. Raises the accuracy of the leaf of
+        greatest path probability alone.
     epochs : int or "auto", default="auto"
-        Passes over the rows. "auto" makes at least 40 of them and at least 1,500 steps.
+        Passes over the rows. "auto": at least 40, and at least 1,500 steps.
     batch_size : int, default=256
+        Rows per step.
     learning_rate : float, default=0.01
-        Peak of the one-cycle schedule of AdamW; in `partial_fit`, the constant rate.
+        Peak learning rate of AdamW in a one-cycle schedule; constant in `partial_fit`.
     weight_decay : float, default=0.1
         Decoupled weight decay of the gates' weights.
     weight_averaging : float, default=0.0
-        Decay of an exponential moving average of the weights, which is what is kept; 0 is off.
+        Decay of the exponential moving average of the weights that is returned; 0 is off.
     standardize : bool, default=True
-        Train on features of mean zero and deviation one. The fitted gates take rows as they are.
-        Turn it off where features share a unit, as pixels do.
+        Train on features of mean zero and deviation one. The fitted gates take raw rows.
+        Turn it off if features share a unit, such as pixels.
     prediction : {"expectation", "greatest_path", "greedy"}, default="expectation"
         The mean of the leaves weighted by path probability; the leaf of greatest path probability
         (the paper's); or the leaf found by following the likelier child, which is the fastest and
-        need not be the same leaf. It may be changed on a fitted tree.
+        may be a different leaf. Can be changed on a fitted tree.
     early_stopping : bool, default=False
-        Hold out `validation_fraction` of the rows, keep the weights of the epoch with the least
-        loss on them, stop after `n_iter_no_change` epochs without a better one.
+        Hold out `validation_fraction` of the rows, keep the weights of the epoch with the lowest
+        loss on them, and stop after `n_iter_no_change` epochs without improvement.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=10
     transfer : Transfer or None, default=None
-        Makes further rows from the training rows, which the teacher labels, e.g.
+        Makes further rows from the training rows, for the teacher to label, e.g.
         :class:`~soft_students.transfer.ImageDistortion`. Without a teacher they keep the label of
-        the row they come from; a set whose rows do not keep it then is refused.
+        their source row; a transfer that may change the label is then an error.
     transfer_copies : int, default=4
-        Rows made from each training row, once, before training. An epoch still visits each
-        training row once: as itself or as one of its copies.
+        Rows made from each training row, before training. An epoch still visits each training row
+        once: the original or one of its copies.
     warm_start : bool, default=False
-        Start from the fitted weights.
+        Start training from the fitted weights.
     checkpoint : str or path-like, default=None
-        A file for the state of a training, written every ten seconds and removed at the end.
+        File for the state of the training, written every ten seconds and removed at the end.
     resume : bool, default=False
-        Go on from `checkpoint` if it is there: on the CPU, to the same result bit for bit.
+        Continue from `checkpoint` if it exists; on the CPU, the result is bit-identical.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
-        Threads of training. None leaves torch's setting alone, -1 is all.
+        Threads for training. None keeps torch's setting, -1 uses all cores.
     device : str, default="cpu"
-        torch device of training.
+        Device of torch for training.
     n_devices : int, default=1
-        Processes of this host, each with a device of its own and its part of every batch: the
-        tree is that of one process, up to the rounding of sums. They are started here, unless
-        ``torchrun`` has done so.
+        Processes on this host, each with its own device and its part of every batch. The tree
+        equals that of one process, up to the rounding of sums. `fit` starts them, unless
+        ``torchrun`` did.
     n_nodes : int, default=1
-        Hosts that train together; on each, ``torchrun`` starts the processes.
+        Hosts that train together; ``torchrun`` starts the processes on each.
     verbose : int, default=0
         1 shows progress on stderr, on a terminal.
 
@@ -123,19 +124,19 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
     ----------
     classes_ : ndarray of shape (n_classes,)
     gate_weights_ : ndarray of shape (n_gates, n_features)
-        In the unit of the rows.
+        Weights of the gates, for raw rows.
     gate_biases_, gate_betas_ : ndarray of shape (n_gates,)
     feature_offset_ : ndarray of shape (n_features,) or None
-        Subtracted from a row before it meets the gates.
+        Subtracted from each row before the gates are evaluated.
     leaf_logits_ : ndarray of shape (n_leaves, n_classes)
-        φ, at temperature `temperature_`.
+        Logits φ, at temperature `temperature_`.
     temperature_, hard_weight_ : float
-        Of the targets it was trained on; both are 1 on labels alone.
+        Settings of the training targets; both are 1 on labels alone.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        If X had string column names.
+        Names of the features, if X had string column names.
     n_iter_, best_iter_ : int
-        Epochs run, and the one kept by early stopping (from 0; None without).
+        Epochs run, and the epoch kept by early stopping (from 0; None without).
     loss_curve_, validation_curve_ : list of float
         Loss of each epoch.
 
@@ -250,20 +251,20 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or LabelledParts
-            :class:`~soft_students.labelled.LabelledParts` are read as training goes on, a window
-            of them at a time; they say the targets, and the labels for `hard_weight`.
+            :class:`~soft_students.labelled.LabelledParts` are read during training, a window at
+            a time; they hold the targets, and the labels for `hard_weight`.
         y : teacher, array-like of shape (n_samples, n_classes) or array-like of shape (n_samples,)
             A teacher (anything that :func:`~soft_students.teachers.as_teacher` takes), its
             probabilities for the rows of `X`, or labels.
         labels : array-like of shape (n_samples,), default=None
-            True labels beside the teacher, for `hard_weight`.
+            True labels, weighted by `hard_weight`.
         teacher : object, default=None
-            The teacher by name; `y` may then hold the true labels.
+            The teacher; `y` may then hold the true labels.
         sample_weight : array-like of shape (n_samples,) or "balanced", default=None
             Non-negative. "balanced" gives all classes the same total weight.
         X_unlabeled : array-like of shape (n, n_features), default=None
-            Further rows, which the teacher labels; each weighs one. A transfer set starts from
-            them, too.
+            Further rows of weight one, labelled by the teacher. A transfer set also starts from
+            them.
 
         Returns
         -------
@@ -272,9 +273,9 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         Raises
         ------
         ValueError
-            If the arguments do not fit each other; the message says how.
+            If the arguments contradict each other.
         FloatingPointError
-            If the loss stops being finite.
+            If the loss is not finite.
         """
         from soft_students.students.processes import check_processes  # imports torch
 
@@ -325,7 +326,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         y, labels, teacher, sample_weight
             As in `fit`.
         classes : array-like of shape (n_classes,), default=None
-            All classes; needed at the first call where the rows come with labels only.
+            All classes; required in the first call without a teacher.
 
         Returns
         -------
@@ -398,7 +399,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
         return sharpen(self._outputs(self._checked(X)), self.temperature_)
 
     def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
-        """Return the logarithm of `predict_proba`; it may be minus infinity."""
+        """Return the logarithm of `predict_proba`; the logarithm of zero is -inf."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
@@ -418,7 +419,7 @@ class SoftDecisionTreeClassifier(ClassifierMixin, BaseSoftDecisionTree):
 
     @property
     def leaf_probabilities_(self) -> np.ndarray:
-        """What each leaf predicts alone, at temperature one, (n_leaves, n_classes)."""
+        """Probabilities of each leaf, at temperature one, of shape (n_leaves, n_classes)."""
         check_is_fitted(self)
         return softmax(self.temperature_ * log_softmax(self.leaf_logits_, axis=1), axis=1)
 

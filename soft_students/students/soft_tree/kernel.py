@@ -1,7 +1,7 @@
 """Forward and hand-written backward pass of a soft decision tree, in torch.
 
 Nodes are numbered level by level: node ``i`` has the children ``2i + 1`` (left) and ``2i + 2``
-(right), inner nodes come first. Everything held for each node and sample has the layout
+(right), inner nodes come first. All values per node and sample have the layout
 ``(node, sample)``, so that a level of the tree is one contiguous block.
 
 One matrix product evaluates all gates, a sweep from the root multiplies path probabilities, and a
@@ -21,24 +21,23 @@ from torch.nn import functional as F
 
 from soft_students.students.soft_tree.parameters import TreeParameters
 
-# The penalty's slope 1/α has no bound where a gate sends everything one way; and since α is an
-# average that lags behind, a gate that has just turned back would be thrown by it. Beyond this
-# value the slope stays what it is here.
+# The penalty's slope 1/α is unbounded if a gate sends all rows one way. α is an average that lags
+# behind, so the slope would overshoot after the gate recovers. Below this α the slope is constant.
 _ALPHA_MIN = 0.02
 
-_LEAST_MISMATCH = 0.02  # keeps a weight on samples that are right, and batches of them finite
+_LEAST_MISMATCH = 0.02  # minimum 1 - m: correct samples keep some weight; avoids 0 / 0
 
-#: Sums a tensor over the processes that share a batch; it may do so in place.
+#: Sums a tensor over the processes that share a batch, possibly in place.
 Total = Callable[[Tensor], Tensor]
 
 
 def alone(tensor: Tensor) -> Tensor:
-    """Return the tensor: the `Total` of a process that has the batch for itself."""
+    """Return the tensor unchanged: the `Total` of a single process."""
     return tensor
 
 
 class Workspace:
-    """Buffers for one batch size, with a view of each level: made once, used at every step.
+    """Buffers for one batch size, with views of each level, reused at every step.
 
     Parameters
     ----------
@@ -46,7 +45,7 @@ class Workspace:
     n : int
         Samples in a batch.
     like : Tensor
-        Gives dtype and device.
+        Tensor with the dtype and device of the buffers.
     """
 
     def __init__(self, depth: int, n: int, like: Tensor) -> None:
@@ -65,7 +64,7 @@ class Workspace:
         self.level_children = [self.paths[level].view(-1, 2, n).unbind(1) for level in levels[1:]]
 
     def follow_paths(self) -> None:
-        """Multiply gate probabilities down the tree: fill ``paths`` from ``gates``."""
+        """Compute path probabilities: fill ``paths`` from ``gates``."""
         for here, gates, (left, right) in zip(
             self.level_paths, self.level_gates, self.level_children, strict=True
         ):
@@ -74,7 +73,7 @@ class Workspace:
 
 
 class LeafLoss(ABC):
-    """How leaves turn path probabilities into a loss.
+    """Base class of the losses of leaves.
 
     The loss is ``mixture_weight`` times the loss of the tree's mean prediction plus
     ``1 - mixture_weight`` times the mean, over leaves, of each leaf's own loss.
@@ -87,8 +86,8 @@ class LeafLoss(ABC):
     Attributes
     ----------
     total : Total
-        Several processes are given parts of one batch, and find parts of the sums in its loss and
-        gradients. What they need of the whole on the way there, this tells them.
+        Sum over the processes that share a batch, for intermediate results that need the whole
+        batch. The caller sums the loss and the gradients.
     """
 
     def __init__(self, mixture_weight: float) -> None:
@@ -113,7 +112,7 @@ class LeafLoss(ABC):
         -------
         loss : Tensor of shape ()
         paths_gradient : Tensor of shape (n_leaves, n)
-            For each sample as if its weight were one.
+            Derivative for each sample, as if its weight were one.
         leaves_gradient : Tensor of shape (n_leaves, n_outputs)
         """
 
@@ -126,7 +125,7 @@ class CrossEntropyLeaves(LeafLoss):
     the paper's equation 3, and the mixture loss is
     :math:`-\sum_k T_k \log \sum_l P^l Q^l_k`.
 
-    With a focusing parameter γ above zero, samples that the tree already has right weigh less, as
+    With a focusing parameter γ above zero, samples that are predicted well weigh less, as
     in the focal loss: by :math:`(1 - m)^\gamma`, where :math:`m = T \cdot M / T \cdot T`
     is one where the mean prediction :math:`M = \sum_l P^l Q^l` equals the target. The weights are
     scaled to a mean of one in each batch and taken as constants, so that the best prediction for a
@@ -137,7 +136,7 @@ class CrossEntropyLeaves(LeafLoss):
     mixture_weight : float
         In [0, 1].
     focusing : float, default=0.0
-        γ.
+        Focusing parameter γ.
 
     References
     ----------
@@ -158,13 +157,13 @@ class CrossEntropyLeaves(LeafLoss):
         q = log_q.exp()
         share = 1 - self.mixture_weight
         if self.mixture_weight > 0 or self.focusing > 0:
-            # The floor matters only where a leaf distribution underflows, and keeps 1/M finite.
+            # Keeps 1/M finite if a leaf distribution underflows.
             mixture = (q.t() @ paths).clamp_(min=torch.finfo(paths.dtype).tiny ** 0.5)
         if self.focusing > 0:
-            # The loss is linear in the targets: a sample's weight can as well be theirs.
+            # The loss is linear in the targets: apply a sample's weight to them.
             targets = targets * self._focus(mixture, targets, weights)
         weighted = targets * weights
-        # ∂loss/∂P is a sum of products (leaf, class) x (class, sample), made as one.
+        # ∂loss/∂P is a sum of products (leaf, class) x (class, sample), computed as one.
         by_leaf, by_sample = [], []
         loss = paths.new_zeros(())
         logits_gradient = torch.zeros_like(q)
@@ -203,8 +202,8 @@ class SquaredErrorLeaves(LeafLoss):
         share = 1 - self.mixture_weight
         mean = leaves.t() @ paths
         residual = mean - targets
-        # ½Σ_l P^l‖y − μ^l‖² = ½‖y − μ̄‖² + ½Σ_l P^l‖μ^l − μ̄‖²: both losses share the residual's
-        # part, and the spread of the leaves is what the leaf loss adds.
+        # ½Σ_l P^l‖y − μ^l‖² = ½‖y − μ̄‖² + ½Σ_l P^l‖μ^l − μ̄‖²: both losses contain the
+        # residual; the leaf loss adds the spread of the leaves.
         loss = 0.5 * (residual.square().sum(0) @ weights)
         paths_gradient = leaves @ (residual - share * mean)
         leaves_gradient = paths @ ((residual - share * mean) * weights).t()
@@ -222,7 +221,7 @@ class SharpenedPaths(LeafLoss):
 
     :math:`(1 - a) L(P) + a L(\tilde P)` with
     :math:`\tilde P^l = (P^l)^\gamma / \sum_j (P^j)^\gamma`. As γ grows, the second term becomes
-    the loss of the leaf of greatest path probability, and has a gradient all the way.
+    the loss of the leaf of greatest path probability, with a gradient at every γ.
 
     Parameters
     ----------
@@ -231,9 +230,9 @@ class SharpenedPaths(LeafLoss):
     Attributes
     ----------
     share : float
-        a, in [0, 1].
+        Share a of the sharpened term, in [0, 1].
     sharpness : float
-        γ, at least 1.
+        Exponent γ, at least 1.
     """
 
     def __init__(self, leaf_loss: LeafLoss) -> None:
@@ -249,7 +248,7 @@ class SharpenedPaths(LeafLoss):
         plain = self._leaf_loss(paths, leaves, targets, weights)
         if self.share == 0:
             return plain
-        # Divided by the greatest, since small probabilities to the power γ underflow.
+        # Divided by the maximum, since small probabilities to the power γ underflow.
         greatest = paths.amax(0)
         relative = paths / greatest
         slope = relative.pow(self.sharpness - 1)
@@ -267,7 +266,7 @@ class SharpenedPaths(LeafLoss):
 
 
 class SplitBalance:
-    r"""The penalty that keeps both subtrees of a node in use, with its running averages.
+    r"""Penalty on unbalanced gates, with its running averages.
 
     :math:`C = -\lambda \sum_i 2^{-d_i}\,\frac12(\log\alpha_i + \log(1-\alpha_i))`, where
     :math:`\alpha_i = \sum_x P^i(x) p_i(x) / \sum_x P^i(x)` and :math:`d_i` is the node's depth.
@@ -280,9 +279,9 @@ class SplitBalance:
     depth : int
         Depth of the tree.
     strength : float
-        λ, the strength at the root.
+        Strength λ at the root.
     like : Tensor
-        Gives dtype and device.
+        Tensor with the dtype and device of the buffers.
     total : Total, default=alone
 
     References
@@ -295,7 +294,7 @@ class SplitBalance:
         levels = torch.repeat_interleave(torch.arange(depth), 2 ** torch.arange(depth))
         scale = (0.5 ** levels.to(like.dtype)).to(like.device)
         self._strength = strength * scale
-        self._rate = scale  # of the average: a window of 2^d batches
+        self._rate = scale  # rate of the average: a window of 2^d batches
         self._through: Tensor | None = None
         self._right: Tensor | None = None
 
@@ -304,13 +303,13 @@ class SplitBalance:
         return [self._through, self._right]
 
     def restore(self, state: list[Tensor | None]) -> None:
-        """Take running averages."""
+        """Restore running averages from `state`."""
         self._through, self._right = (
             None if kept is None else kept.to(self._rate.device) for kept in state
         )
 
     def __call__(self, paths: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Take one batch into the averages.
+        r"""Update the averages by one batch; return the penalty and its derivatives.
 
         Parameters
         ----------
@@ -322,7 +321,8 @@ class SplitBalance:
         penalty : Tensor of shape ()
         slopes : Tensor of shape (n_nodes, 1)
             Derivative by each node's path probability, for a sample of weight one; with
-            :math:`\sum_x P^i(x)` the sum over both children of i, it says all. The root's is zero.
+            :math:`\sum_x P^i(x)` the sum over both children of i, this is complete. The
+            root's is zero.
         """
         reached = self._total(paths @ weights)
         through, right = reached[: len(self._rate)], reached[2::2]
@@ -363,9 +363,9 @@ def loss_and_gradients(
         Sample weights that sum to one, over all processes that share the batch.
     leaf_loss : LeafLoss
     balance : SplitBalance or None
-        None leaves the penalty out.
+        Penalty; None for no penalty.
     workspace : Workspace
-        For n samples.
+        Buffers for n samples.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A training of a soft tree as a whole, in this process or in several."""
+"""Training of a soft tree in one process or several."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 
 @dataclass
 class TreeTraining:
-    """All that training needs; it can be sent to another process.
+    """Picklable description of a training.
 
     Parameters
     ----------
     title : str
-        Of the bar that shows progress.
+        Title of the progress bar.
     parameters : TreeParameters
-        Where to start, on the CPU.
+        Initial parameters, on the CPU.
     leaf_loss : LeafLoss
     settings : TrainingSettings
     rows : TrainingRows
     random_state : RandomState
-        Of the order of the rows.
+        Random state of the order of the rows.
     validation_loss : callable or None
         Maps parameters to a loss on held-out rows.
     checkpoint : Checkpoint or None
     n_threads : int or None
-        Of each process; None leaves torch's setting alone.
+        Threads per process; None keeps torch's setting.
     verbose : bool
     """
 
@@ -64,12 +64,12 @@ class TreeTraining:
     verbose: bool
 
     def run(self, n_devices: int, n_nodes: int) -> tuple[TreeParameters, TrainingHistory]:
-        """Train on one device, or on several in as many processes.
+        """Train on one device, or on several with one process each.
 
         Returns
         -------
         parameters : TreeParameters
-            On the CPU.
+            Trained parameters, on the CPU.
         history : TrainingHistory
         """
         if n_devices * n_nodes == 1:
@@ -111,18 +111,18 @@ def _train_together(
     rows.share = (fabric.global_rank, fabric.world_size)
     together = replace(
         training,
-        # The same start everywhere, though hosts might round differently.
+        # All processes start from the same values, though hosts may round differently.
         parameters=fabric.broadcast(training.parameters),
         settings=replace(training.settings, device=str(fabric.device)),
         rows=rows,
-        # Other hosts may not see the file of the first.
+        # Other hosts may have no access to the file of the first.
         checkpoint=fabric.broadcast(training.checkpoint),
-        # One process decides for all when to stop: others might round differently.
+        # One process decides when all stop: others may round differently.
         validation_loss=None if measured is None else lambda p: fabric.broadcast(measured(p)),
     )
 
     def total(tensor: Tensor) -> Tensor:
-        torch.distributed.all_reduce(tensor)  # fabric's own waits for all once more
+        torch.distributed.all_reduce(tensor)  # fabric's method adds a barrier
         return tensor
 
     return together._train(total, fabric.is_global_zero)
@@ -131,16 +131,16 @@ def _train_together(
 def held_out_loss(
     X: np.ndarray, loss: LeafLoss, targets: Tensor, weights: Tensor, parameters: TreeParameters
 ) -> float:
-    """Return the loss of the tree's mean prediction on rows, as training sees them.
+    """Return the loss of the tree's mean prediction on rows in the unit of training.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
     loss : LeafLoss
-        Of a mixture weight of one.
+        Loss with a mixture weight of one.
     targets : Tensor of shape (n_outputs, n)
     weights : Tensor of shape (n,)
-        With the sum one.
+        Weights that sum to one.
     parameters : TreeParameters
     """
     betas = np.ones(1, dtype=X.dtype)
@@ -162,7 +162,7 @@ def held_out_loss(
 def progress(
     title: str, epochs: int, *, shown: bool
 ) -> Iterator[Callable[[int, TrainingHistory], None]]:
-    """Show a bar on stderr while training, on a terminal; yield what to call after each epoch."""
+    """Show a progress bar on a terminal's stderr; yield a function to call after each epoch."""
     epochs_and_loss = "epoch {task.completed}/{task.total}  loss {task.fields[loss]:.4f}"
     with progress_bar(TextColumn(epochs_and_loss), shown=shown) as bar:
         task = bar.add_task(title, total=epochs, loss=math.nan)

@@ -10,15 +10,15 @@ from torch import Tensor
 
 @dataclass
 class TreeParameters:
-    """What is learned, as torch tensors of one dtype on one device.
+    """Gates and leaves of a tree, as torch tensors of one dtype on one device.
 
     Parameters
     ----------
     gate_weights : Tensor of shape (n_inner, n_features)
     gate_biases : Tensor of shape (n_inner,)
     log_betas : Tensor of shape (n_inner,) or None
-        Logarithm of the inverse temperature β of each gate. None stands for β = 1 everywhere,
-        which saves two passes over the gates.
+        Logarithm of the inverse temperature β of each gate. None means β = 1 everywhere and
+        saves two passes over the gates.
     leaves : Tensor of shape (n_leaves, n_outputs)
         Logits of each leaf's distribution, or each leaf's value in regression.
     """
@@ -51,7 +51,7 @@ class TreeParameters:
         )
 
     def restore(self, state: dict[str, Tensor | None]) -> None:
-        """Take the values of tensors of the same shapes, in place."""
+        """Copy the values of tensors of the same shapes, in place."""
         for name, tensor in vars(self).items():
             if tensor is not None:
                 tensor.copy_(state[name])

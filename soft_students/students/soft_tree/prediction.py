@@ -1,4 +1,4 @@
-"""What a fitted soft tree says of rows: their paths, their leaves, its outputs."""
+"""Prediction with a fitted soft tree: paths, leaves and outputs of rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class RoutedTree(Declared, BaseEstimator):
-    """Routes rows through the gates of a fitted tree."""
+    """Base class that routes rows through the gates of a fitted tree."""
 
     prediction: str
     gate_weights_: np.ndarray
@@ -29,7 +29,7 @@ class RoutedTree(Declared, BaseEstimator):
 
     @abstractmethod
     def _leaf_values(self) -> np.ndarray:
-        """Return what each leaf predicts, of shape (n_leaves, n_outputs)."""
+        """Return the prediction of each leaf, of shape (n_leaves, n_outputs)."""
 
     @classmethod
     def _test_params(cls) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class RoutedTree(Declared, BaseEstimator):
         return validate_rows(self, X, reset=False, dtype=[np.float64, np.float32])
 
     def _is_valid(self, X: np.ndarray) -> bool:
-        """Tell quickly if `validate_data` would let `X` through; it costs more than one row."""
+        """Return whether `X` surely passes `validate_data`, which takes longer than one row."""
         if (
             X.dtype not in _FLOATS
             or X.ndim != 2
@@ -81,7 +81,7 @@ class RoutedTree(Declared, BaseEstimator):
         return routing.greatest_path_leaves(routing.path_probabilities(activations))
 
     def _outputs(self, X: np.ndarray) -> np.ndarray:
-        """Return what the leaves say of each row, of shape (n, n_outputs)."""
+        """Return the combined leaf values of each row, of shape (n, n_outputs)."""
         values = self._leaf_values().astype(X.dtype, copy=False)
         n_inner = len(self.gate_biases_)
         outputs = np.empty((len(X), values.shape[1]), dtype=X.dtype)
@@ -118,10 +118,10 @@ class RoutedTree(Declared, BaseEstimator):
         )
 
     def apply(self, X: Any) -> np.ndarray:
-        """Return the leaf that each row is given to.
+        """Return the leaf of each row.
 
-        With ``prediction="greedy"`` it is where the likelier child leads from the root; otherwise
-        it is the leaf of greatest path probability. The two may differ.
+        The leaf of greatest path probability or, with ``prediction="greedy"``, the one found by
+        following the likelier child from the root. The two may differ.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class RoutedTree(Declared, BaseEstimator):
         )
 
     def decision_path(self, X: Any) -> csr_matrix:
-        """Return the nodes between the root and the leaf of `apply`.
+        """Return the nodes from the root to the leaf of `apply`.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class RoutedTree(Declared, BaseEstimator):
         )
 
     def node_statistics(self, X: Any) -> dict[str, np.ndarray]:
-        """Describe every node by how the rows of `X` use it.
+        """Return statistics of each node over the rows of `X`.
 
         Parameters
         ----------
@@ -167,9 +167,9 @@ class RoutedTree(Declared, BaseEstimator):
 
         Returns
         -------
-        dict of ndarray, each with one entry a node (a table: ``pandas.DataFrame(...)`` takes it)
+        dict of ndarray, each with one entry per node; ``pandas.DataFrame`` accepts it
             ``node`` and ``level``; ``reach``, the mean path probability; ``right``, the share of
-            it that goes right (NaN at a leaf); ``decided``, the mean of ``|2p - 1|`` weighted by
+            it that is sent right (NaN at a leaf); ``decided``, the mean of ``|2p - 1|`` weighted by
             path probability, 1 for a hard gate and 0 for an even one (NaN at a leaf).
         """
         X = self._checked(X)

@@ -1,4 +1,4 @@
-"""Settings of a soft tree that learns from images; they were chosen on validation data."""
+"""Settings of soft trees for images, chosen on validation data."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any
 
 from soft_students.transfer import ImageDistortion
 
-_LARGE = 10_000  # rows from which on a training set is large enough for large batches
+_LARGE = 10_000  # minimum training rows for large batches
 
 
 def image_settings(image_shape: tuple[int, ...], n_rows: int) -> dict[str, Any]:
-    """Return the constructor's parameters for a student of images.
+    """Return constructor parameters of a soft tree for images.
 
     Parameters
     ----------
     image_shape : tuple of int
         (height, width) or (channels, height, width).
     n_rows : int
-        Training rows.
+        Number of training rows.
 
     Returns
     -------

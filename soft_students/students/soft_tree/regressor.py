@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SoftDecisionTreeRegressor(RegressorMixin, BaseSoftDecisionTree):
-    """A soft decision tree whose leaves hold values, taught by a regressor or by values.
+    """A soft decision tree for regression, trained on a teacher's values or on true values.
 
     The gates are those of :class:`SoftDecisionTreeClassifier`; leaf l holds the vector
     :math:`μ^l`, and the loss is half the squared error, on targets scaled to deviation one.
@@ -36,9 +36,9 @@ class SoftDecisionTreeRegressor(RegressorMixin, BaseSoftDecisionTree):
     Parameters
     ----------
     depth : int, default=8
-        From 1 to 16.
+        Levels of gates, from 1 to 16.
     hard_weight : float or "auto", default=0.0
-        Weight of the true values beside the teacher's, in [0, 1]. "auto" is chosen on held-out
+        Weight of the true values, in [0, 1]; the teacher has the rest. "auto" is chosen on held-out
         rows: see :mod:`soft_students.students.tuning`.
     mixture_weight, penalty, beta, beta_schedule, beta_final, sharpening, epochs, batch_size, \
 learning_rate, weight_decay, weight_averaging, standardize, prediction, early_stopping, \
@@ -54,7 +54,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
     leaf_values_ : ndarray of shape (n_leaves, n_outputs)
     n_outputs_ : int
     hard_weight_ : float
-        Of the targets it was trained on; 1 on values alone.
+        Setting of the training targets; 1 on values alone.
     n_features_in_, feature_names_in_, n_iter_, best_iter_, loss_curve_, validation_curve_
         As in :class:`SoftDecisionTreeClassifier`.
 
@@ -147,19 +147,19 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or LabelledParts
-            :class:`~soft_students.labelled.LabelledParts` are read as training goes on, a window
-            of them at a time; they say the targets, and the true values for `hard_weight`.
+            :class:`~soft_students.labelled.LabelledParts` are read during training, a window at
+            a time; they hold the targets, and the true values for `hard_weight`.
         y : teacher or array-like of shape (n_samples,) or (n_samples, n_outputs)
             A fitted regressor or callable, or values.
         labels : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            True values beside the teacher, for `hard_weight`.
+            True values, weighted by `hard_weight`.
         teacher : object, default=None
-            The teacher by name; `y` may then hold the true values.
+            The teacher; `y` may then hold the true values.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative.
         X_unlabeled : array-like of shape (n, n_features), default=None
-            Further rows, which the teacher labels; each weighs one. A transfer set starts from
-            them, too.
+            Further rows of weight one, labelled by the teacher. A transfer set also starts from
+            them.
 
         Returns
         -------
@@ -190,7 +190,8 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
             if X_unlabeled is not None:
                 if ask is None:
                     raise ValueError(
-                        "X_unlabeled needs a teacher that labels it. Pass one, or leave it out."
+                        "X_unlabeled needs a teacher to label it. Pass one, or leave X_unlabeled "
+                        "out."
                     )
                 more, shown = self._unlabeled(X_unlabeled)
                 unlabeled = more, self._scaled(ask(shown, None))
@@ -260,7 +261,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         self._fit_parts(parts, shuffled, replace(told, unit=unit), random_state)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the value of each row.
+        """Return the predicted value of each row.
 
         Parameters
         ----------
@@ -269,7 +270,7 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            As the targets were.
+            Values in the shape of the targets of `fit`.
         """
         values = self._outputs(self._checked(X))
         return values[:, 0] if self._flat else values
@@ -280,12 +281,12 @@ random_state, n_jobs, device, n_devices, n_nodes, verbose
         return tags
 
     def _scale_targets(self, targets: np.ndarray, sample_weight: ArrayLike | None) -> None:
-        """Choose the unit in which leaves are trained; fitted leaves hold the targets' own."""
+        """Set the unit in which leaves are trained; fitted leaves are in the targets' unit."""
         flat = targets.ndim == 1
         columns = targets[:, None] if flat else targets
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if weights is not None and not (weights.shape == (len(columns),) and weights.sum() > 0):
-            weights = None  # the training itself refuses them, with a message
+            weights = None  # rejected later, in training, with a message
         mean = np.average(columns, axis=0, weights=weights)
         variance = np.average((columns - mean) ** 2, axis=0, weights=weights)
         self._set_target_unit(mean, np.sqrt(variance), flat=flat)

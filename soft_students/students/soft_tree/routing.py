@@ -1,4 +1,4 @@
-"""Prediction with a fitted soft tree, in numpy: no torch is needed to deploy one."""
+"""Routing of rows through a fitted soft tree, in numpy, so that deployment needs no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BATCH = 1024  # rows routed at a time: bounds memory at about 2 * 1024 * n_node
 
 
 def row_batches(X: np.ndarray) -> Iterator[np.ndarray]:
-    """Cut `X` into batches that bound the memory of path probabilities."""
+    """Yield batches of `X`, to bound the memory of path probabilities."""
     for start in range(0, len(X), _BATCH):
         yield X[start : start + _BATCH]
 
@@ -24,7 +24,7 @@ def gate_activations(
 ) -> np.ndarray:
     """Return β (w·(x - offset) + b) of every gate, of shape (n, n_inner).
 
-    The array is in Fortran order, gate by gate: all that follows runs along rows of one gate.
+    The array is in Fortran order: later steps run along the rows of one gate.
     """
     if offset is not None:
         X = X - offset
@@ -47,8 +47,8 @@ def path_probabilities(activations: np.ndarray) -> np.ndarray:
         Node ``i`` has the children ``2i + 1`` (left) and ``2i + 2`` (right). A level sums to one.
     """
     n, n_inner = activations.shape
-    # Not 1 - right: that would lose a small left probability to rounding. Beyond the limit of exp,
-    # where the smaller one is below the least normal number, it stays at about that number.
+    # Not 1 - right: that would lose a small left probability to rounding. Clipped to the limit of
+    # exp, where the smaller one is near the smallest normal number.
     limit = 87 if activations.dtype == np.float32 else 708
     odds = np.clip(activations.T, -limit, limit)
     np.exp(np.negative(odds, out=odds), out=odds)
@@ -67,7 +67,7 @@ def path_probabilities(activations: np.ndarray) -> np.ndarray:
 
 
 def greedy_leaves(activations: np.ndarray) -> np.ndarray:
-    """Follow the likelier child from the root; return the node number of the leaf, (n,)."""
+    """Return the leaf found by following the likelier child from the root, of shape (n,)."""
     n, n_inner = activations.shape
     rows = np.arange(n)
     nodes = np.zeros(n, dtype=np.intp)

@@ -1,4 +1,4 @@
-"""How a soft tree is trained: the parameters of the estimators that training reads."""
+"""Training settings of a soft tree, taken from the parameters of its estimator."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _AUTO_EPOCHS = 40  # and at least this many epochs
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How a tree is trained. Every field is the estimator's parameter of the same name.
+    """Training settings; each field is the estimator's parameter of the same name.
 
-    A field shapes the tree unless its metadata say otherwise: a checkpoint continues only a
-    training in which all of these are equal.
+    A checkpoint continues a training only if all fields that shape the tree are equal. Those with
+    the metadata ``shapes_tree=False`` do not.
     """
 
     depth: int
     mixture_weight: float
-    focusing: float = 0.0  # of the classifier alone
+    focusing: float = 0.0  # classifier only
     penalty: float
     beta: float
     beta_schedule: str
@@ -39,7 +39,7 @@ class TrainingSettings:
 
     @classmethod
     def of(cls, estimator: BaseEstimator) -> Self:
-        """Return the settings that an estimator's parameters describe."""
+        """Return the settings in an estimator's parameters."""
         parameters = estimator.get_params(deep=False)
         return cls(**{f.name: parameters[f.name] for f in fields(cls) if f.name in parameters})
 
@@ -52,7 +52,7 @@ class TrainingSettings:
         }
 
     def n_epochs(self, n_rows: int) -> int:
-        """Return the number of passes over so many rows."""
+        """Return the number of passes over `n_rows` rows."""
         if self.epochs != "auto":
             return int(self.epochs)
         return max(_AUTO_EPOCHS, math.ceil(_AUTO_STEPS / math.ceil(n_rows / self.batch_size)))

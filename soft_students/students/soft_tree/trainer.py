@@ -30,8 +30,8 @@ from soft_students.students.soft_tree.training_rows import TrainingRows
 
 _WARM_UP = 0.25  # share of the steps in which the one-cycle schedule rises
 _ANNEALING = 0.5  # share of the steps, at the end, in which β rises to its final value
-_SHARPENING = 0.5  # likewise, in which path probabilities are sharpened,
-_SHARPENED_SHARE = 0.5  # and the weight that their loss reaches halfway through
+_SHARPENING = 0.5  # share of the steps, at the end, with sharpened path probabilities,
+_SHARPENED_SHARE = 0.5  # and the weight that their loss reaches halfway through these steps
 
 
 class Trainer:
@@ -40,11 +40,11 @@ class Trainer:
     Parameters
     ----------
     parameters : TreeParameters
-        Where to start; owned by the trainer from here on.
+        Initial parameters; the trainer changes them in place.
     leaf_loss : LeafLoss
     settings : TrainingSettings
     total : Total, default=alone
-        Of the processes that train the same tree.
+        Sum over the processes that train the same tree.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Trainer:
         self._steps = 0
 
     def schedule(self, progress: float) -> None:
-        """Set what changes in training for a share of it done, from 0 to 1."""
+        """Set learning rate, β and sharpening for a share of the steps done, from 0 to 1."""
         settings = self.settings
         if progress < _WARM_UP:
             factor = 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / _WARM_UP))
@@ -116,7 +116,7 @@ class Trainer:
         self._optimizer.step()
         self._steps += 1
         if self._average is not None:
-            # Early on the average is short, so that it does not remember the initialisation.
+            # The average is short in the first steps, so that the initialisation soon drops out.
             decay = min(self.settings.weight_averaging, self._steps / (self._steps + 10))
             for mean, tensor in (
                 (self._average.gate_weights, parameters.gate_weights),
@@ -136,11 +136,11 @@ class Trainer:
             part.copy_(total.view_as(part))
 
     def result(self) -> TreeParameters:
-        """Return a copy of the parameters as they now stand, averaged where that is asked for."""
+        """Return a copy of the current parameters, averaged with `weight_averaging`."""
         return (self._average or self.parameters).copy()
 
     def state(self) -> dict[str, Any]:
-        """Return all that a step changes."""
+        """Return the state that `step` changes, for a checkpoint."""
         return {
             "parameters": self.parameters.state(),
             "average": None if self._average is None else self._average.state(),
@@ -150,7 +150,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state of `state`."""
+        """Restore a result of `state`."""
         self.parameters.restore(state["parameters"])
         if self._average is not None:
             self._average.restore(state["average"])
@@ -162,7 +162,7 @@ class Trainer:
 
 @dataclass
 class TrainingHistory:
-    """What happened, epoch by epoch."""
+    """Losses of each epoch, and the best epoch."""
 
     loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
@@ -176,17 +176,17 @@ def fingerprint(
     validation: Iterable[np.ndarray],
     random_state: np.random.RandomState,
 ) -> str:
-    """Return what tells this training from others, for its checkpoint.
+    """Return a digest that identifies a training, for its checkpoint.
 
     Parameters
     ----------
     description : object
-        With a `repr` that says how the tree is trained.
+        Object whose `repr` contains the training settings.
     parameters : TreeParameters
-        Before the first step.
+        Initial parameters.
     rows : TrainingRows
     validation : iterable of ndarray
-        What the epoch is chosen on.
+        Held-out rows on which the epoch is chosen.
     random_state : RandomState
     """
     digest = hashlib.sha256(repr(description).encode())
@@ -210,10 +210,10 @@ def train(
     checkpoint: Checkpoint | None = None,
     writes: bool = True,
 ) -> tuple[TreeParameters, TrainingHistory]:
-    """Train as the settings say; with a validation loss, return the best epoch's parameters.
+    """Train a tree; with a validation loss, return the best epoch's parameters.
 
-    With a checkpoint it goes on from what that holds, to the same result bit for bit on a CPU; only
-    one of several processes `writes` it.
+    With a checkpoint, continue from its state; on a CPU, the result is bit-identical. Only one of
+    several processes `writes` it.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The rows that a soft tree is trained on: in memory, or read from labelled parts."""
+"""Training rows of a soft tree, in memory or read from labelled parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from soft_students.students.supervision import Ask
 
 
 class TrainingRows(Protocol):
-    """What a tree is trained on.
+    """Protocol of the training rows of a tree.
 
     Attributes
     ----------
@@ -35,31 +35,31 @@ class TrainingRows(Protocol):
 
     @property
     def n(self) -> int:
-        """Rows of an epoch."""
+        """Number of rows in an epoch."""
 
     def batches(
         self, batch_size: int, random_state: np.random.RandomState, device: str
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield one epoch: rows, targets and weights that sum to one over all processes."""
+        """Yield the batches of an epoch: rows, targets, and weights with sum one over processes."""
 
     def fingerprint(self) -> str:
-        """Return what tells these rows from others."""
+        """Return a digest that identifies the rows."""
 
 
 @dataclass
 class RowsInMemory:
-    """Rows in memory, their distorted copies below them, and what the teacher says of each.
+    """Rows in memory, followed by their distorted copies, with the targets of each.
 
     Parameters
     ----------
     X : Tensor of shape (n_banks * n, n_features)
-        Floating, or uint8 codes of ``low + code * step``.
+        Rows as floats, or as uint8 codes of ``low + code * step``.
     targets : Tensor of shape (n_banks * n, n_outputs)
     weights : Tensor of shape (n,)
-        Sample weights with mean one; a copy weighs what its original does.
+        Sample weights with mean one; a copy has the weight of its original.
     low, step : float
     share : tuple of int, default=(0, 1)
-        As of `TrainingRows`.
+        See `TrainingRows`.
     """
 
     X: Tensor
@@ -71,13 +71,13 @@ class RowsInMemory:
 
     @property
     def n(self) -> int:
-        """Rows of an epoch."""
+        """Number of rows in an epoch."""
         return len(self.weights)
 
     def batches(
         self, batch_size: int, random_state: np.random.RandomState, device: str
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield one epoch: each row once, as itself or as one of its copies, in random order."""
+        """Yield one epoch: each row, or one of its copies, once, in random order."""
         order = random_state.permutation(self.n)
         bank = len(self.X) // self.n
         rows = order + self.n * random_state.randint(bank, size=self.n) if bank > 1 else order
@@ -93,7 +93,7 @@ class RowsInMemory:
             yield X, self.targets.index_select(0, index).to(device), weights.to(device)
 
     def fingerprint(self) -> str:
-        """Return what tells these rows from others."""
+        """Return a digest that identifies the rows."""
         digest = hashlib.sha256(repr((self.low, self.step)).encode())
         for tensor in (self.X, self.targets, self.weights):
             digest.update(tensor.contiguous().numpy().data)
@@ -109,17 +109,17 @@ def gather_rows(
     ask: Ask | None,
     random_state: RandomState,
 ) -> RowsInMemory:
-    """Return the rows of all epochs, including those of the tree's transfer set.
+    """Return the training rows, including those of the tree's transfer set.
 
     Parameters
     ----------
     tree : BaseSoftDecisionTree
-        Its features are scaled already.
+        Tree whose feature scaling is set.
     X : ndarray of shape (n, n_features)
     targets : ndarray of shape (n, n_outputs)
     weights : ndarray of shape (n,)
     originals, ask, random_state
-        As for :func:`~soft_students.students.copies.taught_copies`.
+        See :func:`~soft_students.students.copies.taught_copies`.
     """
     sample_weights = torch.from_numpy(weights / weights.mean())
     if tree.transfer is None:
@@ -131,7 +131,7 @@ def gather_rows(
     n, banks = len(X), 1 + tree.transfer_copies
     low = float(X.min())
     step = (float(X.max()) - low) / 255 or 1.0
-    # Distorted images in eight bits a value take a quarter of the memory of float32.
+    # Distorted images with eight bits per value take a quarter of the memory of float32.
     coded = tree.transfer.eight_bit and not tree.standardize
     bank = np.empty((banks * n, X.shape[1]), dtype=np.uint8 if coded else X.dtype)
     bank_targets = np.empty((banks * n, targets.shape[1]), dtype=X.dtype)
@@ -146,9 +146,9 @@ def gather_rows(
 
 
 def share_of(n: int, share: tuple[int, int]) -> tuple[slice, float]:
-    """Return the places in a batch of n rows that a process takes, and what divides their weights.
+    """Return a process's positions in a batch of n rows, and the divisor of their weights.
 
-    A process for which there is no row takes the first, and weighs it zero: sums stay as they are.
+    A process without a row takes the first one with weight zero, which changes no sum.
 
     Parameters
     ----------
@@ -161,15 +161,15 @@ def share_of(n: int, share: tuple[int, int]) -> tuple[slice, float]:
 
 
 class StreamedRows:
-    """Rows that are read as training goes on; each process reads all, and keeps its own.
+    """Rows read during training; each process reads all and keeps its share.
 
     Parameters
     ----------
     parts : LabelledParts
     shuffled : ShuffledParts
-        Of these.
+        Reader of these parts.
     targets_of : callable
-        Maps `LabelledRows` to targets of shape (n, n_outputs). It can be pickled.
+        Maps `LabelledRows` to targets of shape (n, n_outputs). Must be picklable.
 
     Attributes
     ----------
@@ -177,7 +177,7 @@ class StreamedRows:
     scale : ndarray of shape (n_features,)
         Rows are shifted, then divided, by these.
     share : tuple of int
-        As of `TrainingRows`.
+        See `TrainingRows`.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class StreamedRows:
 
     @property
     def n(self) -> int:
-        """Rows of an epoch."""
+        """Number of rows in an epoch."""
         return self._shuffled.n_rows
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
@@ -219,14 +219,14 @@ class StreamedRows:
             )
 
     def fingerprint(self) -> str:
-        """Return what tells these rows from others."""
+        """Return a digest that identifies the rows."""
         own = hashlib.sha256(self._shuffled.fingerprint().encode())
         own.update(pickle.dumps(self._targets_of))
         return own.hexdigest()
 
 
 def moments(pieces: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of each column of arrays that come one after the other.
+    """Return mean and deviation of each column over several arrays.
 
     Parameters
     ----------

@@ -154,7 +154,7 @@ def test_nonsense_in_a_configuration_is_refused(arch, config):
 
 
 def test_settings_that_are_not_json_are_refused():
-    with pytest.raises(ValueError, match="must hold JSON values alone"):
+    with pytest.raises(ValueError, match="must hold only JSON values"):
         BuiltNetwork("mlp", (4,), 2, {"hidden": object()})
 
 

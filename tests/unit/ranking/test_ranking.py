@@ -16,6 +16,7 @@ from soft_students.ranking import (
     pareto_front,
     rank,
 )
+from soft_students.ranking.criteria import misses
 
 STUDENTS = {
     "tree": {"accuracy": 0.86, "latency_us": 90, "bytes": 20_000},
@@ -94,10 +95,10 @@ def test_weights_that_do_not_sum_to_one():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({}, "no criterion"),
+        ({}, "No criterion"),
         ({"accuracy": -1}, "0 or more. Got -1"),
         ({"accuracy": np.nan}, "0 or more. Got nan"),
-        ({"accuracy": 0, "bytes": 0}, "zeros alone"),
+        ({"accuracy": 0, "bytes": 0}, "All are 0"),
         (["accuracy", "accuracy"], "named once"),
         ({"acuracy": 1}, "Did you mean 'accuracy'"),
     ],
@@ -131,6 +132,24 @@ def test_constraints_exclude_before_anything_is_compared():
     assert result.excluded == {"forest": ["latency_us 9,000 is above 1,000"]}
     few = {name: STUDENTS[name] for name in ("tree", "soft")}
     assert result.scores == rank(few, WEIGHTS, method="index").scores
+
+
+def test_a_value_just_off_a_limit_is_told_from_it():
+    values = STUDENTS | {"near": {"accuracy": 0.899999, "latency_us": 1, "bytes": 1}}
+    result = rank(values, WEIGHTS, constraints={"accuracy": 0.9})
+    assert result.excluded["near"] == ["accuracy 0.899999 is below 0.9"]
+
+
+def test_misses_are_measured_from_the_limit():
+    directions = {"accuracy": "higher", "bytes": "lower"}
+    found = misses(STUDENTS, {"accuracy": 0.9, "bytes": 50_000}, directions)
+    assert found == {
+        "tree": {"accuracy": pytest.approx(0.04)},
+        "soft": {"bytes": 20_000},
+        "forest": {"bytes": 3_950_000},
+    }
+    assert misses({"odd": {"accuracy": None}}, {"accuracy": 0.9}, directions) == {}
+    assert misses(STUDENTS, {"accuracy": 0.86}, directions) == {}  # met exactly
 
 
 def test_all_excluded_says_who_by_what():
@@ -203,7 +222,9 @@ def test_huge_and_tiny_values():
 def test_a_note_says_which_weight_hardly_counts():
     """Close accuracies vanish beside latencies that are far apart, unless ranges are compared."""
     assert any("accuracy differs so little" in note for note in rank(STUDENTS, WEIGHTS).notes)
-    assert rank(STUDENTS, WEIGHTS, normalization="minmax").notes == []
+    assert not any("hardly" in n for n in rank(STUDENTS, WEIGHTS, normalization="minmax").notes)
+    small = {"accuracy": 0.96, "latency_us": 0.02, "bytes": 0.02}  # which is the weight's own doing
+    assert not any("hardly" in n for n in rank(STUDENTS, small, method="index").notes)
 
 
 @pytest.mark.parametrize(

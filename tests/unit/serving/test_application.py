@@ -124,7 +124,7 @@ def test_explanations_are_those_of_python(client, tree, iris):
     assert told.json() == explain(tree, row).to_dict()
     two = client.post("/explain", json={"rows": iris[0][:2].tolist()})
     assert two.status_code == 422
-    assert two.json()["detail"] == "Explanations are of one row. This request has 2."
+    assert two.json()["detail"] == "/explain takes one row. This request has 2."
 
 
 @pytest.mark.parametrize("kind", ["hist", "tree", "logistic", "pipeline", "named"])
@@ -156,7 +156,7 @@ def test_other_students_explain_themselves_too(iris, kind):
         (b'{"rows": ' + b"[" * 3_000, 422, "Expected `float`, got `array`"),
         (b"[[1, 2, 3, 4]]", 422, "Expected `object`, got `array`"),
         (b"{}", 422, "missing required field `rows`"),
-        (b'{"rows": []}', 422, "There is no row"),
+        (b'{"rows": []}', 422, "The request has no rows"),
         (b'{"rows": [[]]}', 422, "Row 0 has 0 values"),
         (b'{"rows": [1, 2, 3, 4]}', 422, "Expected `array`, got `int`"),
         (b'{"rows": [[1, 2, 3]]}', 422, "Row 0 has 3 values"),
@@ -209,7 +209,7 @@ def test_any_body_is_answered_or_refused(client, body, kind):
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        (b"", 422, "There is no row"),
+        (b"", 422, "The request has no rows"),
         (b"abc", 422, "not a multiple of 16"),
         (np.full(4, np.nan, np.float32).tobytes(), 422, "Value 0 of row 0 is NaN"),
         (bytes(16 * 11), 413, "at most 10 rows"),
@@ -238,7 +238,7 @@ def test_who_asks_for_another_protocol_is_told(client):
     headers = {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "h2c"}
     answer = client.post("/predict", content=b'{"rows": [[1, 2, 3, 4]]}', headers=headers)
     assert answer.status_code == 400
-    assert "HTTP/1.1 alone" in answer.json()["detail"]
+    assert "only HTTP/1.1" in answer.json()["detail"]
     assert answer.headers["Connection"] == "close"
 
 
@@ -347,7 +347,7 @@ def test_a_full_queue_and_a_long_wait_are_told_to_come_again(iris, together):
     for answer in answers:
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "1"
-        assert answer.json() == {"detail": "Too many requests wait. Try again later."}
+        assert answer.json() == {"detail": "Too many requests are waiting. Try again later."}
     assert later == 200
 
 
@@ -364,7 +364,7 @@ def test_a_failure_says_nothing_of_the_values(iris, caplog):
         answer = client.post("/predict", json={"rows": [[1234.5, 2, 3, 4]]})
         metrics = client.get("/metrics").text
     assert answer.status_code == 500
-    assert answer.json() == {"detail": "The service failed. Its log says where."}
+    assert answer.json() == {"detail": "The service failed. See its log."}
     messages = [r.getMessage() for r in caplog.records if r.name == "soft_students.serving"]
     assert len(messages) == 1
     assert messages[0].startswith("POST /predict failed: ValueError in ")

@@ -268,7 +268,10 @@ def test_a_constant_feature_is_harmless():
         ({"average": "median"}, "'average' parameter"),
         ({"arch": "cmn"}, "Did you mean 'cnn'"),
         ({"arch": "cnn", "config": None}, "use 'mlp'"),
-        ({"arch": "cnn", "config": None, "input_shape": (3, 3)}, "takes 9 features a row. X has 4"),
+        (
+            {"arch": "cnn", "config": None, "input_shape": (3, 3)},
+            "takes 9 features per row. X has 4",
+        ),
         ({"config": {"widths": [3]}}, "no setting 'widths'"),
         ({"X_val": IRIS}, "needs both X_val and y_val"),
         ({"X_val": IRIS[:, :3], "y_val": SPECIES}, "X_val has 3 features, but X has 4"),

@@ -66,7 +66,7 @@ def test_a_split_by_what_is_missing_is_told_and_kept():
         assert (step["value"], step["branch"]) == (None, "right")
         assert np.isfinite(step["threshold"])
         assert "x0 is missing  ->  1" in each.explain(X[4]).to_text()
-        assert "x0 = 2 is there  ->  0" in each.explain(X[1]).to_text()
+        assert "x0 = 2 is not missing  ->  0" in each.explain(X[1]).to_text()
 
 
 def test_pruning_holds_out_rows_with_missing_values(holes):

@@ -78,7 +78,7 @@ def test_images_take_the_teachers_shape_or_are_square(digits, network):
     assert quick("small_cnn").fit(X, teacher).input_shape_ == (1, 8, 8)
     assert quick("small_cnn").fit(X, y).input_shape_ == (1, 8, 8)
     assert quick("small_cnn", input_shape=(4, 16)).fit(X, y).input_shape_ == (1, 4, 16)
-    with pytest.raises(ValueError, match="takes 49 features a row"):
+    with pytest.raises(ValueError, match="takes 49 features per row"):
         quick("small_cnn", input_shape=(7, 7)).fit(X, y)
     with pytest.raises(ValueError, match="takes images of shape"):
         quick("small_cnn").fit(X[:, :60], y)

@@ -249,23 +249,23 @@ def test_the_teacher_beside_the_parts_is_looked_into(parts, teacher, few_in_memo
 def test_another_teacher_is_refused(parts, digits):
     X, y = digits
     other = train_teacher(X[:100], y[:100], arch="mlp", epochs=1, random_state=1)
-    with pytest.raises(ValueError, match="says something else of the rows of the labelled parts"):
+    with pytest.raises(ValueError, match=r"differ from those of .*, which labelled the parts"):
         quick().fit(parts, other)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "rkd"}, "'rkd' looks inside the teacher, of which labelled parts hold the an"),
-        ({"method": "cskd,kd"}, "'cskd' needs all training rows in memory, and labelled parts"),
+        ({"method": "rkd"}, "'rkd' uses the layers of the teacher, but labelled parts contain"),
+        ({"method": "cskd,kd"}, "'cskd' needs all training rows in memory, but labelled parts"),
         ({"method": "ddgsd"}, "'ddgsd' needs all training rows in memory"),
         ({"method": "crd"}, "'crd' needs all training rows in memory"),
         ({"method": "cc"}, "'cc' needs all training rows in memory"),
-        ({"method": "dafl"}, "'dafl' makes rows of its own"),
-        ({"augment": GaussianNoise()}, "distorts rows, and the teacher is to be asked about"),
+        ({"method": "dafl"}, "'dafl' makes its own rows"),
+        ({"augment": GaussianNoise()}, "distorts rows, whose teacher outputs are not in the"),
         ({"transfer": GaussianNoise()}, "makes rows from rows in memory"),
         ({"temperature": "auto"}, "fit on labelled parts cannot choose temperature='auto'"),
-        ({"input_shape": (7, 7)}, "takes 49 features a row"),
+        ({"input_shape": (7, 7)}, "takes 49 features per row"),
     ],
 )
 def test_what_parts_cannot_teach_is_refused(parts, settings, message):
