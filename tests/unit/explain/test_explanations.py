@@ -64,6 +64,8 @@ def fitted():
             X, answers = rows_and_answers(task)
             entry = available()[name]
             cls = entry.regressor if task == "diabetes" else entry.classifier
+            if cls is None:
+                pytest.skip("it has no regressor, or no classifier")
             student = cls(random_state=0, **quick(name))
             if task == "cancer" and name in ("hist", "forest"):
                 student.set_params(temperature=2.0)

@@ -32,6 +32,11 @@ def wine_teacher(wine):
 
 @pytest.fixture(params=CLASSICAL)
 def student_name(request):
+    """Return the name of each student; a class may expect a test to fail, as it may a check."""
+    expected = available()[request.param].classes[0]._expected_failed_checks
+    if request.function.__name__ in expected:
+        reason = expected[request.function.__name__]
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     return request.param
 
 
