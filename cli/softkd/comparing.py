@@ -190,17 +190,17 @@ def _print_choice(result: Comparison) -> None:
             f"{found.measured_shares[winner]:.0%} of measurements"
         )
     click.echo(f"{text}.")
-    for criterion, found in ranking.sensitivity.ranges.items():
+    for criterion, span in ranking.sensitivity.ranges.items():
         ends = [
             f"{other} would with a weight {word} {end:.2f}"
             for other, word, end in (
-                (found.winner_below, "below", found.low),
-                (found.winner_above, "above", found.high),
+                (span.winner_below, "below", span.low),
+                (span.winner_above, "above", span.high),
             )
             if other is not None and 0.005 < end < 0.995
         ]
         if ends:
-            click.echo(f"  {METRICS[criterion].title}: {', '.join(ends)} ({found.weight:.2f} now)")
+            click.echo(f"  {METRICS[criterion].title}: {', '.join(ends)} ({span.weight:.2f} now)")
 
 
 def _print_test(result: Comparison) -> None:

@@ -61,7 +61,10 @@ class _Console(io.TextIOBase):
     def errors(self) -> str | None:  # type: ignore[override]
         return self.rich_proxied_file.errors
 
-    def write(self, text: str) -> int:
+    def write(self, text: str | bytes) -> int:
+        if isinstance(text, bytes):  # what click prints for a shell that completes
+            self.rich_proxied_file.flush()
+            return self.rich_proxied_file.buffer.write(text)
         self.rich_proxied_file.write(escaped(text) if self.isatty() else text)
         return len(text)
 
