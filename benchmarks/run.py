@@ -221,12 +221,17 @@ BENCHMARKS: dict[str, Benchmark] = {
         3,
         after="teach_mnist",
     ),
-    "neural_temperature": Benchmark(
-        "benchmarks/neural_temperature.py --teacher {work}/teachers/mnist.pt --out {out}",
-        "temperature and hard weight of a neural student, for two kinds of teachers",
-        "docs/methods.md",
-        30,
-        after="teach_mnist",
+    "tree_size": Benchmark(
+        "benchmarks/tree_size.py --out {out}",
+        "size and accuracy of a hard tree on soft targets, by the least gain of a leaf",
+        "docs/students.md",
+        10,
+    ),
+    "ranking_stability": Benchmark(
+        "benchmarks/ranking_stability.py --out {out}",
+        "share of comparisons whose winner changes, by method and normalization",
+        "docs/compare.md",
+        2,
     ),
     "quantify_knowledge": Benchmark(
         "benchmarks/quantify_knowledge.py --teacher {work}/teachers/mnist.pt --out {out}",

@@ -33,14 +33,9 @@ def test_every_script_is_in_the_table():
     assert all((FOLDER / name).exists() for name in runner.PARTS)
 
 
-#: Benchmarks whose result is still to be committed.
-NOT_THERE = {"neural_temperature"}
-
-
 def test_every_result_is_in_the_table_and_there():
     there = {path.stem for path in (FOLDER / "results").iterdir()}
-    assert there <= set(BENCHMARKS)
-    assert set(BENCHMARKS) - there <= NOT_THERE
+    assert there == set(BENCHMARKS)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

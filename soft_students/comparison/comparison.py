@@ -201,14 +201,7 @@ def compare_students(
     except NoneLeftError as error:
         write({"winner": None, "constraints": limits, **vars(error)}, None)
         raise
-    on_test = evaluate(
-        fitted,
-        frames(data)[1],
-        data.y_test,
-        teacher,
-        metrics=_metrics_of_rows(on_validation),
-        random_state=random_state,
-    )
+    on_test = _on_test(fitted, teacher, data, on_validation, random_state)
     write_answers(folder, ranking.winner, on_test, data)
     results = write(ranking.as_dict(), on_test)
     return Comparison(fitted, trainings, ranking, on_validation, on_test, results)
@@ -286,6 +279,24 @@ def _reference(
     if not wanted or not all(value is not None and value > 0 for value in values.values()):
         return None
     return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def _on_test(
+    fitted: Mapping[str, BaseEstimator],
+    teacher: Teacher,
+    data: Dataset,
+    on_validation: Evaluation,
+    random_state: int,
+) -> Evaluation:
+    """Evaluate on the test rows by the metrics of rows that were measured on validation rows."""
+    return evaluate(
+        dict(fitted),
+        frames(data)[1],
+        data.y_test,
+        teacher,
+        metrics=_metrics_of_rows(on_validation),
+        random_state=random_state,
+    )
 
 
 def _criteria(

@@ -201,12 +201,7 @@ def rank(
     """
     scores_of, own = choose(METHODS, method, "method")
     normalization = own if normalization is None else normalization
-    choose(NORMALIZATIONS, normalization, "normalization")
-    if method in _OF_REFERENCES and normalization != "reference":
-        raise ValueError(
-            f"The method {method!r} is one of ratios to a reference: its normalization is "
-            f"'reference'. Got {normalization!r}."
-        )
+    _check_normalization(method, normalization)
     weights, note = check_weights(criteria)
     notes = [] if note is None else [note]
     limits = dict(constraints or {})
@@ -268,6 +263,16 @@ def rank(
         found,
         notes,
     )
+
+
+def _check_normalization(method: str, normalization: str) -> None:
+    """Refuse an unknown normalization, or one that does not belong to the method."""
+    choose(NORMALIZATIONS, normalization, "normalization")
+    if method in _OF_REFERENCES and normalization != "reference":
+        raise ValueError(
+            f"The method {method!r} is one of ratios to a reference: its normalization is "
+            f"'reference'. Got {normalization!r}."
+        )
 
 
 def _reference(

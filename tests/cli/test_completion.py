@@ -65,7 +65,13 @@ def test_networks(offered):
 
 def test_fixed_choices(offered):
     assert offered("softkd distill --transfer m") == ["marginal", "mixup", "munge"]
-    assert offered("softkd compare --rank ") == ["index", "topsis", "ahp", "aggregate_index", "mean_index"]
+    assert offered("softkd compare --rank ") == [
+        "index",
+        "topsis",
+        "ahp",
+        "aggregate_index",
+        "mean_index",
+    ]
     assert offered("softkd reproduce ") == ["mnist"]
 
 

@@ -67,17 +67,18 @@ def _read_rows(data: str, student: Any) -> Any:
     """Return the rows, with names of columns if the student was fitted on names."""
     import numpy as np
 
+    from soft_students.columns import columns_of
     from soft_students.datasets import check_complete, load_rows
     from softkd.reading import takes_missing
 
-    names = getattr(student, "feature_names_in_", None)
+    names = columns_of(student)
     rows: Any = load_rows(sys.stdin.buffer if data == "-" else data, names)
     if isinstance(rows, np.ndarray):
         return rows
     if names is None:
         return rows.to_numpy()
     if not takes_missing(student):
-        check_complete(rows.to_numpy(), list(names), "The table" if data == "-" else f"'{data}'")
+        check_complete(rows.to_numpy(), names, "The table" if data == "-" else f"'{data}'")
     return rows
 
 

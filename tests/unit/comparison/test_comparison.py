@@ -158,7 +158,7 @@ def test_values(tmp_path):
     ("settings", "message"),
     [
         ({"criteria": {"acuracy": 1}}, "Did you mean 'accuracy'"),
-        ({"criteria": {"size": 1, "bytes": 1}}, "several times: bytes"),
+        ({"criteria": {"size": 1, "bytes": 1}}, "named once. Repeated: bytes"),
         ({"criteria": {"size": -1}}, "0 or more"),
         ({"method": "best"}, "Unknown method 'best'"),
         ({"constraints": {"weight": 1}}, "Unknown criterion 'weight'"),

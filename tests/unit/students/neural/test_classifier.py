@@ -249,7 +249,7 @@ def test_modules_have_the_sizes_of_the_papers():
 
 def test_a_bundle_brings_no_code(digits):
     X, y = digits
-    with pytest.raises(TypeError, match="must not bring code of its own"):
+    with pytest.raises(TypeError, match="A bundle contains no code"):
         dumps(quick(nn.Linear(64, 10)).fit(X, y))
 
 
@@ -311,11 +311,11 @@ def test_snapshots_are_the_student_after_each_epoch(digits, tmp_path):
     untrained, *_, last = (load(path) for path in files)
     np.testing.assert_array_equal(last.predict_proba(X), student.predict_proba(X))
     assert untrained.score(X, y) < 0.3
-    with pytest.raises(FileExistsError, match="those of another training"):
+    with pytest.raises(FileExistsError, match="the snapshots of another training"):
         quick(epochs=3, snapshots=folder).fit(X, y)
-    with pytest.raises(TypeError, match="must not bring code of its own"):
+    with pytest.raises(TypeError, match="A bundle contains no code"):
         quick(nn.Linear(64, 10), snapshots=tmp_path / "other").fit(X, y)
-    with pytest.raises(FileExistsError, match="those of another training"):
+    with pytest.raises(FileExistsError, match="the snapshots of another training"):
         # nothing to go on from
         quick(epochs=3, snapshots=folder, resume=True, checkpoint=tmp_path / "none.pt").fit(X, y)
 
@@ -327,7 +327,7 @@ def test_what_cannot_be_a_snapshot_is_refused_before_the_first_stage(digits, net
     student = quick(module, method="fitnet", snapshots=tmp_path / "snapshots")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(classifier, "train", None)
-        with pytest.raises(TypeError, match="must not bring code of its own"):
+        with pytest.raises(TypeError, match="A bundle contains no code"):
             student.fit(X, teacher, labels=y)
 
 
