@@ -72,7 +72,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             piece, data = data[:room], data[room:]
             self._head_bytes += len(piece)
             super().data_received(piece)
-        if self._in_head and self._idle and self._read_timer is None:
+        if self._idle and self._read_timer is None:
             self._await_head()
 
     def eof_received(self) -> bool:  # type: ignore[override]

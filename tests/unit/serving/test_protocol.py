@@ -243,6 +243,37 @@ def test_half_a_request_and_no_more_is_refused(connected, sent):
     connected(talk, echo)
 
 
+def test_trailers_do_not_count_for_the_next_head(connected):
+    async def talk(protocol, transport):
+        protocol.data_received(post(b"", b"Transfer-Encoding: chunked"))
+        protocol.data_received(b"2\r\nok\r\n0\r\nTrailer: " + b"x" * 20_000 + BLANK)
+        await asyncio.sleep(0.04)
+        protocol.data_received(head_of(20_000))
+        await asyncio.sleep(0.04)
+        assert transport.written.count(b"HTTP/1.1 200 OK") == 2
+
+    connected(talk, echo)
+
+
+def test_an_answer_that_has_begun_is_completed_after_half_a_body(connected):
+    async def early(scope, receive, send):
+        headers = [(b"content-length", b"4")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await asyncio.sleep(0.02)
+        await send({"type": "http.response.body", "body": b"done"})
+
+    async def talk(protocol, transport):
+        protocol.data_received(post(b"row", b"Content-Length: 4"))
+        await asyncio.sleep(0)
+        assert protocol.eof_received()
+        await asyncio.sleep(0.04)
+        assert transport.written.endswith(b"done")
+        assert transport.written.count(b"HTTP/1.1") == 1
+        assert transport.closed
+
+    connected(talk, early)
+
+
 def test_an_idle_client_that_closes_its_sending_side_is_let_go(connected):
     async def talk(protocol, transport):
         assert not protocol.eof_received()
