@@ -33,6 +33,9 @@ ORDER = (
     "soft_students.persistence",
 )
 
+#: Modules without a page: names of scikit-learn, gathered for this package.
+INTERNAL = {"soft_students.sklearn_private"}
+
 
 @dataclass
 class PublicName:
@@ -85,7 +88,8 @@ def rooms() -> dict[str, ModuleType]:
     """Return the public modules by name: those right within the package."""
     found = {"soft_students": soft_students}
     for module in pkgutil.iter_modules(soft_students.__path__, "soft_students."):
-        found[module.name] = importlib.import_module(module.name)
+        if module.name not in INTERNAL:
+            found[module.name] = importlib.import_module(module.name)
     ranked = sorted(found, key=lambda name: (ORDER.index(name) if name in ORDER else 99, name))
     return {name: found[name] for name in ranked}
 

@@ -200,10 +200,11 @@ def _row_layers(shape: tuple[int, ...], noise: int, width: int) -> nn.Sequential
 class DAFL(Method):
     r"""Data-free learning: distil from the teacher alone, without training rows.
 
-    A generator minimises :math:`o\,CE(z_t, \arg\max z_t) + i \sum_c \bar p_c \log \bar p_c
-    - a\,\overline{|f_t|}`. For its inputs, the teacher is certain, predicts all classes equally
-      often, and is strongly activated. The student minimises :math:`KL(p_t \| p_s)` on the same
-      inputs. Both step on every batch, and no gradient flows from the student to the generator.
+    A generator minimises
+    :math:`o\,CE(z_t, \arg\max z_t) + i \sum_c \bar p_c \log \bar p_c - a\,\overline{|f_t|}`. For
+    its inputs, the teacher is certain, predicts all classes equally often, and is strongly
+    activated. The student minimises :math:`KL(p_t \| p_s)` on the same inputs. Both step on every
+    batch, and no gradient flows from the student to the generator.
 
     Pass no data: ``fit(None, teacher)``. The generated inputs have the mean and deviation by which
     the teacher standardises; if it does not, they spread over its input range.
