@@ -63,6 +63,8 @@ class _Console(io.TextIOBase):
 
     def write(self, text: str | bytes) -> int:
         if isinstance(text, bytes):  # what click prints for a shell that completes
+            if not text:  # by this click asks whether a stream is binary
+                raise TypeError("This is a stream of text.")
             self.rich_proxied_file.flush()
             return self.rich_proxied_file.buffer.write(text)
         self.rich_proxied_file.write(escaped(text) if self.isatty() else text)
