@@ -60,7 +60,7 @@ class KD(LossMethod):
     Parameters
     ----------
     temperature : float, default=1.0
-        T. Students of images gain by about 4 if the teacher is a network.
+        T of the soft targets, above 0.
     hard_weight : float, default=0.0
         a, the weight of the labels, in [0, 1].
 
